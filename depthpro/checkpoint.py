@@ -1,0 +1,208 @@
+"""Weights in and out: embedded, a file, a folder, or the hub; strict about every tensor."""
+
+import json
+import pickle
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import huggingface_hub
+import torch
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from depthpro.config import DepthProConfig
+from depthpro.files import whole_file
+from depthpro.transformers_layout import from_transformers
+
+EMBEDDED = Path(__file__).parent / "weights" / "small.safetensors"
+OWN_LICENCE = "Apache-2.0"
+PUBLISHED_LICENCE = "apple-amlr: the published Depth Pro weights are for research purposes only"
+
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+_PICKLE = "depth_pro.pt"
+_PICKLE_ERRORS = (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, OSError, KeyError)
+_HUB_FILES = {"apple/DepthPro": [_PICKLE]}
+_DEFAULT_HUB_FILES = ["config.json", "model.safetensors"]
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where the weights at work come from, and what they may be used for."""
+
+    name: str
+    """What was asked for: "small", a file name or a name on the hub."""
+    licence: str
+    """Licence of the weights."""
+    record: str = ""
+    """What the file says about how they were made."""
+
+
+class Weights(NamedTuple):
+    """Tensors by the names of this network, and the config that they fit."""
+
+    config: DepthProConfig
+    tensors: dict[str, Tensor]
+    provenance: Provenance
+
+
+def load(name: str | Path, config: DepthProConfig | None = None) -> Weights:
+    """Return the weights of that name, on the CPU, in the precision they are stored in.
+
+    Args:
+        name: "small", a file, a folder or a name on the hub, as in `DepthPro.from_pretrained`.
+        config: Sizes, for files that do not say them; None means the published ones.
+
+    Raises:
+        ValueError: If they cannot be found or read.
+    """
+    if str(name) == "small":
+        return _read_safetensors(EMBEDDED, config, "small")
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return _read_folder(path, config, path.name)
+    if path.is_file():
+        return _read_file(path, config, path.name)
+    if path.suffix not in (".pt", ".pth", ".safetensors") and _HUB_NAME.fullmatch(str(name)):
+        return _read_folder(_download(str(name)), config, str(name))
+    raise ValueError(
+        f"no weights at {str(name)!r}: expected 'small', a .safetensors or .pt file, a folder with "
+        "model.safetensors, or a name on the hub such as 'apple/DepthPro'"
+    )
+
+
+def assign(model: nn.Module, weights: Weights) -> None:
+    """Give the model these tensors; every one must be there, fit, and have a place.
+
+    Raises:
+        ValueError: With the names of all tensors that are missing, unexpected or misshapen.
+    """
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    given = {name: tuple(tensor.shape) for name, tensor in weights.tensors.items()}
+    problems = [
+        ("missing", [name for name in expected if name not in given]),
+        ("unexpected", [name for name in given if name not in expected]),
+        (
+            "misshapen",
+            [
+                f"{name} (expected {expected[name]}, got {given[name]})"
+                for name in expected
+                if name in given and given[name] != expected[name]
+            ],
+        ),
+    ]
+    if any(names for _, names in problems):
+        lists = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in problems if names)
+        raise ValueError(
+            f"the weights {weights.provenance.name!r} do not fit this network ({lists}). "
+            "If they belong to another config, pass it as config="
+        )
+    model.load_state_dict(weights.tensors, assign=True)
+    model.requires_grad_(True)
+
+
+def save(model: nn.Module, path: str | Path, config: DepthProConfig, made: Provenance) -> Path:
+    """Write weights, config and provenance as safetensors; return the file that was written."""
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        path = path / "model.safetensors"
+    metadata = {"config": config.to_json(), "licence": made.licence, "record": made.record}
+    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    with whole_file(path) as temporary:
+        save_file(tensors, temporary, metadata)
+    return path
+
+
+def _download(name: str) -> Path:
+    """Return the folder of the standard cache that holds the files of a name on the hub."""
+    files = _HUB_FILES.get(name, _DEFAULT_HUB_FILES)
+    try:
+        return Path(huggingface_hub.snapshot_download(name, allow_patterns=files))
+    except RepositoryNotFoundError:
+        raise ValueError(f"the hub has no model {name!r}; check the name") from None
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        page = f"{huggingface_hub.constants.ENDPOINT}/{name}/tree/main"
+        raise ValueError(
+            f"cannot download {name!r} ({type(error).__name__}) and it is not in the cache. "
+            f"Fetch {' and '.join(files)} from {page} on a machine that is online, put it into a "
+            "folder, and pass the folder's path instead of the name"
+        ) from None
+
+
+def _read_folder(folder: Path, config: DepthProConfig | None, name: str) -> Weights:
+    """Return the weights of a folder in any of the three layouts."""
+    tensors, settings = folder / "model.safetensors", folder / "config.json"
+    if tensors.is_file() and settings.is_file():
+        return _read_transformers(tensors, settings, name)
+    for file in (tensors, folder / _PICKLE):
+        if file.is_file():
+            return _read_file(file, config, name)
+    raise ValueError(
+        f"expected model.safetensors or {_PICKLE} in the folder {folder.name!r}, found "
+        f"{sorted(entry.name for entry in folder.iterdir())[:20]}"
+    )
+
+
+def _read_file(path: Path, config: DepthProConfig | None, name: str) -> Weights:
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path, config, name)
+    return _read_pickle(path, config, name)
+
+
+def _read_safetensors(path: Path, config: DepthProConfig | None, name: str) -> Weights:
+    """Return weights that `save` wrote; the file's own config counts before the one given."""
+    tensors, metadata = _tensors(path)
+    if "config" in metadata:
+        config = DepthProConfig.from_json(metadata["config"])
+    made = Provenance(name, metadata.get("licence", OWN_LICENCE), metadata.get("record", ""))
+    return Weights(config or DepthProConfig(), tensors, made)
+
+
+def _read_pickle(path: Path, config: DepthProConfig | None, name: str) -> Weights:
+    """Return weights in the published file's format: a state dict, pickled by torch."""
+    try:
+        tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except _PICKLE_ERRORS:
+        raise _unreadable(path, "a state dict saved by torch.save") from None
+    if not isinstance(tensors, dict) or not all(isinstance(v, Tensor) for v in tensors.values()):
+        raise _unreadable(path, "a dict of tensors")
+    return Weights(config or DepthProConfig(), tensors, Provenance(name, PUBLISHED_LICENCE))
+
+
+def _read_transformers(path: Path, settings: Path, name: str) -> Weights:
+    """Return weights in the layout of `transformers.DepthProForDepthEstimation`."""
+    try:
+        values = json.loads(settings.read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise ValueError(f"expected JSON in {settings.name}, the config of {name!r}") from None
+    tensors, _ = _tensors(path)
+    config, renamed = from_transformers(values, tensors)
+    return Weights(config, renamed, Provenance(name, PUBLISHED_LICENCE))
+
+
+def _tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors and the metadata of a safetensors file."""
+    try:
+        with safe_open(path, "pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (SafetensorError, OSError):
+        raise _unreadable(path, "a safetensors file") from None
+
+
+def _unreadable(path: Path, expected: str) -> ValueError:
+    """Return an error that says what a file of weights looks like instead of weights."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(200)
+    if start.startswith(b"version https://git-lfs"):
+        found = "a Git LFS pointer, not the file itself: run `git lfs pull`"
+    elif not start:
+        found = "an empty file"
+    elif start.isascii() and b"\0" not in start:
+        found = f"a text file that starts with {start[:40].decode()!r}"
+    else:
+        found = f"{size:,} bytes that are truncated or of another kind: download it again"
+    return ValueError(f"expected {expected} in {path.name!r}, got {found}")

@@ -1,0 +1,144 @@
+"""What a Depth Pro network is made of. Every size of the network follows from these numbers."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import NamedTuple
+
+# Scale of the image and overlap of neighbouring windows, finest level first.
+# Source: Table 16 gives 25 %; the published network uses 50 % at the middle scale (FACTS 1.2).
+_PYRAMID = ((1.0, 0.25), (0.5, 0.5), (0.25, 0.0))
+_SCALE_OF_IMAGE = 4  # the network's input is four windows wide: 4 x 384 = 1536
+
+
+class PyramidLevel(NamedTuple):
+    """One scale of the image pyramid and how windows tile it."""
+
+    side: int
+    """Side of the resized image, in pixels."""
+    stride: int
+    """Distance between neighbouring windows, in pixels."""
+    grid: int
+    """Windows along a side; the level has `grid**2` of them."""
+    trim: int
+    """Tokens that merging cuts from each inner edge of a window: half of the overlap."""
+
+
+@dataclass(frozen=True)
+class DepthProConfig:
+    """Sizes of the network; the defaults are the published one (951,991,330 parameters).
+
+    Args:
+        window: Side of one window, in pixels; a multiple of `8 * patch`, so that overlaps and
+            trims are whole tokens.
+        patch: Side of the pixels that make one token.
+        dim: Channels of the three vision transformers.
+        depth: Blocks of each transformer.
+        heads: Attention heads; must divide `dim`.
+        taps: The two blocks (0-based, ascending) whose outputs also feed the decoder.
+        neck_dims: Channels after the necks of the second tap and the three scales, fine to coarse.
+        decoder_dim: Channels of the decoder; a multiple of 8, since the heads halve it three times.
+        fov: Whether the field-of-view encoder and head are built.
+
+    Raises:
+        ValueError: If the numbers do not fit together.
+
+    Source: Section 3.1 and Table 16; FACTS 1.
+    """
+
+    window: int = 384
+    patch: int = 16
+    dim: int = 1024
+    depth: int = 24
+    heads: int = 16
+    taps: tuple[int, int] = (5, 11)
+    neck_dims: tuple[int, int, int, int] = (256, 512, 1024, 1024)
+    decoder_dim: int = 256
+    fov: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that no network can have, before anything is built."""
+        for name in ("window", "patch", "dim", "depth", "heads", "decoder_dim"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ValueError(f"{name} must be a positive whole number, got {value!r}")
+        if self.window % (8 * self.patch):
+            raise ValueError(
+                f"window must be a multiple of 8 patches ({8 * self.patch} pixels), so that "
+                f"overlaps are whole tokens; got {self.window}"
+            )
+        if self.dim % self.heads:
+            raise ValueError(f"heads must divide dim, got dim={self.dim}, heads={self.heads}")
+        if self.decoder_dim % 8:
+            raise ValueError(f"decoder_dim must be a multiple of 8, got {self.decoder_dim}")
+        if len(self.taps) != 2 or not 0 <= self.taps[0] < self.taps[1] < self.depth:
+            raise ValueError(
+                f"taps must be two ascending block numbers below depth={self.depth}, "
+                f"got {self.taps}"
+            )
+        if len(self.neck_dims) != 4 or min(self.neck_dims) < 1:
+            raise ValueError(f"neck_dims must be four positive numbers, got {self.neck_dims}")
+
+    @classmethod
+    def small(cls) -> "DepthProConfig":
+        """Return the embedded network: 12.6 M parameters, 512-pixel input."""
+        return cls(
+            window=128,
+            dim=192,
+            depth=8,
+            heads=3,
+            taps=(1, 3),
+            neck_dims=(48, 96, 192, 192),
+            decoder_dim=48,
+        )
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square image that the network reads, in pixels."""
+        return _SCALE_OF_IMAGE * self.window
+
+    @property
+    def tokens(self) -> int:
+        """Tokens along a side of one window."""
+        return self.window // self.patch
+
+    @property
+    def pyramid(self) -> tuple[PyramidLevel, PyramidLevel, PyramidLevel]:
+        """The three levels, finest first: 25, 9 and 1 windows."""
+        finest, middle, coarse = (self._level(scale, overlap) for scale, overlap in _PYRAMID)
+        return finest, middle, coarse
+
+    def _level(self, scale: float, overlap: float) -> PyramidLevel:
+        side = round(self.image_size * scale)
+        stride = round(self.window * (1 - overlap))
+        return PyramidLevel(
+            side=side,
+            stride=stride,
+            grid=(side - self.window) // stride + 1,
+            trim=round(self.tokens * overlap / 2),
+        )
+
+    def to_json(self) -> str:
+        """Return the config as a JSON object, as it is stored beside weights."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "DepthProConfig":
+        """Return the config that `to_json` wrote.
+
+        Raises:
+            ValueError: If the text is not a JSON object of this class's fields.
+        """
+        fields = {field.name for field in dataclasses.fields(cls)}
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"expected a config as a JSON object, got {text[:80]!r}") from error
+        if not isinstance(values, dict) or not set(values) <= fields:
+            raise ValueError(
+                f"expected a config with fields {sorted(fields)}, got {text[:200]!r}; "
+                "was it written by a newer version?"
+            )
+        for name in {"taps", "neck_dims"} & set(values):
+            values[name] = tuple(values[name])  # JSON has no tuples
+        return cls(**values)

@@ -1,0 +1,98 @@
+"""The decoder: five feature maps fused from coarse to fine, and the head that makes depth."""
+
+from collections.abc import Sequence
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from depthpro.config import DepthProConfig
+
+_HEAD_DIM = 32  # channels before the last 1x1 convolution, as published at every size
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions before which a ReLU acts, added to the input."""
+
+    def __init__(self, dim: int) -> None:
+        """Build the block with random weights."""
+        super().__init__()
+        self.residual = nn.Sequential(
+            nn.ReLU(),
+            nn.Conv2d(dim, dim, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(dim, dim, 3, padding=1),
+        )
+
+    def forward(self, x: Float[Tensor, "b d h w"]) -> Float[Tensor, "b d h w"]:
+        """Return the input plus its residual."""
+        return x + self.residual(x)
+
+
+class FusionBlock(nn.Module):
+    """Adds a finer map to the coarser one, refines, and doubles the resolution.
+
+    Source: Section 3.1, "resembles the DPT decoder"; FACTS 1.4.
+    """
+
+    def __init__(self, dim: int, *, upsample: bool) -> None:
+        """Build the block; without `upsample` the resolution stays."""
+        super().__init__()
+        self.resnet1 = ResidualBlock(dim)
+        self.resnet2 = ResidualBlock(dim)
+        self.deconv = (
+            nn.ConvTranspose2d(dim, dim, 2, stride=2, bias=False) if upsample else nn.Identity()
+        )
+        self.out_conv = nn.Conv2d(dim, dim, 1)
+
+    def forward(
+        self, x: Float[Tensor, "b d h w"], skip: Float[Tensor, "b d h w"] | None = None
+    ) -> Float[Tensor, "b d _h _w"]:
+        """Return the fused map."""
+        if skip is not None:
+            x = x + self.resnet1(skip)
+        return self.out_conv(self.deconv(self.resnet2(x)))
+
+
+class Decoder(nn.Module):
+    """Fuses the encoder's five maps into one at half the input resolution."""
+
+    def __init__(self, config: DepthProConfig) -> None:
+        """Build projections and fusions with random weights."""
+        super().__init__()
+        dim = config.decoder_dim
+        self.convs = nn.ModuleList(
+            [nn.Identity()]  # the finest map already has the decoder's channels
+            + [nn.Conv2d(level, dim, 3, padding=1, bias=False) for level in config.neck_dims]
+        )
+        self.fusions = nn.ModuleList(
+            FusionBlock(dim, upsample=i > 0) for i in range(len(self.convs))
+        )
+
+    def forward(
+        self, features: Sequence[Float[Tensor, "b _d _h _h"]]
+    ) -> tuple[Float[Tensor, "b d h h"], Float[Tensor, "b d l l"]]:
+        """Return the fused map, and the projected coarsest one, which the field of view reads."""
+        projected = [conv(x) for conv, x in zip(self.convs, features, strict=True)]
+        lowres = projected[-1]
+        x = self.fusions[-1](lowres)
+        for fusion, skip in zip(self.fusions[-2::-1], projected[-2::-1], strict=True):
+            x = fusion(x, skip)
+        return x, lowres
+
+
+def build_head(config: DepthProConfig) -> nn.Sequential:
+    """Return the depth head: to full resolution and to one non-negative channel.
+
+    Source: FACTS 1.4; the last ReLU keeps canonical inverse depth at 0 (infinity) or above.
+    """
+    dim = config.decoder_dim
+    head = nn.Sequential(
+        nn.Conv2d(dim, dim // 2, 3, padding=1),
+        nn.ConvTranspose2d(dim // 2, dim // 2, 2, stride=2),
+        nn.Conv2d(dim // 2, _HEAD_DIM, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(_HEAD_DIM, 1, 1),
+        nn.ReLU(),
+    )
+    nn.init.zeros_(head[4].bias)  # pyright: ignore[reportArgumentType]
+    return head

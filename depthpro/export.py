@@ -1,0 +1,172 @@
+"""Depth as files that other programs read, in metres. Each appears whole or not at all."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import trimesh
+from jaxtyping import Float, UInt8
+from numpy import ndarray
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from plyfile import PlyData, PlyElement
+from trimesh.exchange.gltf import export_glb
+from trimesh.visual.material import PBRMaterial
+from trimesh.visual.texture import TextureVisuals
+
+from depthpro.files import whole_file
+from depthpro.geometry import grid_faces, intrinsics, solid_cells, unproject
+
+MAX_RATIO = 1.08
+"""Neighbouring pixels whose depths differ by more are taken for different surfaces."""
+FAR_M = 200.0
+"""3D files end here: what is farther is sky or a guess, and would dwarf the rest."""
+
+_MAX_TEXTURE = 4096  # pixels; what every GPU can hold
+_MAX_16_BIT = 65535
+
+
+def write_npz(path: str | Path, depth: Float[ndarray, "h w"], f_px: float, notice: str) -> None:
+    """Write depth in metres, focal length and camera matrix as a NumPy archive.
+
+    Holds `depth` (h, w) float32, `f_px`, `intrinsics` (3, 3), `units` and `notice`.
+    """
+    height, width = depth.shape
+    with whole_file(path) as temporary:
+        np.savez(
+            temporary,
+            depth=depth.astype(np.float32),
+            f_px=np.float64(f_px),
+            intrinsics=intrinsics(f_px, height, width),
+            units=np.str_("metres along the optical axis; f_px and intrinsics in pixels"),
+            notice=np.str_(notice),
+        )
+
+
+def write_depth_png(
+    path: str | Path, depth: Float[ndarray, "h w"], f_px: float, notice: str
+) -> None:
+    """Write depth as 16-bit grey, with the metres of one step in the text chunk `scale_m`.
+
+    The step is 1 mm, 1 cm, 10 cm or 1 m: the finest that holds 99 % of the pixels. 65535 means
+    "this far or farther".
+    """
+    reach = float(np.percentile(depth[::4, ::4], 99))
+    scale_m = next((s for s in (0.001, 0.01, 0.1) if reach <= s * _MAX_16_BIT), 1.0)
+    values = np.clip(np.round(depth / scale_m), 1, _MAX_16_BIT).astype(np.uint16)
+    text = PngInfo()
+    text.add_text("scale_m", str(scale_m))
+    text.add_text("f_px", repr(float(f_px)))
+    text.add_text("Description", "depth in metres = value * scale_m; 65535: this far or farther")
+    text.add_text("Copyright", notice)
+    with whole_file(path) as temporary:
+        Image.fromarray(values).save(temporary, pnginfo=text, compress_level=1)
+
+
+def write_png(path: str | Path, rgb: UInt8[ndarray, "h w 3"], notice: str) -> None:
+    """Write a picture as PNG with the notice in its metadata."""
+    text = PngInfo()
+    text.add_text("Copyright", notice)
+    with whole_file(path) as temporary:
+        Image.fromarray(rgb).save(temporary, pnginfo=text, compress_level=1)
+
+
+def write_glb(
+    path: str | Path,
+    rgb: UInt8[ndarray, "h w 3"],
+    depth: Float[ndarray, "hd wd"],
+    f_px: float,
+    notice: str,
+    max_ratio: float = MAX_RATIO,
+) -> None:
+    """Write a textured surface in metres as binary glTF: x right, y up, the camera looks along -z.
+
+    Args:
+        path: The file.
+        rgb: The photo; it becomes the texture, at most 4096 pixels wide or high.
+        depth: Metres; one vertex a pixel. May be smaller than the photo.
+        f_px: Focal length in pixels of a picture as wide as `depth`.
+        notice: Licence notice, kept in the asset.
+        max_ratio: Where neighbouring depths differ by more the surface is cut.
+    """
+    scene = trimesh.Scene(_surface(rgb, depth, f_px, max_ratio))
+
+    def finish(tree: dict) -> None:
+        # A photo is lit already: without this viewers light it a second time.
+        tree["extensionsUsed"] = ["KHR_materials_unlit"]
+        for material in tree["materials"]:
+            material["extensions"] = {"KHR_materials_unlit": {}}
+        tree["asset"]["copyright"] = notice
+
+    with whole_file(path) as temporary:
+        glb = export_glb(scene, tree_postprocessor=finish)
+        temporary.write_bytes(glb)
+
+
+def write_ply(
+    path: str | Path,
+    rgb: UInt8[ndarray, "h w 3"],
+    depth: Float[ndarray, "h w"],
+    f_px: float,
+    notice: str,
+    max_ratio: float = MAX_RATIO,
+) -> None:
+    """Write a coloured point cloud in metres as binary PLY: x right, y down, z forward.
+
+    Points that no surface holds (flying pixels, and what is beyond `FAR_M`) are left out.
+
+    Args:
+        path: The file.
+        rgb: Colours, of the size of `depth`.
+        depth: Metres.
+        f_px: Focal length in pixels of a picture as wide as `depth`.
+        notice: Licence notice, kept as a comment.
+        max_ratio: Where neighbouring depths differ by more, pixels are taken for flying ones.
+    """
+    kept = np.zeros(depth.shape, bool)
+    cells = solid_cells(depth, max_ratio, FAR_M)
+    for rows in (slice(None, -1), slice(1, None)):
+        for columns in (slice(None, -1), slice(1, None)):
+            kept[rows, columns] |= cells
+    points, colours = unproject(depth, f_px)[kept], rgb[kept]
+    names = ("x", "y", "z", "red", "green", "blue")
+    vertices = np.empty(
+        len(points), [(n, "<f4") for n in names[:3]] + [(n, "u1") for n in names[3:]]
+    )
+    for i in range(3):
+        vertices[names[i]], vertices[names[3 + i]] = points[:, i], colours[:, i]
+    comments = ["metres; x right, y down, z forward", notice]
+    with whole_file(path) as temporary:
+        PlyData([PlyElement.describe(vertices, "vertex")], byte_order="<", comments=comments).write(
+            temporary
+        )
+
+
+def write_json(path: str | Path, values: dict) -> None:
+    """Write a dictionary as indented JSON."""
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps(values, indent=2) + "\n")
+
+
+def _surface(
+    rgb: UInt8[ndarray, "h w 3"], depth: Float[ndarray, "hd wd"], f_px: float, max_ratio: float
+) -> trimesh.Trimesh:
+    """Return the textured mesh, in a frame with y up."""
+    height, width = depth.shape
+    cells = solid_cells(depth, max_ratio, FAR_M)
+    if not cells.any():  # a surface without faces is no file that viewers open
+        cells = solid_cells(depth, np.inf)
+    used, faces = np.unique(grid_faces(cells), return_inverse=True)
+    points = unproject(depth, f_px).reshape(-1, 3)[used] * np.array([1, -1, -1], depth.dtype)
+    row, column = np.divmod(used, width)
+    # trimesh counts v from the bottom and turns it for glTF
+    uv = np.stack([(column + 0.5) / width, 1 - (row + 0.5) / height], axis=1)
+    texture = Image.fromarray(rgb)
+    texture.thumbnail((_MAX_TEXTURE, _MAX_TEXTURE))
+    texture.format = "JPEG"  # tells trimesh how to store it; PNG would be ten times larger
+    material = PBRMaterial(
+        baseColorTexture=texture, metallicFactor=0.0, roughnessFactor=1.0, doubleSided=True
+    )
+    return trimesh.Trimesh(
+        points, faces.reshape(-1, 3), visual=TextureVisuals(uv=uv, material=material), process=False
+    )

@@ -1,0 +1,92 @@
+"""What the network says about a photo. Focal length, size and unit are arithmetic from here on."""
+
+import dataclasses
+import functools
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from depthpro.geometry import fov_from_focal, metric_depth
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Depth of a batch of pictures of one size, on the device of the network.
+
+    Only the network's own map is held; depth at the pictures' size is made when it is first
+    asked for.
+    """
+
+    canonical_inverse_depth: Float[Tensor, "b s s"]
+    """C of the stretched square picture, float32, 0 at infinity; depth = f_px / (w C)."""
+    f_px: Float[Tensor, " b"]
+    """Focal length that depth is computed with, in pixels of the picture."""
+    estimated_f_px: Float[Tensor, " b"] | None
+    """Focal length that the network estimated; None if it has no field-of-view head."""
+    height: int
+    """Rows of the pictures."""
+    width: int
+    """Columns of the pictures."""
+
+    @property
+    def fov_deg(self) -> Float[Tensor, " b"]:
+        """Horizontal field of view in degrees that belongs to `f_px`."""
+        return fov_from_focal(self.f_px, self.width)
+
+    @functools.cached_property
+    def depth(self) -> Float[Tensor, "b h w"]:
+        """Metres along the optical axis at the pictures' size, float32, in [1e-4, 1e4].
+
+        Sky and whatever is too far to tell lie at the far end.
+        """
+        return self.depth_at(self.height, self.width)
+
+    def depth_at(self, height: int, width: int) -> Float[Tensor, "b {height} {width}"]:
+        """Return depth in metres at another size of the same pictures, as for a preview."""
+        return metric_depth(self.canonical_inverse_depth, self.f_px_at(width), height, width)
+
+    def f_px_at(self, width: int) -> Float[Tensor, " b"]:
+        """Return the focal length in pixels of the same pictures at another width."""
+        return self.f_px * (width / self.width)
+
+    def with_focal(self, f_px: "float | Float[Tensor, ' b']") -> "Prediction":
+        """Return the same prediction for another focal length in pixels; no network is called.
+
+        Exact: `infer` with this focal length gives the same numbers.
+
+        Raises:
+            ValueError: If the focal length is not positive and finite.
+        """
+        return dataclasses.replace(self, f_px=focal_per_picture(f_px, self.f_px))
+
+    def to(self, device: torch.device | str) -> "Prediction":
+        """Return the prediction with its tensors on another device."""
+        estimated = self.estimated_f_px
+        return dataclasses.replace(
+            self,
+            canonical_inverse_depth=self.canonical_inverse_depth.to(device),
+            f_px=self.f_px.to(device),
+            estimated_f_px=None if estimated is None else estimated.to(device),
+        )
+
+
+def focal_per_picture(
+    f_px: "float | Float[Tensor, '*b']", like: Float[Tensor, " b"]
+) -> Float[Tensor, " b"]:
+    """Return one focal length a picture, from one for all or one each, in float32.
+
+    Raises:
+        ValueError: If the count does not fit or a value is not positive and finite.
+    """
+    focal = torch.as_tensor(f_px, dtype=torch.float32, device=like.device)
+    if focal.numel() not in (1, like.numel()) or focal.dim() > 1:
+        raise ValueError(
+            f"f_px must be one focal length in pixels, or one for each of the {like.numel()} "
+            f"pictures; got shape {tuple(focal.shape)}"
+        )
+    if not bool(((focal > 0) & (focal < math.inf)).all()):
+        raise ValueError(f"f_px must be positive and finite, in pixels; got {f_px}")
+    return focal.expand(like.shape).clone()

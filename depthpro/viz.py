@@ -1,0 +1,125 @@
+"""Depth as pictures: colours over inverse depth, and a bar that says the metres."""
+
+import io
+import math
+from typing import NamedTuple
+
+import matplotlib
+import numpy as np
+from jaxtyping import Float, UInt8
+from matplotlib.figure import Figure
+from numpy import ndarray
+from PIL import Image
+
+from depthpro.geometry import MAX_DEPTH_M
+
+_SAMPLE = 250_000  # pixels that the range is taken from; more do not move a percentile visibly
+_BAR_DPI = 100
+_TICK_DIGITS = (1, 2, 5, 3, 4, 6, 8, 1.5, 2.5, 3.5, 4.5, 1.2, 1.8)  # rounder numbers first
+
+
+class DepthRange(NamedTuple):
+    """What the two ends of the colour map stand for."""
+
+    near_m: float
+    """Depth in metres of the last colour; nearer pixels have it too."""
+    far_m: float
+    """Depth in metres of the first colour; farther pixels have it too."""
+
+
+def depth_range(depth: Float[ndarray, "h w"]) -> DepthRange:
+    """Return a range of metres in which this depth map shows well.
+
+    The 1st and 99th percentile of inverse depth, so that neither sky nor a speck flattens the
+    colours of everything else.
+    """
+    step = max(1, math.isqrt(depth.size // _SAMPLE))
+    inverse = 1 / depth[::step, ::step]
+    inverse = inverse[inverse > 1.001 / MAX_DEPTH_M]
+    if not inverse.size:
+        return DepthRange(MAX_DEPTH_M / 2, MAX_DEPTH_M)
+    far, near = (float(value) for value in np.percentile(inverse, (1, 99)))
+    if near < 1.05 * far:  # a flat wall: one colour, but ends that can be told apart
+        middle = (near + far) / 2
+        near, far = middle * 1.05, middle / 1.05
+    return DepthRange(1 / near, 1 / far)
+
+
+def colorize(
+    depth: Float[ndarray, "h w"], span: DepthRange | None = None, cmap: str = "turbo"
+) -> UInt8[ndarray, "h w 3"]:
+    """Return depth in metres as colours, linear in inverse depth: near is the map's end.
+
+    Args:
+        depth: Metres, above 0.
+        span: What the ends stand for; None takes `depth_range`.
+        cmap: Any name that matplotlib knows.
+
+    Source: the published viewer shows inverse depth in "turbo" (FACTS 1.6).
+    """
+    near, far = span or depth_range(depth)
+    scale = 255 / (1 / near - 1 / far)
+    level = np.clip((1 / depth - 1 / far) * scale + 0.5, 0, 255).astype(np.uint8)
+    return _palette(cmap)[level]
+
+
+def bar_position(depth_m: float, span: DepthRange) -> float:
+    """Return where a depth stands on the bar: 0 at the far end, 1 at the near end."""
+    return (1 / depth_m - 1 / span.far_m) / (1 / span.near_m - 1 / span.far_m)
+
+
+def bar_ticks(span: DepthRange, count: int = 6) -> list[tuple[float, str]]:
+    """Return positions on the bar and their labels in metres, both ends included.
+
+    Round numbers between the ends, spread as evenly as the inverse scale allows.
+    """
+    ends = [(0.0, metres(span.far_m)), (1.0, metres(span.near_m))]
+    chosen = [0.0, 1.0]
+    ticks = list(ends)
+    decades = range(math.floor(math.log10(span.near_m)), math.ceil(math.log10(span.far_m)) + 1)
+    round_numbers = [digit * 10.0**decade for digit in _TICK_DIGITS for decade in decades]
+    for value in round_numbers:
+        position = bar_position(value, span)
+        if all(abs(position - other) > 0.8 / count for other in chosen):
+            chosen.append(position)
+            if 0 < position < 1:
+                ticks.append((position, metres(value)))
+    return sorted(ticks)
+
+
+def metres(depth_m: float) -> str:
+    """Return a depth as people read it: three significant digits and the unit."""
+    if depth_m >= 1000:
+        return f"{depth_m / 1000:.3g} km"
+    return f"{depth_m:.3g} m" if depth_m >= 0.1 else f"{100 * depth_m:.3g} cm"
+
+
+def with_colour_bar(
+    coloured: UInt8[ndarray, "h w 3"], span: DepthRange, cmap: str = "turbo"
+) -> UInt8[ndarray, "h w2 3"]:
+    """Return a coloured depth map with a bar in metres to its right, pixels unchanged."""
+    height = coloured.shape[0]
+    bar_height = max(height, 120)  # below that no label can be read
+    size_pt = max(7.0, bar_height / 40)
+    bar_width = round(7 * size_pt)
+    figure = Figure((bar_width / _BAR_DPI, bar_height / _BAR_DPI), dpi=_BAR_DPI)
+    axes = figure.add_axes((0.08, 0.04, 0.22, 0.92))
+    axes.imshow(_palette(cmap)[:, None], aspect="auto", origin="lower", extent=(0, 1, 0, 1))
+    positions, labels = zip(*bar_ticks(span), strict=True)
+    axes.set_xticks([])
+    axes.set_yticks(positions, labels, fontsize=size_pt * 72 / _BAR_DPI)
+    axes.yaxis.tick_right()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_BAR_DPI)
+    bar = np.asarray(Image.open(buffer).convert("RGB"))
+    canvas = np.full((max(height, len(bar)), coloured.shape[1] + bar.shape[1], 3), 255, np.uint8)
+    canvas[:height, : coloured.shape[1]] = coloured
+    canvas[: len(bar), coloured.shape[1] :] = bar
+    return canvas
+
+
+def _palette(cmap: str) -> UInt8[ndarray, "256 3"]:
+    """Return the 256 colours of a matplotlib colour map."""
+    if cmap not in matplotlib.colormaps:
+        raise ValueError(f"matplotlib has no colour map {cmap!r}; try 'turbo' or 'viridis'")
+    return np.round(matplotlib.colormaps[cmap](np.arange(256) / 255)[:, :3] * 255).astype(np.uint8)
