@@ -8,6 +8,7 @@ from typing import NamedTuple
 # Scale of the image and overlap of neighbouring windows, finest level first.
 # Source: Table 16 gives 25 %; the published network uses 50 % at the middle scale (FACTS 1.2).
 _PYRAMID = ((1.0, 0.25), (0.5, 0.5), (0.25, 0.0))
+_PATCH = 16
 _SCALE_OF_IMAGE = 4  # the network's input is four windows wide: 4 x 384 = 1536
 
 
@@ -31,7 +32,8 @@ class DepthProConfig:
     Args:
         window: Side of one window, in pixels; a multiple of `8 * patch`, so that overlaps and
             trims are whole tokens.
-        patch: Side of the pixels that make one token.
+        patch: Side of the pixels that make one token; 16, since necks and heads double the
+            resolution four times.
         dim: Channels of the three vision transformers.
         depth: Blocks of each transformer.
         heads: Attention heads; must divide `dim`.
@@ -60,8 +62,13 @@ class DepthProConfig:
         """Refuse sizes that no network can have, before anything is built."""
         for name in ("window", "patch", "dim", "depth", "heads", "decoder_dim"):
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            if not _is_count(value):
                 raise ValueError(f"{name} must be a positive whole number, got {value!r}")
+        if self.patch != _PATCH:
+            raise ValueError(
+                f"patch must be {_PATCH}, the pixels a token that the decoder gives back; "
+                f"got {self.patch}"
+            )
         if self.window % (8 * self.patch):
             raise ValueError(
                 f"window must be a multiple of 8 patches ({8 * self.patch} pixels), so that "
@@ -71,13 +78,18 @@ class DepthProConfig:
             raise ValueError(f"heads must divide dim, got dim={self.dim}, heads={self.heads}")
         if self.decoder_dim % 8:
             raise ValueError(f"decoder_dim must be a multiple of 8, got {self.decoder_dim}")
-        if len(self.taps) != 2 or not 0 <= self.taps[0] < self.taps[1] < self.depth:
+        taps = self.taps
+        if not (_is_tuple(taps, 2, at_least=0) and taps[0] < taps[1] < self.depth):
             raise ValueError(
-                f"taps must be two ascending block numbers below depth={self.depth}, "
-                f"got {self.taps}"
+                "taps must be a tuple of two ascending block numbers below "
+                f"depth={self.depth}, got {taps!r}"
             )
-        if len(self.neck_dims) != 4 or min(self.neck_dims) < 1:
-            raise ValueError(f"neck_dims must be four positive numbers, got {self.neck_dims}")
+        if not _is_tuple(self.neck_dims, 4, at_least=1):
+            raise ValueError(
+                f"neck_dims must be a tuple of four positive numbers, got {self.neck_dims!r}"
+            )
+        if not isinstance(self.fov, bool):
+            raise ValueError(f"fov must be True or False, got {self.fov!r}")
 
     @classmethod
     def small(cls) -> "DepthProConfig":
@@ -132,13 +144,26 @@ class DepthProConfig:
         fields = {field.name for field in dataclasses.fields(cls)}
         try:
             values = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"expected a config as a JSON object, got {text[:80]!r}") from error
+        except json.JSONDecodeError:
+            raise ValueError(f"expected a config as a JSON object, got {text[:80]!r}") from None
         if not isinstance(values, dict) or not set(values) <= fields:
             raise ValueError(
                 f"expected a config with fields {sorted(fields)}, got {text[:200]!r}; "
                 "was it written by a newer version?"
             )
         for name in {"taps", "neck_dims"} & set(values):
-            values[name] = tuple(values[name])  # JSON has no tuples
+            if isinstance(values[name], list):
+                values[name] = tuple(values[name])  # JSON has no tuples
         return cls(**values)
+
+
+def _is_count(value: object, at_least: int = 1) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= at_least
+
+
+def _is_tuple(value: object, length: int, at_least: int) -> bool:
+    return (
+        isinstance(value, tuple)
+        and len(value) == length
+        and all(_is_count(entry, at_least) for entry in value)
+    )

@@ -13,7 +13,7 @@ from depthpro.vit import build_vit, encode, to_map
 
 def split(
     image: Float[Tensor, "b c s s"], window: int, stride: int
-) -> Float[Tensor, "n c window window"]:
+) -> Float[Tensor, "n c {window} {window}"]:
     """Return overlapping windows: row by row over the grid, all pictures of a window together.
 
     Window `i` of picture `j` has index `i * b + j`, the order of the published weights' code.
@@ -105,7 +105,7 @@ class Encoder(nn.Module):
         ]
 
 
-def resize(image: Float[Tensor, "b c h w"], side: int) -> Float[Tensor, "b c side side"]:
+def resize(image: Float[Tensor, "b c h w"], side: int) -> Float[Tensor, "b c {side} {side}"]:
     """Return the image stretched to a square, bilinear without antialiasing.
 
     Source: FACTS 1.1: the published network was trained with exactly this.

@@ -1,7 +1,9 @@
 """Depth as files that other programs read, in metres. Each appears whole or not at all."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 import trimesh
@@ -16,6 +18,11 @@ from trimesh.visual.texture import TextureVisuals
 
 from depthpro.files import whole_file
 from depthpro.geometry import grid_faces, intrinsics, solid_cells, unproject
+from depthpro.prediction import Prediction
+from depthpro.viz import colorize, depth_range, with_colour_bar
+
+Format = Literal["npz", "depth-png", "colour-png", "glb", "ply"]
+FORMATS: tuple[Format, ...] = get_args(Format)
 
 MAX_RATIO = 1.08
 """Neighbouring pixels whose depths differ by more are taken for different surfaces."""
@@ -24,6 +31,59 @@ FAR_M = 200.0
 
 _MAX_TEXTURE = 4096  # pixels; what every GPU can hold
 _MAX_16_BIT = 65535
+
+
+def write_prediction(
+    folder: str | Path,
+    stem: str,
+    rgb: UInt8[ndarray, "h w 3"],
+    prediction: Prediction,
+    notice: str,
+    formats: Collection[Format] = FORMATS,
+) -> list[Path]:
+    """Write a photo's depth in several formats, and return the files in the order of `FORMATS`.
+
+    Depth and pictures have the photo's size. The surface and the points have at most as many
+    vertices along a side as the network's own map: beyond that there is no more detail.
+
+    Args:
+        folder: Where the files go; made if it is not there.
+        stem: How the files' names start.
+        rgb: The photo.
+        prediction: What the network said about it, a batch of one.
+        notice: Licence notice that every file carries.
+        formats: Which of `FORMATS` to write.
+    """
+    folder, prediction = Path(folder), prediction.to("cpu")
+    names = (f"{stem}.npz", f"{stem}_depth.png", f"{stem}_colour.png", f"{stem}.glb", f"{stem}.ply")
+    files = {kind: folder / name for kind, name in zip(FORMATS, names, strict=True)}
+    f_px = float(prediction.f_px[0])
+    if not {"npz", "depth-png", "colour-png"}.isdisjoint(formats):
+        depth = prediction.depth[0].numpy()
+        if "npz" in formats:
+            write_npz(files["npz"], depth, f_px, notice)
+        if "depth-png" in formats:
+            write_depth_png(files["depth-png"], depth, f_px, notice)
+        if "colour-png" in formats:
+            span = depth_range(depth)
+            write_png(files["colour-png"], with_colour_bar(colorize(depth, span), span), notice)
+    if not {"glb", "ply"}.isdisjoint(formats):
+        side = max(prediction.canonical_inverse_depth.shape[-2:])
+        height, width = fit_size(prediction.height, prediction.width, side)
+        coarse = prediction.depth_at(height, width)[0].numpy()
+        f_coarse = float(prediction.f_px_at(width)[0])
+        if "glb" in formats:
+            write_glb(files["glb"], rgb, coarse, f_coarse, notice)
+        if "ply" in formats:
+            colours = np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling.BOX))
+            write_ply(files["ply"], colours, coarse, f_coarse, notice)
+    return [files[kind] for kind in FORMATS if kind in formats]
+
+
+def fit_size(height: int, width: int, side: int) -> tuple[int, int]:
+    """Return the size with the same shape whose longer side is at most `side`, in pixels."""
+    scale = min(1.0, side / max(height, width))
+    return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def write_npz(path: str | Path, depth: Float[ndarray, "h w"], f_px: float, notice: str) -> None:

@@ -95,8 +95,8 @@ def unproject(depth: Float[ndarray, "h w"], f_px: float) -> Float[ndarray, "h w 
 
 def solid_cells(
     depth: Float[ndarray, "h w"], max_ratio: float, far_m: float = math.inf
-) -> Bool[ndarray, "hm wm"]:
-    """Return which cells of four neighbouring pixels lie on one surface, (h - 1, w - 1).
+) -> Bool[ndarray, "h-1 w-1"]:
+    """Return which cells of four neighbouring pixels lie on one surface.
 
     A cell is left out where its farthest pixel is more than `max_ratio` times as far as its
     nearest (there an edge runs through it and the surface would be made of flying pixels), and
@@ -107,7 +107,7 @@ def solid_cells(
     return cast(ndarray, (farthest <= max_ratio * nearest) & (farthest <= far_m))
 
 
-def grid_faces(cells: Bool[ndarray, "hm wm"]) -> Int[ndarray, "f 3"]:
+def grid_faces(cells: Bool[ndarray, "rows columns"]) -> Int[ndarray, "f 3"]:
     """Return two triangles for every True cell, as row-major pixel numbers.
 
     Counter-clockwise as seen from the camera, so that normals point to it once y and z are

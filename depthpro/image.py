@@ -1,41 +1,34 @@
 """A photo in: sRGB pixels, upright, and the focal length that its metadata gives.
 
-`load_image` changes no state of Pillow or of the process, so that threads can load photos at
-once, and of the metadata it keeps a few numbers, never the place where the photo was taken.
+Of the metadata only a few numbers are read, never the place where the photo was taken.
 """
 
 import os
-import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from io import BytesIO
+from functools import cache
+from io import SEEK_END, BufferedReader, BytesIO
 from math import hypot, inf, isfinite
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Literal
 
 import numpy as np
+import pillow_heif
 from jaxtyping import UInt8
-from PIL import Image, ImageCms
-from PIL.ImageFile import ImageFile
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
-from PIL.TiffImagePlugin import TiffImageFile
-from PIL.WebPImagePlugin import WebPImageFile
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 MAX_PIXELS = 100_000_000
-
 FocalSource = Literal["FocalLengthIn35mmFilm", "FocalLength with FocalPlaneXResolution"]
 
-_TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two are BigTIFF
-_HEIF_BRANDS = b"heic heix heim heis hevc hevx hevm hevs mif1 msf1".split()
-
-# Tags of TIFF and EXIF, and the formats of their numbers by type.
-_SUBFILE_TYPE, _WIDTH, _HEIGHT, _DNG_VERSION = 0x00FE, 0x0100, 0x0101, 0xC612
-_ORIENTATION, _EXIF_DIRECTORY = 0x0112, 0x8769
-_FOCAL_MM, _FOCAL_35MM, _EXIF_WIDTH, _EXIF_HEIGHT = 0x920A, 0xA405, 0xA002, 0xA003
-_FOCAL_PLANE_X, _FOCAL_PLANE_UNIT = 0xA20E, 0xA210
-_NUMBER_FORMATS = {3: "H", 4: "L", 5: "LL", 9: "l", 10: "ll", 11: "f", 12: "d"}
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "HEIF")  # of the forty that Pillow knows
+_SUBFILE_TYPE, _DNG_VERSION = 0x00FE, 0xC612
+_ORIENTATION, _FOCAL_MM, _FOCAL_35MM = 0x0112, 0x920A, 0xA405
+_EXIF_WIDTH, _EXIF_HEIGHT, _FOCAL_PLANE_X, _FOCAL_PLANE_UNIT = 0xA002, 0xA003, 0xA20E, 0xA210
+_NUMBERS = (
+    _ORIENTATION, _FOCAL_MM, _FOCAL_35MM, _EXIF_WIDTH, _EXIF_HEIGHT, _FOCAL_PLANE_X,
+    _FOCAL_PLANE_UNIT,
+)  # fmt: skip
 _UNIT_MM: dict[float, float] = {2: 25.4, 3: 10, 4: 1, 5: 0.001}
 # Circular fisheyes start at 4 mm, zooms end at 12,000 mm; 65,535 is how some cameras say "unknown".
 _MIN_35MM, _MAX_35MM = 1, 20_000
@@ -84,16 +77,13 @@ def load_image(path: str | os.PathLike[str]) -> Photo:
             message is one sentence with the file's name, never its folder, fit to show a visitor.
     """
     path = Path(path)
-    with _open_file(path) as file:
+    with _open_file(path) as file, _damage_reported(path.name):
         image, exif = _decode(file, path.name)
-    pixels = _to_8_bit(image, path.name)
-    with _damage_reported(path.name):
-        rgb = _to_srgb(pixels)
+        rgb = _to_srgb(_to_8_bit(image, path.name))
     turn = _TURNS.get(exif.get(_ORIENTATION, 1))
     if turn is not None and image.format not in ("TIFF", "HEIF"):  # those come upright
         rgb = rgb.transpose(turn)
-    f_px, f_px_source = _find_focal(exif, *rgb.size)
-    return Photo(_to_array(rgb), f_px, f_px_source)
+    return Photo(_to_array(rgb), *_find_focal(exif, *rgb.size))
 
 
 def focal_px_from_35mm(f_35mm: float, width: int, height: int) -> float:
@@ -120,7 +110,7 @@ def focal_px_from_35mm(f_35mm: float, width: int, height: int) -> float:
     return f_35mm * hypot(width, height) / hypot(36, 24)
 
 
-def _open_file(path: Path) -> BinaryIO:
+def _open_file(path: Path) -> BufferedReader:
     """The file, open for reading."""
     if path.is_dir():
         raise ValueError(f"expected a photo; got the folder {path.name!r}; choose a photo in it.")
@@ -134,81 +124,80 @@ def _open_file(path: Path) -> BinaryIO:
         ) from error
 
 
+class _Refusal(ValueError):
+    """A reason that is not damage."""
+
+
 @contextmanager
 def _damage_reported(name: str) -> Iterator[None]:
     """Turns whatever a decoder raises into one sentence that a visitor can use."""
     try:
         yield
+    except (MemoryError, _Refusal):
+        raise
     except Exception as error:
         raise ValueError(
             f"expected a whole photo; got {name!r}, which is truncated or damaged; copy it again."
         ) from error
 
 
-class _JpegFile(JpegImageFile):
-    """A JPEG whose EXIF block Pillow leaves alone: it would look for a print size, and warn."""
-
-    def _read_dpi_from_exif(self) -> None:
-        pass
+@cache
+def _register_heic() -> None:
+    pillow_heif.register_heif_opener()
 
 
-def _pick_reader(head: bytes, name: str) -> Callable[[BinaryIO], ImageFile]:
-    """Pillow's class for the format that the first 12 bytes of a file announce.
+def _decode(file: BufferedReader, name: str) -> tuple[Image.Image, dict[int, float]]:
+    """The first picture, decoded, and the numbers of its metadata."""
+    _register_heic()
+    try:
+        image = Image.open(file, formats=_FORMATS)
+    except UnidentifiedImageError:
+        if not file.seek(0, SEEK_END):
+            raise _Refusal(
+                f"expected a photo; got {name!r}, which is empty; copy it again."
+            ) from None
+        raise _Refusal(
+            f"expected a JPEG, PNG, WebP, TIFF or HEIC photo; got {name!r}; export it as one of "
+            "these, or copy it again if it should be one."
+        ) from None
+    except Image.DecompressionBombError:
+        raise _too_large(name, "more than 178 megapixels") from None
+    if image.width * image.height > MAX_PIXELS:
+        raise _too_large(name, f"{image.width} x {image.height} pixels")
+    if image.format == "TIFF" and _is_raw(image):
+        raise _Refusal(f"expected a developed photo; got the raw file {name!r}; export a JPEG.")
+    numbers = _metadata(image)  # first, because Pillow turns a TIFF, and forgets, as it loads
+    image.load()
+    return image, numbers
 
-    `Image.open` would do this too, but it knows forty formats, PostScript among them, needs HEIC
-    registered for the whole process, and warns for the whole process from 89 megapixels on.
-    """
-    if not head:
-        raise ValueError(f"expected a photo; got {name!r}, which is empty; copy it again.")
-    if head.startswith(b"\xff\xd8\xff"):
-        return _JpegFile
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return PngImageFile
-    if head.startswith(b"RIFF") and head[8:] == b"WEBP":
-        return WebPImageFile
-    if head.startswith(_TIFF_HEADS):
-        return TiffImageFile
-    if head[4:8] == b"ftyp" and head[8:] in _HEIF_BRANDS:
-        from pillow_heif import HeifImageFile  # loads codecs that other photos do not need
 
-        return HeifImageFile
-    raise ValueError(
-        f"expected a JPEG, PNG, WebP, TIFF or HEIC photo; got {name!r}; export it as one of these."
+def _too_large(name: str, size: str) -> _Refusal:
+    return _Refusal(
+        f"expected at most {MAX_PIXELS / 1e6:.0f} megapixels; got {name!r} with {size}; make it "
+        "smaller first."
     )
 
 
-def _decode(file: BinaryIO, name: str) -> tuple[ImageFile, dict[int, float]]:
-    """The first picture, decoded, and the numbers of its metadata."""
-    reader = _pick_reader(file.read(12), name)
-    file.seek(0)
-    with _damage_reported(name):
-        image = reader(file)
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise ValueError(
-            f"expected at most {MAX_PIXELS / 1e6:.0f} megapixels; got {name!r} with "
-            f"{width * height / 1e6:.1f} ({width} x {height} pixels); make it smaller first."
-        )
-    if isinstance(image, TiffImageFile):
-        _prepare_tiff(image, name)
-    with _damage_reported(name):
-        image.load()
-        # PNG may carry EXIF behind its pixels, hence only now; in a TIFF the file itself is EXIF.
-        exif = _read_exif(file if image.format == "TIFF" else _exif_block(image))
-    if image.format == "HEIF":  # libheif has turned the pixels, and pillow-heif reset the tag
-        exif[_ORIENTATION] = image.info.get("original_orientation") or 1
-    return image, exif
+def _is_raw(image: Image.Image) -> bool:
+    """True for camera raw files, whose first picture is a thumbnail."""
+    exif = image.getexif()
+    return _DNG_VERSION in exif or bool(int(exif.get(_SUBFILE_TYPE, 0)) & 1)
 
 
-def _prepare_tiff(image: TiffImageFile, name: str) -> None:
-    """Refuses camera raw files, and gives the picture its memory."""
-    with _damage_reported(name):
-        tags = image.tag_v2
-        is_raw = _DNG_VERSION in tags or int(tags.get(_SUBFILE_TYPE, 0)) & 1
-        # Where Pillow makes the memory, it warns for the whole process from 89 megapixels on.
-        image.im = Image.new(image.mode, (tags[_WIDTH], tags[_HEIGHT]), None).im
-    if is_raw:
-        raise ValueError(f"expected a developed photo; got the raw file {name!r}; export a JPEG.")
+def _metadata(image: Image.Image) -> dict[int, float]:
+    """Numbers of the main and the EXIF directory; damaged ones are as if they were not there."""
+    fields: dict[int, object] = {}
+    with suppress(Exception):  # damaged blocks fail in many ways
+        exif = image.getexif()
+        fields.update(exif)
+        fields.update(exif.get_ifd(ExifTags.IFD.Exif))
+    if image.format == "HEIF":  # libheif turns the pixels, and pillow-heif resets the tag
+        fields[_ORIENTATION] = image.info.get("original_orientation") or 1
+    numbers = {}
+    for tag in _NUMBERS:
+        with suppress(Exception):  # damaged blocks fail in many ways
+            numbers[tag] = float(fields[tag])  # pyright: ignore[reportArgumentType]
+    return numbers
 
 
 def _to_8_bit(image: Image.Image, name: str) -> Image.Image:
@@ -219,7 +208,7 @@ def _to_8_bit(image: Image.Image, name: str) -> Image.Image:
     white = 1 if image.mode == "F" else 65535
     low, high = values.min(), values.max()
     if not (low >= 0 and high <= white):  # NaN comes here as well
-        raise ValueError(
+        raise _Refusal(
             f"expected grey values from 0 to {white}; got {low} to {high} in {name!r}; "
             "export it with 8 or 16 bits per channel."
         )
@@ -235,8 +224,8 @@ def _to_srgb(image: Image.Image) -> Image.Image:
     profile, alpha = image.info.get("icc_profile"), None
     is_grey = image.mode in ("1", "L", "LA")
     if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        image, alpha = image if is_grey else rgba, rgba.getchannel("A")
+        image = image.convert("RGBA")
+        alpha = image.getchannel("A")
     if image.mode not in ("L", "RGB", "CMYK"):
         image = image.convert("L" if is_grey else "RGB")
     if profile:
@@ -271,50 +260,9 @@ def _to_array(rgb: Image.Image) -> UInt8[np.ndarray, "h w 3"]:
     """The pixels of an RGB image, 64 rows at a time: twice as fast as all at once."""
     array = np.empty((rgb.height, rgb.width, 3), np.uint8)
     for top in range(0, rgb.height, 64):
-        bottom = min(top + 64, rgb.height)
-        array[top:bottom] = np.asarray(rgb.crop((0, top, rgb.width, bottom)))
+        strip = rgb.crop((0, top, rgb.width, min(top + 64, rgb.height)))
+        array[top : top + 64] = np.asarray(strip)
     return array
-
-
-def _exif_block(image: ImageFile) -> BinaryIO:
-    """The EXIF block of a decoded image as a file, empty where there is none."""
-    block = image.info.get("exif") or b""
-    with suppress(KeyError, ValueError):  # ImageMagick puts it into a PNG as hexadecimal text
-        block = block or bytes.fromhex("".join(image.info["Raw profile type exif"].split("\n")[3:]))
-    return BytesIO(block.removeprefix(b"Exif\0\0"))
-
-
-def _read_exif(file: BinaryIO) -> dict[int, float]:
-    """Numbers of the main and the EXIF directory. Pillow would warn of each damaged one."""
-    file.seek(0)
-    head = file.read(8)
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(head[:4])
-    if order is None or len(head) < 8:
-        return {}
-    numbers = _read_directory(file, order, struct.unpack(order + "L", head[4:])[0])
-    return numbers | _read_directory(file, order, numbers.get(_EXIF_DIRECTORY, 0))
-
-
-def _read_directory(file: BinaryIO, order: str, offset: float) -> dict[int, float]:
-    """The first number of each numeric field of the directory at `offset`, 0 if there is none."""
-    numbers: dict[int, float] = {}
-    if not 8 <= offset < 2**32:
-        return numbers
-    file.seek(int(offset))
-    count = int.from_bytes(file.read(2), "little" if order == "<" else "big")
-    entries = file.read(12 * count)
-    for start in range(0, len(entries) - 11, 12):
-        tag, kind, length, data = struct.unpack_from(order + "HHL4s", entries, start)
-        # Not a number, outside the file, or a rational over zero: as if it were not there.
-        with suppress(KeyError, struct.error, ZeroDivisionError):
-            layout = order + _NUMBER_FORMATS[kind]
-            size = struct.calcsize(layout)
-            if size * length > 4:
-                file.seek(struct.unpack(order + "L", data)[0])
-                data = file.read(size)
-            top, *bottom = struct.unpack(layout, data[:size])
-            numbers[tag] = top / bottom[0] if bottom else top
-    return numbers
 
 
 def _find_focal(

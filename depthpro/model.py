@@ -2,6 +2,8 @@
 
 import contextlib
 import dataclasses
+import re
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, cast
@@ -23,6 +25,10 @@ from depthpro.prediction import Prediction, focal_per_picture
 
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
 
+_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV")
+_NO_MEMORY = re.compile("out of memory|not enough memory|allocate memory")
 _FOV_RANGE_DEG = (1.0, 175.0)  # outside, tan() would give no focal length; no camera is outside
 
 
@@ -57,10 +63,10 @@ class DepthPro(nn.Module):
             ValueError: If the picture is not of the network's size.
         """
         side = self.config.image_size
-        if image.shape[-2:] != (side, side):
+        if image.dim() != 4 or image.shape[1:] != (3, side, side):
             raise ValueError(
-                f"the network reads pictures of {side} x {side} pixels, got "
-                f"{image.shape[-2]} x {image.shape[-1]}; infer() takes any size"
+                f"the network reads pictures of shape (b, 3, {side}, {side}) in [-1, 1], got "
+                f"{tuple(image.shape)}; infer() takes any size"
             )
         features, lowres = self.decoder(self.encoder(image))
         inverse = self.head(features)[:, 0].float()
@@ -83,12 +89,15 @@ class DepthPro(nn.Module):
                 licensed for research only.
             config: Sizes of a network whose file does not say them; None means the published ones.
             device: Where it goes; None takes CUDA or MPS where there is one, else the CPU.
-            dtype: How weights are kept. `torch.float16` halves the memory; `infer` computes under
-                autocast then, so it wants a GPU.
+            dtype: How weights are kept: float32, or float16 or bfloat16 for half of the memory;
+                `infer` computes in the same type then, so it wants a GPU.
 
         Raises:
             ValueError: If the weights cannot be found, read, or do not fit.
         """
+        if dtype not in _DTYPES.values():
+            raise ValueError(f"dtype must be one of {list(_DTYPES.values())}, got {dtype}")
+        target = default_device() if device is None else _usable(device)
         weights = checkpoint.load(name, config)
         with torch.device("meta"):  # no memory and no time for random weights
             model = cls(weights.config)
@@ -96,7 +105,7 @@ class DepthPro(nn.Module):
         model.provenance = weights.provenance
         # Convolutions are about a third faster in this memory order; results are the same.
         model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        return model.to(device=default_device() if device is None else device, dtype=dtype).eval()
+        return model.to(device=target, dtype=dtype).eval()
 
     def save_pretrained(self, path: str | Path, record: str | None = None) -> Path:
         """Write weights, config and licence as safetensors; return the file that was written.
@@ -121,11 +130,12 @@ class DepthPro(nn.Module):
         """Return depth in metres for photos of any size.
 
         Args:
-            rgb: A PIL image, uint8 (h, w, 3), or float (b, 3, h, w) in [0, 1].
+            rgb: A PIL image, uint8 (h, w, 3), or float (b, 3, h, w) in [0, 1], taken as it lies;
+                `load_image` turns a photo upright.
             f_px: Focal length in pixels of the photo, one or one for each; None uses the network's
                 estimate (held within 1 and 175 degrees).
-            precision: Of the network's arithmetic; "auto" is float16 on CUDA, else float32.
-                Depth is float32 always.
+            precision: Of the network's arithmetic; "auto" is float16 on CUDA, else float32, or
+                what the weights are kept in where that is less. Depth is float32 always.
 
         Raises:
             ValueError: If the photo is none of these, or the focal length is not positive, or
@@ -134,24 +144,25 @@ class DepthPro(nn.Module):
 
         Source: Section 3; resizing as in the published code (FACTS 1.1, 1.6).
         """
-        pictures = _as_batch(rgb).to(self.device)
+        pictures = _as_batch(rgb)
         white = 255 if pictures.dtype == torch.uint8 else 1
         height, width = pictures.shape[-2:]
         if f_px is None and self.fov is None:
             raise ValueError("this network estimates no field of view: pass f_px, in pixels")
+        used = None  # a given focal length is checked before the network takes its time
+        if f_px is not None:
+            used = focal_per_picture(f_px, torch.empty(len(pictures), device=self.device))
         with _explain_memory(self.device, len(pictures)), self._autocast(precision):
             # Scaling after resizing touches fewer pixels; the two commute.
-            image = resize(pictures.float(), self.config.image_size) * (2 / white) - 1
+            pictures = pictures.to(self.device).float()
+            image = resize(pictures, self.config.image_size) * (2 / white) - 1
             canonical, fov_deg = self(image)
         estimated = None
         if fov_deg is not None:
             estimated = focal_from_fov(fov_deg.clamp(*_FOV_RANGE_DEG), width)
-        used = estimated
-        if f_px is not None:
-            used = focal_per_picture(f_px, canonical.new_empty(len(canonical)))
         return Prediction(
             canonical_inverse_depth=canonical,
-            f_px=cast(Tensor, used),
+            f_px=cast(Tensor, estimated if used is None else used),
             estimated_f_px=estimated,
             height=height,
             width=width,
@@ -163,17 +174,21 @@ class DepthPro(nn.Module):
         return next(self.parameters()).device
 
     def _autocast(self, precision: Precision) -> contextlib.AbstractContextManager:
-        names = {"float32": None, "float16": torch.float16, "bfloat16": torch.bfloat16}
-        if precision == "auto":
-            weights = next(self.parameters()).dtype
-            half = self.device.type == "cuda" and weights == torch.float32
-            precision = "float16" if half or weights == torch.float16 else "float32"
-        if precision not in names:
+        kept = next(self.parameters()).dtype
+        if precision not in ("auto", *_DTYPES):
             raise ValueError(
-                f"precision must be one of 'auto', {', '.join(map(repr, names))}; got {precision!r}"
+                f"precision must be one of {', '.join(map(repr, ('auto', *_DTYPES)))}; "
+                f"got {precision!r}"
             )
-        dtype = names[precision]
-        if dtype is None:
+        dtype = kept if precision == "auto" else _DTYPES[precision]
+        if precision == "auto" and kept == torch.float32 and self.device.type == "cuda":
+            dtype = torch.float16
+        if kept not in (torch.float32, dtype) or dtype not in _DTYPES.values():
+            raise ValueError(
+                f"weights kept in {kept} cannot compute in {dtype}; "
+                "from_pretrained(..., dtype=torch.float32) keeps weights that can in any precision"
+            )
+        if dtype == torch.float32:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, dtype=dtype)
 
@@ -187,28 +202,42 @@ def default_device() -> torch.device:
     return torch.device("cpu")
 
 
-def _is_batch(picture: Tensor) -> bool:
-    return picture.dim() == 4 and picture.shape[1] == 3
+def _usable(device: torch.device | str) -> torch.device:
+    """Return the device, or say at once that it is not there."""
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(
+            f"device {str(device)!r} cannot be used here ({str(error).splitlines()[0]}); "
+            f"{str(default_device())!r} can"
+        ) from None
 
 
 def _as_batch(rgb: Image.Image | ndarray | Tensor) -> Num[Tensor, "b 3 h w"]:
     """Return any of the accepted pictures as a batch: uint8, or floats in [0, 1]."""
+    got = type(rgb).__name__
     if isinstance(rgb, Image.Image):
-        rgb = np.asarray(rgb.convert("RGB"))
-    picture = torch.as_tensor(rgb)
-    if picture.numel() and picture.dtype == torch.uint8:
-        if picture.dim() == 3 and picture.shape[-1] == 3:
-            return picture.permute(2, 0, 1)[None]
-    elif picture.numel() and picture.is_floating_point() and _is_batch(picture):
-        low, high = (bound.item() for bound in picture.aminmax())
-        if low >= 0 and high <= 1:
-            return picture
-        raise ValueError(
-            f"a float picture must lie in [0, 1], got values from {low:.4g} to {high:.4g}"
-        )
+        got = f"a PIL image of mode {rgb.mode!r}"
+        if rgb.mode in _MODES:
+            rgb = np.asarray(rgb.convert("RGB"))
+    if isinstance(rgb, ndarray):
+        got = f"{rgb.dtype} {rgb.shape}"
+        if rgb.dtype == np.uint8 or rgb.dtype.kind == "f":
+            # Copied, since torch takes neither read-only memory nor BGR turned round by a stride.
+            dtype = np.uint8 if rgb.dtype == np.uint8 else np.float32
+            rgb = torch.from_numpy(rgb.astype(dtype, order="C"))
+    if isinstance(rgb, Tensor):
+        got = f"{str(rgb.dtype).removeprefix('torch.')} {tuple(rgb.shape)}"
+        if rgb.dtype == torch.uint8 and rgb.dim() == 3 and rgb.shape[-1] == 3 and rgb.numel():
+            return rgb.permute(2, 0, 1)[None]
+        if rgb.is_floating_point() and rgb.dim() == 4 and rgb.shape[1] == 3 and rgb.numel():
+            low, high = (bound.item() for bound in rgb.aminmax())
+            if low >= 0 and high <= 1:
+                return rgb
+            got = f"values from {low:.4g} to {high:.4g}"
     raise ValueError(
-        "expected a PIL image, uint8 (h, w, 3), or float (b, 3, h, w) in [0, 1]; got "
-        f"{str(picture.dtype).removeprefix('torch.')} {tuple(picture.shape)}"
+        "expected a PIL image of 8 bits a channel, uint8 (h, w, 3), or float (b, 3, h, w) in "
+        f"[0, 1]; got {got}. Files of every kind become uint8 by load_image(path).rgb"
     )
 
 
@@ -218,10 +247,11 @@ def _explain_memory(device: torch.device, batch: int) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
+        if not isinstance(error, torch.OutOfMemoryError) and not _NO_MEMORY.search(str(error)):
             raise
+        traceback.clear_frames(error.__traceback__)  # they hold what filled the memory
         raise MemoryError(
             f"{device} ran out of memory on a batch of {batch}; try fewer pictures at once, "
             "from_pretrained(..., dtype=torch.float16) on a GPU, device='cpu', or the weights "
             "'small'"
-        ) from error
+        ) from None

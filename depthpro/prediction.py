@@ -52,8 +52,11 @@ class Prediction:
         """Return the focal length in pixels of the same pictures at another width."""
         return self.f_px * (width / self.width)
 
-    def with_focal(self, f_px: "float | Float[Tensor, ' b']") -> "Prediction":
+    def with_focal(self, f_px: float | Tensor) -> "Prediction":
         """Return the same prediction for another focal length in pixels; no network is called.
+
+        Args:
+            f_px: One for all pictures, or one for each.
 
         Exact: `infer` with this focal length gives the same numbers.
 
@@ -73,15 +76,16 @@ class Prediction:
         )
 
 
-def focal_per_picture(
-    f_px: "float | Float[Tensor, '*b']", like: Float[Tensor, " b"]
-) -> Float[Tensor, " b"]:
+def focal_per_picture(f_px: float | Tensor, like: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
     """Return one focal length a picture, from one for all or one each, in float32.
 
     Raises:
         ValueError: If the count does not fit or a value is not positive and finite.
     """
-    focal = torch.as_tensor(f_px, dtype=torch.float32, device=like.device)
+    try:
+        focal = torch.as_tensor(f_px, dtype=torch.float32, device=like.device)
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(f"f_px must be a number of pixels, got {f_px!r}") from None
     if focal.numel() not in (1, like.numel()) or focal.dim() > 1:
         raise ValueError(
             f"f_px must be one focal length in pixels, or one for each of the {like.numel()} "

@@ -75,19 +75,29 @@ def from_transformers(
 
 def _config(settings: dict, tensors: dict[str, Tensor]) -> DepthProConfig:
     dim, _, patch, _ = tensors[_PROJECTION].shape
-    coarse, middle, fine = settings.get("scaled_images_feature_dims", (1024, 1024, 512))
-    late, early = settings.get("intermediate_hook_ids", (11, 5))
+    dims = settings.get("scaled_images_feature_dims", (1024, 1024, 512))
+    hooks = settings.get("intermediate_hook_ids", (11, 5))
+    if (len(dims), len(hooks)) != (3, 2):
+        raise ValueError(
+            "expected 3 scaled_images_feature_dims and 2 intermediate_hook_ids as published, got "
+            f"{dims} and {hooks}"
+        )
+    (coarse, middle, fine), (late, early) = dims, hooks
     return DepthProConfig(
         window=settings.get("patch_size", 384),
         patch=patch,
         dim=dim,
         depth=1 + max(int(match[1]) for name in tensors if (match := _LAYER.match(name))),
-        heads=settings.get("patch_model_config", {}).get("num_attention_heads", 12),
+        heads=_vit(settings, "patch").get("num_attention_heads", 12),
         taps=(early, late),
         neck_dims=(settings.get("intermediate_feature_dims", (256,))[0], fine, middle, coarse),
         decoder_dim=settings.get("fusion_hidden_size", 256),
         fov=settings.get("use_fov_model", False),
     )
+
+
+def _vit(settings: dict, part: str) -> dict:
+    return settings.get(f"{part}_model_config") or {}
 
 
 def _refuse_variants(settings: dict, config: DepthProConfig) -> None:
@@ -102,6 +112,14 @@ def _refuse_variants(settings: dict, config: DepthProConfig) -> None:
     for name, value in as_published.items():
         if settings.get(name, value) != value:
             raise ValueError(f"{name} must be {value} as published, got {settings[name]}")
+    vit = {"num_attention_heads": config.heads, "hidden_act": "gelu", "layer_norm_eps": 1e-6}
+    for part in ("patch", "image", "fov") if config.fov else ("patch", "image"):
+        for name, value in vit.items():
+            if _vit(settings, part).get(name, value) != value:
+                raise ValueError(
+                    f"{name} of the {part} encoder must be {value} as in the others and as "
+                    f"published, got {_vit(settings, part)[name]}"
+                )
     trim = config.pyramid[0].trim
     if settings.get("merge_padding_value", 3) != trim:
         raise ValueError(

@@ -1,0 +1,39 @@
+"""The page: `python app.py`, or a Space that runs this file."""
+
+import argparse
+import sys
+
+from demo.pipeline import load_model
+from demo.ui import CSS, THEME, build_page
+
+
+def main() -> None:
+    """Read the arguments, load the network, and serve the page until it is stopped."""
+    parser = argparse.ArgumentParser(description="Depth Pro in the browser.")
+    parser.add_argument(
+        "--model",
+        help="'small', a file, a folder or a hub name such as "
+        "'apple/DepthPro'; the published weights on CUDA, else 'small'",
+    )
+    parser.add_argument("--device", help="cuda, mps or cpu; the best there is if not given")
+    parser.add_argument("--host", help="address to serve on; 0.0.0.0 for the whole network")
+    parser.add_argument("--port", type=int, help="port to serve on; the first free from 7860")
+    options = parser.parse_args()
+    try:
+        model, note = load_model(options.model, options.device)
+    except ValueError as error:
+        sys.exit(f"app.py: {error}")
+    build_page(model, note).launch(
+        server_name=options.host,
+        server_port=options.port,
+        theme=THEME,
+        css=CSS,
+        max_file_size="100mb",
+        ssr_mode=False,
+        run_history=False,
+        footer_links=["api", "gradio"],
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The page: a pure pipeline, files, figures, and the interface that shows them."""

@@ -1,0 +1,102 @@
+"""What the page shows of an analysis: pictures as arrays, the rest as HTML."""
+
+import html
+
+import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
+from PIL import Image
+
+from demo.pipeline import EMBEDDED, Analysis
+from depthpro.checkpoint import OWN_LICENCE, Provenance
+from depthpro.export import fit_size
+from depthpro.geometry import fov_from_focal
+from depthpro.viz import DepthRange, bar_ticks, colorize, depth_range, metres
+
+PREVIEW_SIDE = 1280
+"""Longer side of the pictures in the page, in pixels."""
+
+_STOPS = 24  # of the gradient that stands for the colour map
+_SOURCES = {
+    "metadata": "from the photo's metadata ({field})",
+    "network": "estimated by the network",
+    "hand": "given by hand",
+}
+
+
+def previews(
+    analysis: Analysis,
+) -> tuple[UInt8[ndarray, "h w 3"], UInt8[ndarray, "h w 3"], DepthRange]:
+    """Return the photo and its depth in colours at the page's size, and the colours' range."""
+    prediction = analysis.prediction
+    height, width = fit_size(prediction.height, prediction.width, PREVIEW_SIDE)
+    photo = Image.fromarray(analysis.rgb).resize((width, height), reducing_gap=2.0)
+    depth = prediction.depth_at(height, width)[0].numpy()
+    span = depth_range(depth)
+    return np.asarray(photo), colorize(depth, span), span
+
+
+def colour_bar(span: DepthRange, cmap: str = "turbo") -> str:
+    """Return the colour bar in metres, far on the left and near on the right."""
+    inverse = np.linspace(1 / span.far_m, 1 / span.near_m, _STOPS)
+    colours = colorize((1 / inverse)[None], span, cmap)[0]
+    stops = ", ".join(f"rgb({r} {g} {b})" for r, g, b in colours)
+    ticks = "".join(
+        f'<span class="tick" style="left: {100 * position:.2f}%">{label}</span>'
+        for position, label in bar_ticks(span)
+    )
+    return (
+        f'<div class="colour-bar" role="img" aria-label="Colours from {metres(span.far_m)} (far) '
+        f'to {metres(span.near_m)} (near)"><div class="ramp" style="background: '
+        f'linear-gradient(to right, {stops})"></div><div class="ticks">{ticks}</div></div>'
+    )
+
+
+def summary(analysis: Analysis, span: DepthRange) -> str:
+    """Return the figures of a photo: field of view, focal length, depth, and where each is from."""
+    prediction = analysis.prediction
+    width, height = prediction.width, prediction.height
+    f_px = analysis.f_px
+    source = _SOURCES[analysis.source].format(field=html.escape(analysis.metadata_field or ""))
+    vertical = fov_from_focal(f_px, height)
+    median = float(np.median(prediction.depth_at(128, 128).numpy()))
+    return _cards(
+        [
+            ("Field of view", f"{prediction.fov_deg.item():.1f}°", f"{vertical:.1f}° vertical"),
+            ("Focal length", f"{f_px:.0f} px", source),
+            ("Median depth", metres(median), f"{metres(span.near_m)} to {metres(span.far_m)}"),
+            ("Photo", f"{width} × {height}", html.escape(analysis.name)),
+        ]
+    )
+
+
+def empty_summary() -> str:
+    """Return what stands in the place of the figures before there is a photo."""
+    return '<p class="hint">Drop a photo on the left, or pick an example, to see it in metres.</p>'
+
+
+def banner(made: Provenance, note: str = "") -> str:
+    """Return which weights are at work, how good they are, and what they may be used for."""
+    parts = [f"<b>Weights: {html.escape(made.name)}</b> ({html.escape(made.licence)})."]
+    if made.name == EMBEDDED:
+        parts.append(
+            "This is the small embedded network, not the published one: trained briefly on "
+            "rendered scenes, it shows rough layout, has few sharp edges yet, and its metres "
+            "are often wrong."
+        )
+    elif made.licence != OWN_LICENCE:
+        parts.append("Whatever is made with them falls under the same restriction.")
+    if note:
+        parts.append(html.escape(note))
+    return f'<div class="banner" role="note">{" ".join(parts)}</div>'
+
+
+def _cards(cards: list[tuple[str, str, str]]) -> str:
+    return (
+        '<dl class="cards">'
+        + "".join(
+            f"<div><dt>{title}</dt><dd>{value}</dd><dd class='from'>{detail}</dd></div>"
+            for title, value, detail in cards
+        )
+        + "</dl>"
+    )

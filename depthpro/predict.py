@@ -1,0 +1,136 @@
+"""`python -m depthpro predict`: photos in, depth files out."""
+
+import argparse
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from depthpro.export import FORMATS, write_prediction
+from depthpro.geometry import focal_from_fov
+from depthpro.image import load_image
+from depthpro.model import DepthPro
+
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif")
+
+
+class Job(NamedTuple):
+    """One photo, and where its files go."""
+
+    photo: Path
+    folder: Path
+    stem: str
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument(
+        "source", type=Path, help="a photo, or a folder that is searched for photos"
+    )
+    parser.add_argument("-o", "--out", type=Path, required=True, help="folder for the results")
+    parser.add_argument("--model", default="small", help="'small', a file, a folder or a hub name")
+    parser.add_argument("--device", help="cuda, mps or cpu; the best there is if not given")
+    focal = parser.add_mutually_exclusive_group()
+    focal.add_argument("--f-px", type=float, help="focal length in pixels of the photo")
+    focal.add_argument("--fov-deg", type=float, help="horizontal field of view in degrees")
+    parser.add_argument(
+        "--formats",
+        nargs="+",
+        choices=FORMATS,
+        default=list(FORMATS),
+        metavar="FORMAT",
+        help=f"which of {', '.join(FORMATS)}; all if not given",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Predict every photo, report the ones that failed last, and return the exit status.
+
+    The focal length is the one given, else the one in the photo's metadata, else the network's.
+
+    Raises:
+        ValueError: If there is nothing to do, before any work is done.
+    """
+    if options.f_px is not None and not 0 < options.f_px < float("inf"):
+        raise ValueError(f"--f-px must be a positive number of pixels, got {options.f_px}")
+    if options.fov_deg is not None and not 0 < options.fov_deg < 180:
+        raise ValueError(f"--fov-deg must be between 0 and 180 degrees, got {options.fov_deg}")
+    jobs = find_jobs(options.source, options.out)
+    model = DepthPro.from_pretrained(options.model, device=options.device)
+    print(model.provenance.notice, f"on {model.device}", file=sys.stderr)
+    failures = []
+    progress = tqdm(jobs, unit="photo", disable=None if len(jobs) > 1 else True)
+    for job in progress:
+        progress.set_postfix_str(job.photo.name)
+        try:
+            line = _predict(model, job, options)
+        except (ValueError, OSError, MemoryError) as error:
+            failures.append(f"{job.photo}: {error}")
+        else:
+            progress.write(line)
+    if failures:
+        print(
+            f"{len(failures)} of {len(jobs)} photos failed:", *failures, sep="\n  ", file=sys.stderr
+        )
+    return 1 if failures else 0
+
+
+def find_jobs(source: Path, out: Path) -> list[Job]:
+    """Return a job for every photo in `source`, keeping folders and names.
+
+    Where photos differ in their suffix alone, it stays in the name, so that none is overwritten.
+
+    Raises:
+        ValueError: If there is no photo.
+    """
+    if source.is_dir():
+        photos = sorted(
+            path
+            for path in source.rglob("*")
+            if path.suffix.lower() in PHOTO_SUFFIXES
+            and path.is_file()
+            and out.resolve() not in path.resolve().parents
+        )
+        if not photos:
+            raise ValueError(
+                f"no photos in {str(source)!r}: looked for {' '.join(PHOTO_SUFFIXES)} in it and "
+                "its subfolders"
+            )
+    elif source.exists():
+        photos = [source]
+    else:
+        raise ValueError(f"no such file or folder: {str(source)!r}")
+    root = source if source.is_dir() else source.parent
+    count = Counter(photo.with_suffix("") for photo in photos)
+    return [
+        Job(
+            photo,
+            out / photo.relative_to(root).parent,
+            photo.name if count[photo.with_suffix("")] > 1 else photo.stem,
+        )
+        for photo in photos
+    ]
+
+
+def _predict(model: DepthPro, job: Job, options: argparse.Namespace) -> str:
+    """Write one photo's files, and return a line that says what was found."""
+    photo = load_image(job.photo)
+    width = photo.rgb.shape[1]
+    if options.f_px is not None:
+        f_px, source = options.f_px, "--f-px"
+    elif options.fov_deg is not None:
+        f_px, source = focal_from_fov(options.fov_deg, width), "--fov-deg"
+    else:
+        f_px, source = photo.f_px, photo.f_px_source or "estimated"
+    prediction = model.infer(photo.rgb, f_px)
+    write_prediction(
+        job.folder, job.stem, photo.rgb, prediction, model.provenance.notice, options.formats
+    )
+    nearest, farthest = (bound.item() for bound in prediction.depth_at(64, 64).aminmax())
+    focal, fov_deg = prediction.f_px.item(), prediction.fov_deg.item()
+    return (
+        f"{job.photo.name}: {nearest:.3g} to {farthest:.3g} m, focal length {focal:.0f} px "
+        f"({source}), field of view {fov_deg:.1f}° → {job.folder / job.stem}*"
+    )

@@ -1,0 +1,62 @@
+"""What all tests share: shape annotations that are checked, no network, and tiny networks."""
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports huggingface_hub
+
+from collections.abc import Iterator
+
+import jaxtyping
+import pytest
+import torch
+from beartype import BeartypeConf, beartype
+
+# From here on every annotation in the package is checked at each call. As for type checkers, a
+# whole number may stand for a float.
+checked = beartype(conf=BeartypeConf(is_pep484_tower=True))
+jaxtyping.install_import_hook("depthpro", f"{__name__}.checked")
+
+import reference  # noqa: E402
+
+from depthpro import DepthPro, DepthProConfig  # noqa: E402
+
+torch.set_num_threads(min(2, os.cpu_count() or 1))
+
+TINY = DepthProConfig(
+    window=128,
+    dim=32,
+    depth=3,
+    heads=2,
+    taps=(0, 1),
+    neck_dims=(8, 16, 24, 40),
+    decoder_dim=16,
+)
+
+
+def make_model(config: DepthProConfig = TINY) -> DepthPro:
+    """Return a network whose weights follow from their names, with positive, varied outputs."""
+    model = DepthPro(config).eval()
+    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    weights = reference.weights_by_name(shapes)
+    model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+    return model
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> DepthProConfig:
+    """Return sizes of a network that runs in milliseconds, no two channel counts alike."""
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def tiny_model() -> DepthPro:
+    """Return a tiny network for reading only; `make_model` gives one to change."""
+    return make_model()
+
+
+@pytest.fixture
+def unchecked() -> Iterator[None]:
+    """Switch annotation checks off, so that wrong arguments reach the package's own errors."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

@@ -1,0 +1,538 @@
+# pyright: reportArgumentType=false, reportCallIssue=false, reportOptionalMemberAccess=false
+"""Weights in and out: every layout, every way in which a file can be broken, and the hub."""
+
+import contextlib
+import json
+import pickle
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import huggingface_hub
+import numpy as np
+import pytest
+import torch
+from conftest import TINY, make_model
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from depthpro import DepthPro, DepthProConfig, checkpoint
+
+RGB = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+
+
+def load(name: str | Path, config: DepthProConfig | None = None) -> DepthPro:
+    return DepthPro.from_pretrained(name, config=config, device="cpu")
+
+
+@contextlib.contextmanager
+def refused(*parts: str) -> Iterator[None]:
+    """Expect a ValueError that says all of this, with no traceback of another error behind it."""
+    with pytest.raises(ValueError, match=r"\S") as caught:
+        yield
+    for part in parts:
+        assert re.search(part, str(caught.value)), f"{part!r} is not in: {caught.value}"
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None or caught.value.__suppress_context__
+
+
+def assert_same(one: DepthPro, other: DepthPro) -> None:
+    assert one.config == other.config
+    first, second = one.state_dict(), other.state_dict()
+    assert list(first) == list(second)  # in the same order, too
+    for name, tensor in first.items():
+        assert tensor.dtype == second[name].dtype
+        assert torch.equal(tensor, second[name]), name
+
+
+@pytest.fixture
+def pickled(tmp_path: Path, tiny_model: DepthPro) -> Path:
+    """Return a file as the published one is: a state dict in half precision."""
+    path = tmp_path / "depth_pro.pt"
+    torch.save({name: tensor.half() for name, tensor in tiny_model.state_dict().items()}, path)
+    return path
+
+
+# --- the embedded weights ------------------------------------------------------------------------
+
+
+def test_embedded_weights_load_and_say_the_same_each_time() -> None:
+    first, second = load("small"), load("small")
+    assert_same(first, second)
+    assert first.config == DepthProConfig.small()
+    assert not first.training
+    assert {parameter.dtype for parameter in first.parameters()} == {torch.float32}
+    assert all(parameter.requires_grad for parameter in first.parameters())
+    assert not [name for name, tensor in first.state_dict().items() if tensor.is_meta]
+    one, other = first.infer(RGB), second.infer(RGB)
+    assert torch.equal(one.depth, other.depth)
+    assert bool(one.depth.isfinite().all())
+    assert one.canonical_inverse_depth.max() > 0
+
+
+def test_embedded_weights_are_half_precision_and_say_what_they_are() -> None:
+    with safe_open(checkpoint.EMBEDDED, "pt") as file:
+        kinds = {file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
+        metadata = file.metadata()
+    assert kinds == {"F16"}
+    assert DepthProConfig.from_json(metadata["config"]) == DepthProConfig.small()
+    assert metadata["licence"] == checkpoint.OWN_LICENCE
+    assert checkpoint.EMBEDDED.stat().st_size < 30e6
+    made = checkpoint.load("small").provenance
+    assert made == checkpoint.Provenance("small", metadata["licence"], metadata["record"])
+
+
+# --- files and folders of ours -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target", ["weights.safetensors", "folder", "deep/folder"])
+def test_saved_weights_come_back_to_the_last_bit(tmp_path: Path, target: str) -> None:
+    model = make_model()
+    written = model.save_pretrained(tmp_path / target, record="epoch 3")
+    assert written == tmp_path / (target if "." in target else f"{target}/model.safetensors")
+    loaded = load(tmp_path / target)
+    assert_same(loaded, model)
+    assert loaded.provenance.record == "epoch 3"
+    assert loaded.provenance.licence == checkpoint.OWN_LICENCE
+    assert loaded.provenance.name == Path(target).name
+    torch.testing.assert_close(loaded.infer(RGB).depth, model.infer(RGB).depth)
+
+
+def test_loaded_weights_can_be_saved_over_their_own_file(tmp_path: Path) -> None:
+    # Loading turns weights to channels_last, and may map the file instead of reading it.
+    path = make_model().save_pretrained(tmp_path)
+    loaded = load(path)
+    assert not loaded.decoder.convs[1].weight.is_contiguous()
+    loaded.save_pretrained(path)
+    assert_same(load(path), make_model())
+    assert all(tensor.is_contiguous() for tensor in load_file(path).values())
+
+
+def test_the_licence_and_the_record_stay_with_the_weights(tmp_path: Path, pickled: Path) -> None:
+    published = load(pickled, TINY)
+    assert published.provenance.licence == checkpoint.PUBLISHED_LICENCE
+    published.save_pretrained(tmp_path / "a", record="converted")
+    load(tmp_path / "a").save_pretrained(tmp_path / "b")
+    made = load(tmp_path / "b").provenance
+    assert made == checkpoint.Provenance("b", checkpoint.PUBLISHED_LICENCE, "converted")
+
+
+def test_safetensors_without_a_word_may_be_the_published_weights(tmp_path, tiny_model) -> None:
+    save_file(tiny_model.state_dict(), tmp_path / "depth_pro.safetensors")
+    loaded = load(tmp_path / "depth_pro.safetensors", TINY)
+    assert_same(loaded, tiny_model)
+    assert loaded.provenance.licence == checkpoint.PUBLISHED_LICENCE
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_weights_are_kept_in_the_type_that_is_asked_for(pickled: Path, dtype) -> None:
+    model = DepthPro.from_pretrained(pickled, config=TINY, device="cpu", dtype=dtype)
+    assert {tensor.dtype for tensor in model.state_dict().values()} == {dtype}
+
+
+def test_saving_fails_whole(tmp_path: Path, monkeypatch) -> None:
+    model = make_model()
+    path = model.save_pretrained(tmp_path)
+    before = path.read_bytes()
+
+    def fail(_: object, file: Path, __: object) -> None:
+        Path(file).write_bytes(b"half a file")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_file", fail)
+    with pytest.raises(OSError, match="No space left"):
+        model.save_pretrained(tmp_path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_saving_under_a_pickles_name_is_refused(tmp_path: Path) -> None:
+    with refused(r"written as \.safetensors or into a folder, got 'weights\.pt'"):
+        make_model().save_pretrained(tmp_path / "weights.pt")
+    assert not list(tmp_path.iterdir())
+
+
+# --- the published file --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("as_folder", [True, False])
+def test_published_pickle_loads(pickled: Path, tiny_model: DepthPro, as_folder: bool) -> None:
+    loaded = load(pickled.parent if as_folder else pickled, TINY)
+    expected = make_model()
+    expected.load_state_dict({k: v.half().float() for k, v in tiny_model.state_dict().items()})
+    assert_same(loaded, expected)
+
+
+def test_pickles_of_old_torch_and_of_parameters_load(tmp_path: Path, tiny_model: DepthPro) -> None:
+    for i, state in enumerate((tiny_model.state_dict(), dict(tiny_model.named_parameters()))):
+        torch.save(state, tmp_path / f"{i}.pth", _use_new_zipfile_serialization=i == 1)
+        assert_same(load(tmp_path / f"{i}.pth", TINY), tiny_model)
+
+
+def test_pickle_without_config_is_the_published_network(pickled: Path) -> None:
+    with refused("do not fit this network", "missing: encoder", "pass it as config="):
+        load(pickled)
+
+
+@dataclass
+class Malicious:
+    """What a pickle could run: it makes a file when it is read."""
+
+    target: Path
+
+    def __reduce__(self) -> tuple[Callable, tuple]:  # noqa: D105
+        return Path.touch, (self.target,)
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_pickle_runs_no_code(tmp_path: Path, plain: bool) -> None:
+    state = {"weights": Malicious(tmp_path / "owned")}
+    path = tmp_path / "depth_pro.pt"
+    if plain:
+        path.write_bytes(pickle.dumps(state))
+    else:
+        torch.save(state, path)
+    with refused(r"expected a state dict saved by torch\.save in 'depth_pro\.pt'"):
+        load(path)
+    assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize(
+    ("value", "got"),
+    [
+        ({"model": {"a": torch.ones(1)}, "epoch": 3}, "got dict, int in it"),
+        ([1, 2], "got list"),
+        ({}, "missing: encoder"),
+    ],
+)
+def test_pickles_of_other_things_are_refused(tmp_path: Path, value: object, got: str) -> None:
+    torch.save(value, tmp_path / "other.pt")
+    with refused(got):
+        load(tmp_path / "other.pt", TINY)
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_no_broken_pickle_raises_anything_else(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    torch.save({"a": torch.ones(3)}, tmp_path / "zip.pt")
+    torch.save({"a": torch.ones(3)}, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    for good in (tmp_path / "zip.pt", tmp_path / "old.pt"):
+        for _ in range(100):
+            broken = np.frombuffer(good.read_bytes(), np.uint8).copy()
+            broken[rng.integers(0, len(broken), 3)] = rng.integers(0, 256, 3)
+            (tmp_path / "broken.pt").write_bytes(broken[: rng.integers(1, 2 * len(broken))])
+            with refused():
+                load(tmp_path / "broken.pt", TINY)
+
+
+# --- broken files --------------------------------------------------------------------------------
+
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 1904446787\n"
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+@pytest.mark.parametrize(
+    ("content", "got"),
+    [
+        (LFS, "got a Git LFS pointer, not the file itself: run `git lfs pull`"),
+        (b"", "got an empty file"),
+        (b"<!DOCTYPE html><html>404", "got a text file that starts with '<!DOCTYPE html>"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(90), "got 98 bytes that are truncated or of another kind"),
+        (None, r"got [\d,]+ bytes that are truncated.*download it again"),
+    ],
+)
+def test_broken_files_say_what_they_are(
+    tmp_path: Path, tiny_model: DepthPro, suffix: str, content: bytes | None, got: str
+) -> None:
+    path = tmp_path / f"weights{suffix}"
+    if content is None:  # a download that was cut off
+        tiny_model.save_pretrained(tmp_path / "weights.safetensors")
+        torch.save(tiny_model.state_dict(), tmp_path / "weights.pt")
+        whole = path.read_bytes()
+        content = whole[: len(whole) // 2]
+    path.write_bytes(content)
+    kind = "state dict" if suffix == ".pt" else "safetensors file"
+    with refused(f"expected a {kind}", rf"in 'weights\{suffix}'", got):
+        load(path, TINY)
+
+
+def test_every_misfit_is_named(tmp_path: Path, tiny_model: DepthPro) -> None:
+    tensors = dict(tiny_model.state_dict())
+    del tensors["head.0.bias"], tensors["fov.head.4.weight"]
+    tensors["extra"] = torch.ones(1)
+    tensors["head.4.bias"] = torch.ones(2)
+    tensors["encoder.fuse_lowres.bias"] = torch.ones(3, 1)
+    torch.save(tensors, tmp_path / "misfit.pt")
+    with refused(
+        r"weights 'misfit\.pt' do not fit",
+        r"missing: head\.0\.bias, fov\.head\.4\.weight;",
+        "unexpected: extra;",
+        r"misshapen: encoder\.fuse_lowres\.bias \(expected \(40,\), got \(3, 1\)\), "
+        r"head\.4\.bias \(expected \(1,\), got \(2,\)\)\)",
+    ):
+        load(tmp_path / "misfit.pt", TINY)
+
+
+def test_another_models_safetensors_is_refused_briefly(tmp_path: Path) -> None:
+    save_file({f"layer.{i}": torch.ones(1) for i in range(50)}, tmp_path / "gpt.safetensors")
+    with refused("missing: .* and 1,099 more", r"unexpected: layer\.0, .* and 30 more") as _:
+        load(tmp_path / "gpt.safetensors")
+
+
+def test_a_config_that_the_file_contradicts_is_refused(tmp_path: Path, tiny_model) -> None:
+    path = tiny_model.save_pretrained(tmp_path)
+    assert_same(load(path, TINY), tiny_model)
+    with refused("'model.safetensors' say what they fit", "leave config= out"):
+        load(path, DepthProConfig.small())
+
+
+def test_folders_without_weights_say_what_they_hold(tmp_path: Path) -> None:
+    with refused(r"expected model\.safetensors or depth_pro\.pt in the folder", "found nothing"):
+        load(tmp_path)
+    (tmp_path / "README.md").touch()
+    with refused(r"found README\.md"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["smal", "", "./weights/foo", "../foo", "a/b/c", "weights/foo.pt", "foo.safetensors"]
+)
+def test_mistyped_paths_are_not_looked_for_on_the_hub(monkeypatch, tmp_path, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    hub = lambda *_, **__: pytest.fail("asked the hub")  # noqa: E731
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", hub)
+    with refused("expected .*model.safetensors"):
+        load(name)
+
+
+# --- the hub -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch) -> Callable[[str, list[Path]], Path]:
+    """Return a function that lays files out as the hub's cache does, which is offline."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+
+    def fill(name: str, files: list[Path]) -> Path:
+        folder = tmp_path / "hub" / f"models--{name.replace('/', '--')}"
+        revision = "0123456789abcdef0123456789abcdef01234567"
+        (folder / "refs").mkdir(parents=True)
+        (folder / "refs" / "main").write_text(revision)
+        snapshot = folder / "snapshots" / revision
+        snapshot.mkdir(parents=True)
+        for file in files:
+            shutil.copy(file, snapshot / file.name)
+        return snapshot
+
+    return fill
+
+
+def test_published_weights_come_from_the_hubs_cache(cache, pickled: Path) -> None:
+    cache("apple/DepthPro", [pickled])
+    loaded = load("apple/DepthPro", TINY)
+    assert_same(loaded, load(pickled, TINY))
+    made = checkpoint.Provenance("apple/DepthPro", checkpoint.PUBLISHED_LICENCE)
+    assert loaded.provenance == made
+
+
+def test_anybodys_weights_come_from_the_hubs_cache(cache, tmp_path, tiny_model) -> None:
+    cache("some-one/my.weights_2", [tiny_model.save_pretrained(tmp_path)])
+    assert_same(load("some-one/my.weights_2"), tiny_model)
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize(
+    ("name", "files"),
+    [
+        ("apple/DepthPro", r"depth_pro\.pt"),
+        ("apple/DepthPro-hf", r"config\.json and model\.safetensors"),
+        ("weights/foo", r"config\.json and model\.safetensors"),  # perhaps a mistyped path
+    ],
+)
+def test_offline_without_cache_says_what_to_fetch(name: str, files: str) -> None:
+    with refused(
+        f"no file or folder '{name}' here",
+        f"Fetch {files} from https://huggingface.co/{name}/tree/main",
+        "pass the folder's path instead",
+    ):
+        load(name)
+
+
+def test_a_cache_without_the_weights_says_what_to_fetch(cache, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    cache("apple/DepthPro-hf", [tmp_path / "config.json"])
+    with refused("no model.safetensors|Error", r"Fetch config\.json and model\.safetensors"):
+        load("apple/DepthPro-hf")
+
+
+@pytest.mark.parametrize("name", ["a--b/c", "foo/bar.git", "apple/" + "x" * 100])
+def test_names_that_the_hub_cannot_have_are_refused(name: str) -> None:
+    with refused("no such model on the hub; check the name"):
+        load(name)
+
+
+def test_only_the_files_that_are_needed_are_fetched(monkeypatch, pickled: Path) -> None:
+    asked: list[tuple[str, list[str]]] = []
+
+    def download(name: str, *, allow_patterns: list[str]) -> str:
+        asked.append((name, allow_patterns))
+        return str(pickled.parent)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    load("apple/DepthPro", TINY)
+    assert asked == [("apple/DepthPro", ["depth_pro.pt"])]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("xet"), OSError(28, "disk full"), KeyError("x")])
+def test_whatever_a_download_raises_says_what_to_do(monkeypatch, error: Exception) -> None:
+    def download(*_: object, **__: object) -> str:
+        raise error
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    with refused(type(error).__name__, "Fetch depth_pro.pt from"):
+        load("apple/DepthPro")
+
+
+# --- the layout of transformers ------------------------------------------------------------------
+
+SIDE = 512
+
+
+def transformers_folder(folder: Path, **changes: object) -> tuple[object, Tensor]:
+    """Save a tiny random network of transformers' own; return it with a picture for it."""
+    import transformers
+
+    vit = {
+        "model_type": "dinov2",
+        "hidden_size": 32,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 2,
+        "image_size": 128,
+        "patch_size": 16,
+    }
+    config = transformers.DepthProConfig(
+        patch_size=128,
+        fusion_hidden_size=16,
+        intermediate_hook_ids=[2, 0],
+        intermediate_feature_dims=[16, 16],
+        scaled_images_feature_dims=[40, 24, 20],
+        merge_padding_value=1,
+        image_model_config=dict(vit),
+        patch_model_config=dict(vit),
+        fov_model_config=dict(vit),
+        **{"use_fov_model": True, **changes},  # pyright: ignore[reportArgumentType]
+    )
+    theirs = transformers.DepthProForDepthEstimation(config).eval()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, parameter in theirs.named_parameters():
+            noise = torch.randn(parameter.shape, generator=generator)
+            scale = 0.1 if parameter.dim() == 1 else parameter[0].numel() ** -0.5
+            one = "lambda1" in name or ("norm" in name and name.endswith("weight"))
+            parameter.copy_(noise * scale + one)
+        theirs.head.layers[4].weight.abs_()
+        theirs.head.layers[4].bias.abs_()
+    theirs.save_pretrained(folder)
+    return theirs, torch.rand((2, 3, SIDE, SIDE), generator=generator) * 2 - 1
+
+
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("transformers")
+    transformers_folder(folder)
+    return folder
+
+
+@pytest.mark.parametrize("fov", [True, False])
+def test_transformers_computes_the_same(tmp_path: Path, fov: bool) -> None:
+    theirs, image = transformers_folder(tmp_path, use_fov_model=fov)
+    ours = load(tmp_path)
+    assert ours.config == DepthProConfig(128, 16, 32, 4, 2, (0, 2), (16, 20, 24, 40), 16, fov=fov)
+    assert ours.provenance.licence == checkpoint.PUBLISHED_LICENCE
+    with torch.no_grad():
+        expected = theirs(image)  # pyright: ignore[reportCallIssue]
+        inverse, fov_deg = ours(image)
+    assert inverse.min() >= 0
+    assert inverse.std() > 0.1 * inverse.mean()  # there is something to get wrong
+    torch.testing.assert_close(inverse, expected.predicted_depth, rtol=1e-4, atol=1e-5)
+    if not fov:
+        assert fov_deg is None
+        return
+    assert (fov_deg[0] - fov_deg[1]).abs() > 1e-3
+    torch.testing.assert_close(fov_deg, expected.field_of_view, rtol=1e-4, atol=1e-5)
+
+
+def test_transformers_layout_comes_from_the_hubs_cache(cache, theirs: Path) -> None:
+    cache("apple/DepthPro-hf", [theirs / "config.json", theirs / "model.safetensors"])
+    loaded = load("apple/DepthPro-hf")
+    assert_same(loaded, load(theirs))
+    assert loaded.provenance.name == "apple/DepthPro-hf"
+
+
+def test_transformers_weights_need_their_config(theirs: Path) -> None:
+    with refused("layout of transformers: put its config.json", "pass the folder's path"):
+        load(theirs / "model.safetensors")
+
+
+def test_a_tensor_that_transformers_left_out_is_named(tmp_path: Path, theirs: Path) -> None:
+    shutil.copytree(theirs, tmp_path, dirs_exist_ok=True)
+    tensors = load_file(tmp_path / "model.safetensors")
+    del tensors["head.layers.0.bias"]
+    del tensors["fov_model.fov_encoder.model.encoder.layer.1.attention.attention.key.weight"]
+    save_file(tensors, tmp_path / "model.safetensors")
+    with refused(
+        r"missing: .*qkv\.weight, .*head\.0\.bias|missing: .*head\.0\.bias, .*qkv\.weight"
+    ):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model_type": "dpt"}, "model_type 'depth_pro'.*got model_type 'dpt'"),
+        (
+            {"merge_padding_value": 3},
+            "merge_padding_value must be 1 for windows of 8 tokens, got 3",
+        ),
+        (
+            {"scaled_images_ratios": [0.5, 0.75, 1]},
+            r"scaled_images_ratios must be \[0\.25, 0\.5, 1",
+        ),
+        ({"scaled_images_overlap_ratios": [0, 0, 0]}, "overlap_ratios must be"),
+        ({"num_fov_head_layers": 1}, "num_fov_head_layers must be 2 as published, got 1"),
+        ({"use_batch_norm_in_fusion_residual": True}, "use_batch_norm"),
+        ({"intermediate_hook_ids": [2, 1, 0]}, "2 intermediate_hook_ids"),
+        ({"intermediate_hook_ids": [0, 2]}, "two ascending block numbers"),
+        ({"scaled_images_feature_dims": [40, 24]}, "expected 3 scaled_images_feature_dims"),
+        (
+            {"image_model_config": {"num_attention_heads": 4}},
+            "heads of the image encoder must be 2",
+        ),
+        (
+            {"fov_model_config": {"hidden_act": "relu"}},
+            "hidden_act of the fov encoder must be gelu",
+        ),
+        ({"patch_model_config": {"num_attention_heads": 5}}, "heads must divide dim"),
+        ({"fusion_hidden_size": 32}, r"misshapen: .*expected \(32, "),
+    ],
+)
+def test_other_networks_in_that_layout_are_refused(
+    tmp_path: Path, theirs: Path, changes: dict, message: str
+) -> None:
+    shutil.copytree(theirs, tmp_path, dirs_exist_ok=True)
+    settings = json.loads((theirs / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(settings | changes))
+    with refused(message):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "\xff"])
+def test_a_config_that_is_no_json_is_refused(tmp_path: Path, theirs: Path, text: str) -> None:
+    shutil.copytree(theirs, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "config.json").write_bytes(text.encode("latin-1"))
+    with refused(r"expected a JSON object in config\.json"):
+        load(tmp_path)

@@ -1,0 +1,107 @@
+# pyright: reportArgumentType=false, reportCallIssue=false, reportOptionalMemberAccess=false
+"""Sizes that fit together, sizes that do not, and their JSON."""
+
+import json
+
+import pytest
+import torch
+
+from depthpro import DepthPro, DepthProConfig
+from depthpro.config import PyramidLevel
+
+
+def test_published_pyramid_is_the_table_of_the_paper() -> None:
+    # FACTS 1.2: 5 x 5, 3 x 3 and 1 x 1 windows of 384, strides 288 and 192, trims 3 and 6 tokens.
+    assert DepthProConfig().pyramid == (
+        PyramidLevel(side=1536, stride=288, grid=5, trim=3),
+        PyramidLevel(side=768, stride=192, grid=3, trim=6),
+        PyramidLevel(side=384, stride=384, grid=1, trim=0),
+    )
+
+
+@pytest.mark.parametrize("window", [128, 256, 384, 512, 1408])
+def test_windows_tile_every_level_whatever_their_size(window: int) -> None:
+    config = DepthProConfig(window=window)
+    assert config.image_size == 4 * config.window
+    for level, windows in zip(config.pyramid, (4, 2, 1), strict=True):
+        assert level.side == windows * config.window
+        assert level.stride * (level.grid - 1) + config.window == level.side  # nothing is left over
+        assert level.stride % config.patch == 0
+        # What merging keeps is the whole level, in tokens.
+        kept = level.grid * config.tokens - 2 * level.trim * (level.grid - 1)
+        assert kept * config.patch == level.side
+
+
+def test_small_has_the_parameters_that_its_docstring_says() -> None:
+    with torch.device("meta"):
+        model = DepthPro(DepthProConfig.small())
+    assert DepthProConfig.small().image_size == 512
+    assert round(sum(p.numel() for p in model.parameters()) / 1e6, 1) == 12.6
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"window": 0}, "window must be a positive whole number, got 0"),
+        ({"window": -128}, "window must be a positive"),
+        ({"window": 384.0}, r"got 384\.0"),
+        ({"patch": True}, "patch must be a positive whole number, got True"),
+        ({"window": 400}, r"multiple of 8 patches \(128 pixels\).*got 400"),
+        ({"window": 64}, "multiple of 8 patches"),
+        ({"window": 112, "patch": 14}, "patch must be 16.*got 14"),
+        ({"heads": 3}, "heads must divide dim, got dim=1024, heads=3"),
+        ({"decoder_dim": 20}, "decoder_dim must be a multiple of 8, got 20"),
+        ({"taps": (11, 5)}, "two ascending block numbers"),
+        ({"taps": (5, 5)}, "two ascending block numbers"),
+        ({"taps": (-1, 5)}, "two ascending block numbers"),
+        ({"taps": (5, 24)}, r"below depth=24, got \(5, 24\)"),
+        ({"taps": (1, 2, 3)}, "two ascending block numbers"),
+        ({"taps": (0.5, 1.5)}, "two ascending block numbers"),
+        ({"taps": [5, 11]}, r"a tuple of two .* got \[5, 11\]"),
+        ({"taps": 5}, "a tuple of two"),
+        ({"taps": ("a", "b")}, "a tuple of two"),
+        ({"neck_dims": (256, 512, 1024)}, "a tuple of four positive numbers"),
+        ({"neck_dims": (256, 512, 1024, 0)}, "four positive numbers"),
+        ({"neck_dims": (256, 512, 1024, 1.5)}, "four positive numbers"),
+        ({"fov": "no"}, "fov must be True or False, got 'no'"),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_sizes_that_no_network_can_have_are_refused(changes: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DepthProConfig(**changes)
+
+
+@pytest.mark.parametrize("config", [DepthProConfig(), DepthProConfig.small()])
+def test_json_gives_an_equal_config_back(config: DepthProConfig) -> None:
+    again = DepthProConfig.from_json(config.to_json())
+    assert again == config
+    assert hash(again) == hash(config)  # tuples came back as tuples
+
+
+def test_json_may_leave_fields_at_their_defaults() -> None:
+    assert DepthProConfig.from_json('{"fov": false}') == DepthProConfig(fov=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected a config as a JSON object"),
+        ("not json", "got 'not json'"),
+        ("[1, 2]", "expected a config with fields"),
+        ('{"window": 384, "moe": 8}', "written by a newer version"),
+        ('{"taps": 5}', "taps must be"),
+        ('{"taps": [5, "x"]}', "taps must be"),
+        ('{"window": "384"}', "window must be"),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_json_that_is_no_config_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as refused:
+        DepthProConfig.from_json(text)
+    assert refused.value.__cause__ is None
+
+
+def test_json_holds_every_field() -> None:
+    assert json.loads(DepthProConfig.small().to_json())["neck_dims"] == [48, 96, 192, 192]
+    assert len(json.loads(DepthProConfig().to_json())) == 9

@@ -1,0 +1,163 @@
+# pyright: reportArgumentType=false, reportCallIssue=false, reportOptionalMemberAccess=false
+"""The camera: closed forms, loops, and ways there and back."""
+
+import math
+
+import jaxtyping
+import numpy as np
+import pytest
+import reference
+import torch
+
+from depthpro import geometry
+
+
+def test_annotations_are_checked() -> None:
+    # Not square: the annotation says (b, s, s). This tests the tests' own import hook.
+    with pytest.raises(jaxtyping.TypeCheckError):
+        geometry.metric_depth(torch.ones(1, 4, 5), torch.ones(1), 4, 5)
+
+
+@pytest.mark.parametrize(
+    ("fov_deg", "width", "f_px"),
+    [
+        (90.0, 1000, 500.0),  # tan 45 = 1
+        (60.0, 1000, 500.0 * math.sqrt(3)),  # tan 30 = 1 / sqrt 3
+        (120.0, 300, 150.0 / math.sqrt(3)),
+        (2 * math.degrees(math.atan(0.5)), 640, 640.0),  # f = w
+    ],
+)
+def test_focal_and_field_of_view_by_closed_form(fov_deg: float, width: int, f_px: float) -> None:
+    assert geometry.focal_from_fov(fov_deg, width) == pytest.approx(f_px)
+    assert geometry.fov_from_focal(f_px, width) == pytest.approx(fov_deg)
+    focal = geometry.focal_from_fov(torch.tensor([fov_deg, fov_deg]), width)
+    torch.testing.assert_close(focal, torch.tensor([f_px, f_px]))
+    fov = geometry.fov_from_focal(torch.tensor([f_px]), width)
+    torch.testing.assert_close(fov, torch.tensor([fov_deg]))
+
+
+@pytest.mark.parametrize("fov_deg", [0.5, 10.0, 55.0, 130.0, 179.0])
+def test_field_of_view_survives_the_way_to_focal_and_back(fov_deg: float) -> None:
+    f_px = geometry.focal_from_fov(fov_deg, 4032)
+    assert geometry.fov_from_focal(f_px, 4032) == pytest.approx(fov_deg, rel=1e-12)
+
+
+@pytest.mark.parametrize(("height", "width"), [(5, 7), (8, 8), (12, 3), (1, 1), (9, 1), (1, 20)])
+def test_metric_depth_is_that_of_a_loop(height: int, width: int) -> None:
+    canonical = np.random.default_rng(0).random((2, 8, 8), np.float32)
+    canonical[0, :3] = 0  # sky
+    f_px = torch.tensor([300.0, 4.0])
+    depth = geometry.metric_depth(torch.from_numpy(canonical), f_px, height, width)
+    assert depth.dtype == torch.float32
+    for i, focal in enumerate(f_px.tolist()):
+        expected = reference.metric_depth(canonical[i], focal, height, width)
+        np.testing.assert_allclose(depth[i], expected, rtol=2e-5)
+
+
+def test_metric_depth_of_one_number() -> None:
+    # depth = f / (w C) = 1000 / (500 * 0.5) = 4 m
+    depth = geometry.metric_depth(torch.full((1, 4, 4), 0.5), torch.tensor([1000.0]), 300, 500)
+    torch.testing.assert_close(depth, torch.full((1, 300, 500), 4.0))
+
+
+def test_metric_depth_is_clamped_at_both_ends() -> None:
+    canonical = torch.tensor([[[0.0, 1e9], [1e-9, 1.0]]])
+    depth = geometry.metric_depth(canonical, torch.tensor([2.0]), 2, 2)
+    torch.testing.assert_close(depth, torch.tensor([[[1e4, 1e-4], [1e4, 1.0]]]))
+
+
+def test_metric_depth_leaves_its_argument_alone() -> None:
+    canonical = torch.full((1, 4, 4), 0.5)
+    geometry.metric_depth(canonical, torch.tensor([4.0]), 4, 4)
+    assert (canonical == 0.5).all()
+
+
+def test_metric_depth_has_the_gradient_of_its_formula() -> None:
+    # D = f / (w C): dD/dC = -D / C, dD/df = D / f
+    canonical = (torch.rand((1, 5, 5)) + 0.5).requires_grad_()
+    f_px = torch.tensor([4.0], requires_grad=True)
+    depth = geometry.metric_depth(canonical, f_px, 5, 5)
+    depth.sum().backward()
+    torch.testing.assert_close(canonical.grad, (-depth / canonical).detach())
+    torch.testing.assert_close(f_px.grad, (depth.sum() / f_px).detach())
+
+
+def test_canonical_inverse_depth_inverts_metric_depth() -> None:
+    depth = torch.rand((2, 6, 6)) * 10 + 0.1
+    f_px = torch.tensor([3.0, 9.0])
+    canonical = geometry.canonical_inverse_depth(depth, f_px)
+    torch.testing.assert_close(geometry.metric_depth(canonical, f_px, 6, 6), depth)
+
+
+def test_canonical_inverse_depth_of_one_number_and_of_the_sky() -> None:
+    # C = f / (w depth) = 2 / (4 * 0.5) = 1; infinitely far is 0
+    depth = torch.tensor([[[0.5, math.inf, 0.5, 1.0]]])
+    canonical = geometry.canonical_inverse_depth(depth, torch.tensor([2.0]))
+    assert canonical.tolist() == [[[1.0, 0.0, 1.0, 0.5]]]
+
+
+def test_canonical_inverse_depth_is_the_same_at_every_size_of_a_photo() -> None:
+    depth = torch.full((1, 4, 4), 3.0)
+    small = geometry.canonical_inverse_depth(depth, torch.tensor([2.0]))
+    large = geometry.canonical_inverse_depth(depth.repeat(1, 2, 2), torch.tensor([4.0]))
+    assert small[0, 0, 0] == large[0, 0, 0]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("height", "width"), [(4, 6), (5, 1), (1, 1)])
+def test_points_are_those_of_a_loop(height: int, width: int, dtype: type) -> None:
+    depth = np.random.default_rng(0).uniform(1, 9, (height, width)).astype(dtype)
+    points = geometry.unproject(depth, 7.5)
+    assert points.dtype == dtype
+    np.testing.assert_allclose(points, reference.unproject(depth, 7.5), rtol=1e-6)
+
+
+def test_points_fall_back_on_their_pixels() -> None:
+    depth = np.random.default_rng(0).uniform(1, 9, (5, 8))
+    points = geometry.unproject(depth, 11.0)
+    pixels = points @ geometry.intrinsics(11.0, 5, 8).T
+    columns, rows = np.meshgrid(np.arange(8), np.arange(5))
+    np.testing.assert_allclose(pixels[..., 0] / pixels[..., 2], columns, atol=1e-12)
+    np.testing.assert_allclose(pixels[..., 1] / pixels[..., 2], rows, atol=1e-12)
+
+
+def test_the_middle_pixel_looks_straight_ahead() -> None:
+    points = geometry.unproject(np.full((3, 5), 2.0), 10.0)
+    assert points[1, 2].tolist() == [0, 0, 2]
+    # One pixel right and one down: x = y = z / f.
+    assert points[2, 3].tolist() == pytest.approx([0.2, 0.2, 2])
+
+
+def test_intrinsics_are_centred_with_square_pixels() -> None:
+    expected = [[500.0, 0, 319.5], [0, 500.0, 239.5], [0, 0, 1]]
+    assert geometry.intrinsics(500.0, 480, 640).tolist() == expected
+
+
+def test_cells_are_solid_up_to_the_ratio_and_the_distance() -> None:
+    depth = np.array([[1.0, 1.0, 1.1, 2.0], [1.0, 1.05, 1.1, 2.0]])
+    # Cells: farthest / nearest = 1.05, 1.1, 1.82.
+    assert geometry.solid_cells(depth, 1.2).tolist() == [[True, True, False]]
+    assert geometry.solid_cells(depth, 1.07).tolist() == [[True, False, False]]
+    assert geometry.solid_cells(depth, 2.0).tolist() == [[True, True, True]]  # 2.0 is still solid
+    assert geometry.solid_cells(depth, 2.0, far_m=1.1).tolist() == [[True, True, False]]
+    assert geometry.solid_cells(depth[:1], 2.0).shape == (0, 3)  # one row has no cells
+
+
+def test_each_solid_cell_is_two_triangles_that_face_the_camera() -> None:
+    cells = np.array([[True, False, True], [False, True, True]])
+    faces = geometry.grid_faces(cells)
+    assert faces.shape == (8, 3)
+    points = geometry.unproject(np.full((3, 4), 2.0), 5.0).reshape(-1, 3) * [1, -1, -1]
+    a, b, c = (points[faces[:, i]] for i in range(3))
+    normals = np.cross(b - a, c - a)
+    # With y up and z to the viewer the surface lies at z = -2 and its normals point at +z.
+    assert (normals[:, 2] > 0).all()
+    # A cell is (2 m / 5 px)^2 = 0.16 m^2; each triangle is half of one.
+    np.testing.assert_allclose(np.linalg.norm(normals, axis=1) / 2, 0.08)
+    # Together the two triangles of a cell name its four corners.
+    corners = [sorted(set(faces[i]) | set(faces[i + 4])) for i in range(4)]
+    assert corners == [[0, 1, 4, 5], [2, 3, 6, 7], [5, 6, 9, 10], [6, 7, 10, 11]]
+
+
+def test_no_cells_are_no_faces() -> None:
+    assert geometry.grid_faces(np.zeros((2, 2), bool)).shape == (0, 3)

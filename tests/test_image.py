@@ -1,0 +1,584 @@
+"""A photo in: each format, mode, orientation, profile and error, against values made by hand."""
+
+import dataclasses
+import io
+import struct
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from math import inf, nan
+
+import numpy as np
+import pillow_heif
+import pytest
+from PIL import Image, ImageCms
+from PIL.JpegImagePlugin import JpegImageFile
+
+from depthpro.image import Photo, focal_px_from_35mm, load_image
+
+pytestmark = pytest.mark.filterwarnings("error")  # of Pillow too: a page's log stays clean
+
+SHORT, LONG, RATIONAL, DOUBLE = 3, 4, 5, 12
+ORIENTATION, DNG_VERSION = 0x0112, 0xC612
+FOCAL_MM, FOCAL_35MM, EXIF_WIDTH, EXIF_HEIGHT = 0x920A, 0xA405, 0xA002, 0xA003
+PLANE_X, PLANE_UNIT = 0xA20E, 0xA210
+
+FROM_35MM = "FocalLengthIn35mmFilm"
+FROM_PLANE = "FocalLength with FocalPlaneXResolution"
+
+# The picture [[1, 2, 3], [4, 5, 6]] as a file of each orientation stores it, from the EXIF
+# standard's words; 6, for one: "row 0 is the visual right-hand side, column 0 the visual top".
+UPRIGHT = [[1, 2, 3], [4, 5, 6]]
+STORED = {
+    1: [[1, 2, 3], [4, 5, 6]],
+    2: [[3, 2, 1], [6, 5, 4]],
+    3: [[6, 5, 4], [3, 2, 1]],
+    4: [[4, 5, 6], [1, 2, 3]],
+    5: [[1, 4], [2, 5], [3, 6]],
+    6: [[3, 6], [2, 5], [1, 4]],
+    7: [[6, 3], [5, 2], [4, 1]],
+    8: [[4, 1], [5, 2], [6, 3]],
+}
+LOSSLESS = [("PNG", {}), ("TIFF", {}), ("TIFF", {"compression": "tiff_lzw"})]
+LOSSLESS += [("WEBP", {"lossless": True})]
+
+
+# ---- files made here -----------------------------------------------------------------------------
+
+
+def paint(labels, block=1):
+    """RGB blocks of a colour for each label 1 … 6, no two alike in any channel."""
+    labels = np.kron(np.array(labels), np.ones((block, block), int))
+    return np.stack([40 * labels, 250 - 30 * labels, 20 + 35 * labels], -1).astype(np.uint8)
+
+
+def save(path, image, fmt="PNG", **options):
+    image = Image.fromarray(image) if isinstance(image, np.ndarray) else image
+    if fmt == "HEIC":
+        options = {"quality": -1, "chroma": 444, **options}
+        pillow_heif.encode(image.mode, image.size, image.tobytes(), path, **options)
+    else:
+        image.save(path, fmt, **options)
+    return path
+
+
+def make_exif(main=(), sub=(), order="<"):
+    """An EXIF block of (tag, type, *numbers) fields, built without Pillow."""
+    forms = {SHORT: "H", LONG: "L", RATIONAL: "2L", DOUBLE: "d"}
+    main = sorted([*main, *([(0x8769, LONG, 8 + 2 + 12 * (len(main) + 1) + 4)] if sub else [])])
+    directories, offset = [main, sorted(sub)], 8 + sum(6 + 12 * len(d) for d in (main, sub))
+    block, tail = struct.pack(order + "2sHL", b"II" if order == "<" else b"MM", 42, 8), b""
+    for fields in directories:
+        block += struct.pack(order + "H", len(fields))
+        for tag, kind, *numbers in fields:
+            data = struct.pack(order + forms[kind], *numbers)
+            if len(data) > 4:
+                data, tail = struct.pack(order + "L", offset + len(tail)), tail + data
+            block += struct.pack(order + "HHL", tag, kind, 1) + data.ljust(4, b"\0")
+        block += bytes(4)
+    return b"Exif\0\0" + block + tail
+
+
+def chunk(kind, data):
+    return struct.pack(">L", len(data)) + kind + data + struct.pack(">L", zlib.crc32(kind + data))
+
+
+def png_of(width, height, depth=8, colour=0, data=b"", before=b"", after=b""):
+    head = struct.pack(">LLBBBBB", width, height, depth, colour, 0, 0, 0)
+    chunks = chunk(b"IHDR", head) + before + chunk(b"IDAT", zlib.compress(data)) + after
+    return b"\x89PNG\r\n\x1a\n" + chunks + chunk(b"IEND", b"")
+
+
+def make_icc(space, tags, connection=b"XYZ "):
+    """A version 2 display profile with the given tags."""
+    head = struct.pack(
+        ">4x4sL4s4s4s12x4s", b"lcms", 0x02400000, b"mntr", space, connection, b"acsp"
+    )
+    head = head.ljust(68, b"\0") + struct.pack(">3l", 63190, 65536, 54061)  # D50 times 65536
+    table, body, start = b"", b"", 132 + 12 * len(tags)
+    for name, data in tags.items():
+        table += struct.pack(">4sLL", name, start + len(body), len(data))
+        body += data + bytes(-len(data) % 4)
+    icc = head.ljust(128, b"\0") + struct.pack(">L", len(tags)) + table + body
+    return struct.pack(">L", len(icc)) + icc[4:]
+
+
+def xyz(*values):
+    return b"XYZ \0\0\0\0" + struct.pack(">3l", *(round(65536 * value) for value in values))
+
+
+WHITE = xyz(0.9642, 1, 0.8249)
+SRGB_PRIMARIES = (
+    (0.43607, 0.22249, 0.01392),
+    (0.38515, 0.71687, 0.09708),
+    (0.14307, 0.06061, 0.7141),
+)
+
+
+def srgb_icc():
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def rgb_icc(red, green, blue, curve=None):
+    """The given primaries (XYZ under D50), with the curve of sRGB unless another is given."""
+    if curve is None:
+        srgb = srgb_icc()
+        count = struct.unpack(">L", srgb[128:132])[0]
+        table = [struct.unpack_from(">4sLL", srgb, 132 + 12 * k) for k in range(count)]
+        curve = next(srgb[start : start + size] for name, start, size in table if name == b"rTRC")
+    tags = {b"wtpt": WHITE, b"rXYZ": xyz(*red), b"gXYZ": xyz(*green), b"bXYZ": xyz(*blue)}
+    return make_icc(b"RGB ", tags | {b"rTRC": curve, b"gTRC": curve, b"bTRC": curve})
+
+
+def p3_icc():
+    return rgb_icc(
+        (0.51512, 0.2412, -0.00105), (0.29198, 0.69225, 0.04189), (0.1571, 0.06657, 0.78407)
+    )
+
+
+def linear_icc(space):
+    """Values proportional to light: a curve with no entries is the identity."""
+    if space == "RGB":
+        return rgb_icc(*SRGB_PRIMARIES, curve=b"curv" + bytes(8))
+    return make_icc(b"GRAY", {b"wtpt": WHITE, b"kTRC": b"curv" + bytes(8)})
+
+
+def cmyk_icc():
+    """Four inks of which cyan alone does anything: L goes from 255 (none) to 128 (full)."""
+    identity = bytes(range(256))
+    corners = [(255 if ink < 8 else 128, 128, 128) for ink in range(16)]  # cyan varies slowest
+    lut = (
+        b"mft1\0\0\0\0"
+        + bytes([4, 3, 2, 0])
+        + struct.pack(">9l", *(np.eye(3, dtype=int) * 65536).flat)
+    )
+    lut += identity * 4 + np.array(corners, np.uint8).tobytes() + identity * 3
+    return make_icc(b"CMYK", {b"wtpt": WHITE, b"A2B0": lut}, b"Lab ")
+
+
+# ---- orientation and formats ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("orientation", STORED)
+@pytest.mark.parametrize(("fmt", "options"), LOSSLESS)
+def test_every_orientation_comes_out_upright(tmp_path, orientation, fmt, options):
+    exif = make_exif([(ORIENTATION, SHORT, orientation)])
+    path = save(tmp_path / "x", paint(STORED[orientation]), fmt, exif=exif, **options)
+    photo = load_image(path)
+    np.testing.assert_array_equal(photo.rgb, paint(UPRIGHT))
+    assert photo.rgb.flags.c_contiguous and photo.rgb.flags.writeable
+    assert (photo.f_px, photo.f_px_source) == (None, None)
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("orientation", STORED)
+def test_jpeg_orientation(tmp_path, orientation, order):
+    exif = make_exif([(ORIENTATION, SHORT, orientation)], order=order)
+    stored = paint(STORED[orientation], block=16)  # whole JPEG blocks of one colour: 2 levels off
+    path = save(tmp_path / "x.jpg", stored, "JPEG", exif=exif, quality=95, subsampling=0)
+    np.testing.assert_allclose(load_image(path).rgb, paint(UPRIGHT, 16).astype(int), atol=2)
+
+
+@pytest.mark.parametrize("orientation", STORED)
+def test_heic_is_turned_once(tmp_path, orientation):
+    # A lens of 4 mm on 200 sensor pixels per mm is 800 of them; the sensor has 128 along a row,
+    # of which the stored image has kept 96, or 64 where it lies on its side.
+    stored = paint(STORED[orientation], block=32)
+    width = stored.shape[1]
+    sub = [(FOCAL_MM, RATIONAL, 4, 1), (PLANE_X, RATIONAL, 2000, 1), (PLANE_UNIT, SHORT, 3)]
+    exif = make_exif([(ORIENTATION, SHORT, orientation)], [*sub, (EXIF_WIDTH, LONG, 128)])
+    photo = load_image(save(tmp_path / "x.heic", stored, "HEIC", exif=exif))
+    np.testing.assert_allclose(photo.rgb, paint(UPRIGHT, 32).astype(int), atol=2)
+    assert photo.f_px == pytest.approx(800 * width / 128)
+
+
+def test_orientation_without_meaning_is_ignored(tmp_path):
+    path = save(tmp_path / "x", paint(UPRIGHT), exif=make_exif([(ORIENTATION, SHORT, 9)]))
+    np.testing.assert_array_equal(load_image(path).rgb, paint(UPRIGHT))
+
+
+def test_exif_behind_the_pixels_and_as_imagemagick_text(tmp_path):
+    exif = make_exif([(ORIENTATION, SHORT, 3)], [(FOCAL_35MM, SHORT, 26)])
+    text = f"\nexif\n{len(exif):8d}\n{exif.hex()}\n".encode()
+    as_text = chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(text))
+    grey = {"width": 2, "height": 1, "data": b"\0\7\11"}
+    for number, extra in enumerate([{"after": chunk(b"eXIf", exif[6:])}, {"before": as_text}]):
+        path = tmp_path / str(number)
+        path.write_bytes(png_of(**grey, **extra))
+        photo = load_image(path)
+        assert photo.rgb[0, :, 0].tolist() == [9, 7]
+        assert photo.f_px_source == FROM_35MM
+
+
+@pytest.mark.parametrize("fmt", ["PNG", "WEBP", "TIFF"])
+def test_first_of_several_pictures(tmp_path, fmt):
+    first, second = Image.fromarray(paint(UPRIGHT)), Image.fromarray(paint(UPRIGHT)[::-1].copy())
+    options = {"lossless": True} if fmt == "WEBP" else {}
+    path = save(tmp_path / "x", first, fmt, save_all=True, append_images=[second], **options)
+    np.testing.assert_array_equal(load_image(path).rgb, paint(UPRIGHT))
+
+
+# ---- modes ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mode", "fmt"), [("I;16", "PNG"), ("I;16", "TIFF"), ("I;16B", "TIFF"), ("I", "TIFF")]
+)
+def test_16_bit_grey_is_divided_by_257_and_rounded(tmp_path, mode, fmt):
+    # 128/257 = 0.498, 129/257 = 0.502, 32768/257 = 127.502, 65406/257 = 254.498
+    values = {0: 0, 128: 0, 129: 1, 257: 1, 32768: 128, 65406: 254, 65407: 255, 65535: 255}
+    image = Image.new(mode, (len(values), 1))
+    for column, value in enumerate(values):
+        image.putpixel((column, 0), value)
+    rgb = load_image(save(tmp_path / "x", image, fmt)).rgb
+    assert rgb[0].tolist() == [[level] * 3 for level in values.values()]
+
+
+def test_16_bit_colour_png_keeps_its_upper_byte(tmp_path):
+    data = b"\0" + struct.pack(">3H", 0x1234, 0xABCD, 0xFFFF)
+    (tmp_path / "x").write_bytes(png_of(1, 1, 16, 2, data))
+    assert load_image(tmp_path / "x").rgb[0, 0].tolist() == [0x12, 0xAB, 0xFF]
+
+
+def test_float_tiff_goes_from_0_to_1(tmp_path):
+    image = Image.fromarray(np.array([[0, 0.5, 0.7, 1]], np.float32))
+    rgb = load_image(
+        save(tmp_path / "x", image, "TIFF")
+    ).rgb  # 127.5 to even, 178.5 (binary: below)
+    assert rgb[0, :, 0].tolist() == [0, 128, 178, 255]
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.5, nan, inf])
+def test_float_outside_0_to_1_is_refused(tmp_path, value):
+    path = save(tmp_path / "x.tif", Image.fromarray(np.array([[0, value]], np.float32)), "TIFF")
+    with pytest.raises(ValueError, match=r"expected grey values from 0 to 1; got .*'x\.tif'"):
+        load_image(path)
+
+
+@pytest.mark.parametrize(
+    ("mode", "value", "expected"),
+    [
+        ("1", 1, (255, 255, 255)),
+        ("L", 77, (77, 77, 77)),
+        ("LA", (51, 255), (51, 51, 51)),
+        ("LA", (55, 51), (215, 215, 215)),  # alpha 51/255 = 1/5: 55/5 + 255 * 4/5 = 215
+        ("RGB", (1, 2, 3), (1, 2, 3)),
+        ("RGBA", (10, 20, 30, 255), (10, 20, 30)),
+        ("RGBA", (10, 20, 30, 0), (255, 255, 255)),
+        ("RGBA", (5, 55, 105, 51), (205, 215, 225)),
+        ("CMYK", (0, 255, 102, 0), (255, 0, 153)),  # without a profile: 255 - ink
+    ],
+)
+@pytest.mark.parametrize("fmt", ["PNG", "TIFF"])
+def test_modes(tmp_path, mode, value, expected, fmt):
+    fmt = "TIFF" if mode == "CMYK" else fmt  # PNG has none
+    path = save(tmp_path / "x", Image.new(mode, (2, 2), value), fmt)
+    assert load_image(path).rgb.tolist() == [[list(expected)] * 2] * 2
+
+
+@pytest.mark.parametrize(
+    ("transparency", "expected"),
+    [
+        (None, [[10, 20, 30], [40, 50, 60]]),
+        (1, [[10, 20, 30], [255, 255, 255]]),
+        (bytes([255, 51]), [[10, 20, 30], [212, 214, 216]]),  # 40/5 + 204, 50/5 + 204, 60/5 + 204
+    ],
+)
+def test_palette(tmp_path, transparency, expected):
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    image.putpixel((1, 0), 1)
+    options = {} if transparency is None else {"transparency": transparency}
+    path = save(tmp_path / "x", image, **options)
+    assert load_image(path).rgb[0].tolist() == expected
+
+
+@pytest.mark.parametrize(("mode", "key"), [("RGB", (9, 8, 7)), ("L", 9), ("1", 1)])
+def test_transparent_colour_shows_white(tmp_path, mode, key):
+    image = Image.new(mode, (2, 1), key)
+    image.putpixel((1, 0), 0)
+    path = save(tmp_path / "x", image, transparency=key)
+    assert load_image(path).rgb[0].tolist() == [[255] * 3, [0] * 3]
+
+
+def test_cmyk_jpeg_is_not_inverted(tmp_path):
+    path = save(tmp_path / "x", Image.new("CMYK", (16, 16), (255, 0, 0, 0)), "JPEG", quality=100)
+    np.testing.assert_allclose(load_image(path).rgb[8, 8], [0, 255, 255], atol=2)
+
+
+def test_lab_tiff_is_what_littlecms_makes_of_it(tmp_path):
+    lab = Image.merge("LAB", [Image.new("L", (2, 2), value) for value in (160, 150, 90)])
+    path = save(tmp_path / "x", lab, "TIFF")
+    np.testing.assert_array_equal(load_image(path).rgb, np.asarray(lab.convert("RGB")))
+
+
+# ---- colour profiles -----------------------------------------------------------------------------
+
+
+def by_littlecms(image, icc):
+    profiles = ImageCms.ImageCmsProfile(io.BytesIO(icc)), ImageCms.createProfile("sRGB")
+    return np.asarray(ImageCms.profileToProfile(image, *profiles, outputMode="RGB"))
+
+
+def noise(mode):
+    bands = len(Image.new(mode, (1, 1)).getbands())
+    values = np.random.default_rng(0).integers(0, 256, (140, 30, bands), np.uint8)
+    return Image.frombytes(mode, (30, 140), values.tobytes())
+
+
+@pytest.mark.parametrize(
+    ("mode", "make", "fmt"),
+    [("RGB", p3_icc, "PNG"), ("L", lambda: linear_icc("GRAY"), "PNG"), ("CMYK", cmyk_icc, "TIFF")],
+)
+def test_profile_is_converted_to_srgb(tmp_path, mode, make, fmt):
+    image, icc = noise(mode), make()
+    rgb = load_image(save(tmp_path / "x", image, fmt, icc_profile=icc)).rgb
+    np.testing.assert_array_equal(rgb, by_littlecms(image, icc))
+    assert np.abs(rgb.astype(int) - np.asarray(image.convert("RGB"))).max() > 20
+
+
+@pytest.mark.parametrize("fmt", ["PNG", "TIFF", "WEBP", "JPEG", "HEIC"])
+def test_display_p3_in_every_format(tmp_path, fmt):
+    # Decoded with the sRGB curve, (200, 100, 60) is (0.5776, 0.1274, 0.0452); the matrix from P3
+    # to sRGB makes (0.6789, 0.1085, 0.0283) of it, the curve (214.7, 92.8, 46.7).
+    options = {"lossless": True} if fmt == "WEBP" else {}
+    image = Image.new("RGB", (64, 64), (200, 100, 60))
+    path = save(tmp_path / "x", image, fmt, icc_profile=p3_icc(), **options)
+    np.testing.assert_allclose(load_image(path).rgb[30, 30], [215, 93, 47], atol=3)
+
+
+@pytest.mark.parametrize(
+    ("mode", "value", "space"),
+    [
+        ("L", 64, "GRAY"),
+        ("LA", (64, 255), "GRAY"),
+        ("I;16", 64 * 257, "GRAY"),
+        ("1", None, "GRAY"),
+        ("L", 64, "RGB"),
+        ("RGB", (64, 64, 64), "RGB"),
+    ],
+)
+def test_linear_profile_by_hand(tmp_path, mode, value, space):
+    # 64/255 = 0.2510 of the light is 1.055 * 0.2510^(1/2.4) - 0.055 = 0.5382 in sRGB, times 255.
+    image = Image.new(mode, (2, 2), 1 if value is None else value)
+    rgb = load_image(save(tmp_path / "x", image, icc_profile=linear_icc(space))).rgb
+    np.testing.assert_allclose(rgb, 255 if value is None else 137, atol=1)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA"])
+def test_display_p3_of_other_modes(tmp_path, mode):
+    image = noise("RGB").convert(mode)
+    rgb = load_image(save(tmp_path / "x", image, icc_profile=p3_icc())).rgb
+    np.testing.assert_array_equal(rgb, by_littlecms(image.convert("RGB"), p3_icc()))
+
+
+def test_srgb_profile_leaves_pixels_alone(tmp_path):
+    image = noise("RGB")
+    nearly = rgb_icc(*np.round(np.array(SRGB_PRIMARIES), 4))
+    assert np.abs(by_littlecms(image, nearly).astype(int) - np.asarray(image)).max() == 1
+    for number, icc in enumerate([srgb_icc(), nearly]):
+        rgb = load_image(save(tmp_path / str(number), image, icc_profile=icc)).rgb
+        np.testing.assert_array_equal(rgb, np.asarray(image))
+
+
+def test_profile_a_few_levels_from_srgb_is_converted(tmp_path):
+    image, icc = noise("RGB"), rgb_icc(*np.round(np.array(SRGB_PRIMARIES), 2))
+    rgb = load_image(save(tmp_path / "x", image, icc_profile=icc)).rgb
+    np.testing.assert_array_equal(rgb, by_littlecms(image, icc))
+
+
+@pytest.mark.parametrize(
+    "icc",
+    [
+        b"x",
+        b"nonsense" * 40,
+        p3_icc()[:200],
+        p3_icc()[:128] + bytes(400),
+        cmyk_icc(),
+        linear_icc("GRAY"),
+    ],
+    ids=["short", "nonsense", "cut", "no tags", "of CMYK", "of grey"],
+)
+def test_unusable_profile_is_ignored(tmp_path, icc):
+    path = save(tmp_path / "x", paint(UPRIGHT), icc_profile=icc)
+    np.testing.assert_array_equal(load_image(path).rgb, paint(UPRIGHT))
+
+
+# ---- focal length --------------------------------------------------------------------------------
+
+
+def test_focal_px_from_35mm():
+    # A 4:3 image of 800 x 600 has the diagonal 1000; film has sqrt(36² + 24²) = 43.2666 mm.
+    assert focal_px_from_35mm(43.2666, 800, 600) == pytest.approx(1000, rel=1e-5)
+    assert focal_px_from_35mm(50, 3000, 2000) == pytest.approx(50 / 36 * 3000)  # 3:2, like film
+    assert focal_px_from_35mm(50, 2000, 3000) == focal_px_from_35mm(50, 3000, 2000)
+
+
+@pytest.mark.parametrize("values", [(0, 3, 2), (-1, 3, 2), (nan, 3, 2), (inf, 3, 2), (50, 0, 2)])
+def test_focal_px_from_35mm_wants_positive_values(values):
+    with pytest.raises(ValueError, match=r"expected a positive focal length .*; got .*; correct"):
+        focal_px_from_35mm(*values)
+
+
+LENS = (FOCAL_MM, RATIONAL, 4, 1)
+PITCH = [(PLANE_X, RATIONAL, 400, 1), (PLANE_UNIT, SHORT, 4)]  # 400 pixels per mm
+SIZE = [(EXIF_WIDTH, LONG, 300), (EXIF_HEIGHT, LONG, 200)]  # the picture is 150 x 100: half
+
+
+@pytest.mark.parametrize(
+    ("fields", "f_px", "source"),
+    [
+        ([(FOCAL_35MM, SHORT, 24)], 100, FROM_35MM),  # 24 / 36 * 150, as the picture is 3:2
+        ([(FOCAL_35MM, SHORT, 24), LENS, *PITCH], 100, FROM_35MM),
+        ([LENS, *PITCH], 1600, FROM_PLANE),  # 4 mm * 400 per mm
+        ([LENS, *PITCH, *SIZE], 800, FROM_PLANE),
+        ([LENS, *PITCH, SIZE[0]], 800, FROM_PLANE),
+        ([LENS, *PITCH, (EXIF_WIDTH, LONG, 200), (EXIF_HEIGHT, LONG, 300)], 800, FROM_PLANE),
+        ([LENS, *PITCH, (EXIF_WIDTH, LONG, 300), (EXIF_HEIGHT, LONG, 225)], None, None),  # cropped
+        # 267 is 400 / 1.5 rounded; 1600 * 150 / 400
+        ([LENS, *PITCH, (EXIF_WIDTH, LONG, 400), (EXIF_HEIGHT, LONG, 267)], 600, FROM_PLANE),
+        ([LENS, *PITCH, (EXIF_WIDTH, LONG, 0)], 1600, FROM_PLANE),
+        ([LENS, (PLANE_X, RATIONAL, 25400, 10)], 400, FROM_PLANE),  # 2540 per inch: 100 per mm
+        ([LENS, (PLANE_X, RATIONAL, 2540, 1), (PLANE_UNIT, SHORT, 2)], 400, FROM_PLANE),
+        ([LENS, (PLANE_X, RATIONAL, 1000, 1), (PLANE_UNIT, SHORT, 3)], 400, FROM_PLANE),  # per cm
+        ([LENS, (PLANE_X, RATIONAL, 1, 10), (PLANE_UNIT, SHORT, 5)], 400, FROM_PLANE),  # per µm
+        ([LENS, (PLANE_X, RATIONAL, 1000, 1), (PLANE_UNIT, SHORT, 1)], None, None),  # no such unit
+        ([(FOCAL_35MM, SHORT, 0), LENS, *PITCH], 1600, FROM_PLANE),
+        ([(FOCAL_35MM, SHORT, 65535), LENS, *PITCH], 1600, FROM_PLANE),  # "unknown"
+        ([(FOCAL_35MM, RATIONAL, 24, 1)], 100, FROM_35MM),
+        ([(FOCAL_35MM, RATIONAL, 24, 0)], None, None),
+        ([(FOCAL_35MM, DOUBLE, nan)], None, None),
+        ([(FOCAL_35MM, DOUBLE, inf)], None, None),
+        ([(FOCAL_35MM, DOUBLE, -24.0)], None, None),
+        ([LENS], None, None),
+        (PITCH, None, None),
+        ([(FOCAL_MM, RATIONAL, 4, 0), *PITCH], None, None),
+        ([(FOCAL_MM, RATIONAL, 0, 1), *PITCH], None, None),
+        ([(FOCAL_MM, DOUBLE, nan), *PITCH], None, None),
+        ([(FOCAL_MM, DOUBLE, -4.0), (PLANE_X, DOUBLE, -400.0)], None, None),
+        ([LENS, (PLANE_X, RATIONAL, 1, 1)], None, None),  # 0.16 pixels
+        ([LENS, *PITCH, (EXIF_WIDTH, DOUBLE, nan)], 1600, FROM_PLANE),
+    ],
+)
+@pytest.mark.parametrize("order", "<>")
+def test_focal_length(tmp_path, fields, f_px, source, order):
+    exif = make_exif(sub=fields, order=order)
+    photo = load_image(save(tmp_path / "x", Image.new("L", (150, 100)), exif=exif))
+    assert photo.f_px == (None if f_px is None else pytest.approx(f_px))
+    assert photo.f_px_source == source
+
+
+@pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WEBP", "TIFF", "HEIC"])
+def test_focal_length_in_every_format(tmp_path, fmt):
+    exif = make_exif([(ORIENTATION, SHORT, 6)], [(FOCAL_35MM, SHORT, 24)])
+    photo = load_image(save(tmp_path / "x", Image.new("RGB", (150, 100)), fmt, exif=exif))
+    assert photo.rgb.shape == (150, 100, 3)
+    assert photo.f_px == pytest.approx(100)
+
+
+@pytest.mark.parametrize("fmt", ["PNG", "TIFF"])
+def test_resized_portrait_uses_the_stored_width(tmp_path, fmt):
+    # Stored 150 wide, shown 100 wide; the sensor has 300 along the stored rows: half of 1600.
+    exif = make_exif([(ORIENTATION, SHORT, 6)], [LENS, *PITCH, SIZE[0]])
+    photo = load_image(save(tmp_path / "x", Image.new("RGB", (150, 100)), fmt, exif=exif))
+    assert photo.rgb.shape == (150, 100, 3)
+    assert photo.f_px == pytest.approx(800)
+
+
+def test_focal_length_in_the_main_directory(tmp_path):
+    path = save(
+        tmp_path / "x", Image.new("L", (150, 100)), exif=make_exif([(FOCAL_35MM, SHORT, 24)])
+    )
+    assert load_image(path).f_px == pytest.approx(100)
+
+
+@pytest.mark.filterwarnings("ignore")  # Pillow's own
+def test_damaged_exif_does_not_fail(tmp_path):
+    whole = make_exif([(ORIENTATION, SHORT, 1), (0x011A, RATIONAL, 72, 1)], [LENS, *PITCH])
+    cuts = [whole[:size] for size in range(6, len(whole))]
+    wild = [whole[:at] + b"\xff" * 4 + whole[at + 4 :] for at in range(14, len(whole) - 4)]
+    for exif in [*cuts, *wild, b"", b"Exif\0\0", b"garbage" * 9]:
+        path = save(tmp_path / "x.jpg", paint(UPRIGHT), "JPEG", exif=exif)
+        assert load_image(path).rgb.size == 18
+
+
+def test_nothing_but_pixels_and_focal_length_is_kept():
+    assert [field.name for field in dataclasses.fields(Photo)] == ["rgb", "f_px", "f_px_source"]
+
+
+# ---- refusals ------------------------------------------------------------------------------------
+
+
+def assert_refused(path, reason):
+    with pytest.raises(ValueError, match=reason) as caught:
+        load_image(path)
+    message = str(caught.value)
+    assert message.startswith("expected ") and "; got " in message and message.endswith(".")
+    assert path.name in message and str(path.parent) not in message
+    return caught.value
+
+
+@pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WEBP", "TIFF", "HEIC"])
+@pytest.mark.parametrize("part", [0.02, 0.5, 0.95])
+def test_truncated_file(tmp_path, fmt, part):
+    data = save(tmp_path / "whole", noise("RGB").resize((90, 80)), fmt).read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(data[: max(12, int(part * len(data)))])
+    error = assert_refused(tmp_path / "cut.jpg", "which is truncated or damaged; copy it again")
+    assert error.__cause__ is not None
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "which is empty"),
+        (b"Dear diary", "expected a JPEG, PNG, WebP, TIFF or HEIC photo; got 'x.jpg'"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n", "expected a JPEG, PNG"),
+        (b"GIF89a" + bytes(50), "expected a JPEG, PNG"),
+        (b"\xff\xd8\xff" + bytes(99), "or copy it again"),
+        (png_of(20_000, 20_000), "at most 100 megapixels; got 'x.jpg' with more than 178"),
+        (png_of(10_000, 10_001), r"at most 100 megapixels; got 'x.jpg' with 10000 x 10001 pixels"),
+        (png_of(10_000, 10_000), "truncated or damaged"),  # 100 megapixels, of which none came
+        (png_of(0, 4), "or copy it again"),
+        (png_of(2, 2, data=b"\0\1\1\0\1\1").replace(b"IDAT", b"IDAX"), "copy it again"),
+    ],
+    ids=lambda value: "" if isinstance(value, bytes) else value[:30],
+)
+@pytest.mark.filterwarnings("ignore")  # Pillow's own, above 89 megapixels
+def test_no_photo(tmp_path, data, reason):
+    (tmp_path / "x.jpg").write_bytes(data)
+    assert_refused(tmp_path / "x.jpg", reason)
+
+
+def test_folder_and_missing_file(tmp_path):
+    (tmp_path / "album").mkdir()
+    assert_refused(tmp_path / "album", "got the folder 'album'; choose a photo in it")
+    with pytest.raises(FileNotFoundError, match=r"got 'x\.jpg', which cannot be opened") as caught:
+        load_image(str(tmp_path / "x.jpg"))
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_raw_photo_is_refused(tmp_path):
+    for number, tag in enumerate([(DNG_VERSION, LONG, 0x01040000), (0x00FE, LONG, 1)]):
+        path = save(tmp_path / f"{number}.dng", paint(UPRIGHT), "TIFF", exif=make_exif([tag]))
+        assert_refused(path, "expected a developed photo; got the raw file")
+
+
+def test_lack_of_memory_is_not_called_damage(tmp_path, monkeypatch):
+    path = save(tmp_path / "x", paint(UPRIGHT), "JPEG")
+    monkeypatch.setattr(JpegImageFile, "load", lambda self: bytearray(2**62))
+    with pytest.raises(MemoryError):
+        load_image(path)
+
+
+def test_one_pixel(tmp_path):
+    assert load_image(save(tmp_path / "x", Image.new("RGB", (1, 1), "red"))).rgb.tolist() == [
+        [[255, 0, 0]]
+    ]
+
+
+def test_threads_do_not_disturb_each_other(tmp_path):
+    images = [noise("RGB").rotate(90 * turn, expand=True) for turn in range(4)]
+    paths = [save(tmp_path / str(k), image, icc_profile=p3_icc()) for k, image in enumerate(images)]
+    alone = [load_image(path).rgb for path in paths]
+    with ThreadPoolExecutor(4) as pool:
+        for k, photo in enumerate(pool.map(load_image, paths * 10)):
+            np.testing.assert_array_equal(photo.rgb, alone[k % 4])

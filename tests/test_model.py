@@ -1,0 +1,473 @@
+# pyright: reportArgumentType=false, reportCallIssue=false, reportOptionalMemberAccess=false
+"""The network against the published one's values, and all that `infer` takes and gives."""
+
+import gc
+import re
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import reference
+import torch
+from conftest import TINY, make_model
+from numpy import ndarray
+from PIL import Image
+from torch import Tensor
+
+from depthpro import DepthPro, DepthProConfig
+from depthpro.model import default_device
+
+DATA = Path(__file__).parent / "data"
+NO_FOV = DepthProConfig(128, 16, 32, 3, 2, (0, 1), (8, 16, 24, 40), 16, fov=False)
+
+
+def photo(height: int = 45, width: int = 60, seed: int = 0) -> ndarray:
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def as_floats(*photos: ndarray) -> Tensor:
+    return torch.stack([torch.from_numpy(p).permute(2, 0, 1) / 255 for p in photos])
+
+
+def median_relative(actual: Tensor, expected: Tensor) -> float:
+    return float(((actual - expected).abs() / expected.abs()).median())
+
+
+# --- the published network -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def published() -> DepthPro:
+    with torch.device("meta"):
+        return DepthPro()
+
+
+def test_published_names_and_shapes(published: DepthPro) -> None:
+    lines = (DATA / "checkpoint_keys.tsv").read_text().splitlines()
+    expected = dict(line.split("\t") for line in lines)
+    actual = {k: "x".join(map(str, v.shape)) for k, v in published.state_dict().items()}
+    assert len(expected) == 1119
+    assert actual == expected
+
+
+def test_published_parameter_counts(published: DepthPro) -> None:
+    def count(*parts: torch.nn.Module) -> int:
+        return sum(parameter.numel() for part in parts for parameter in part.parameters())
+
+    # FACTS 1.7
+    vit = 303_739_904
+    assert published.fov is not None
+    assert count(published) == 951_991_330
+    assert count(published.encoder) == 2 * vit + 20_187_136
+    assert count(published.decoder) == 19_667_200
+    assert count(published.head) == 397_633
+    assert count(published.fov) == vit + 519_649
+    with torch.device("meta"):
+        assert count(DepthPro(DepthProConfig(fov=False))) == 647_731_777
+
+
+class Golden(NamedTuple):
+    maps: list[Tensor]
+    inverse: ndarray
+    fov_deg: float
+    expected: dict[str, ndarray]
+
+
+@pytest.fixture(scope="module")
+def golden() -> Golden:
+    """One pass of a small network that the published code has computed, too."""
+    config = DepthProConfig(384, 16, 64, 4, 2, (0, 1), (32, 48, 64, 64), 32)
+    model = make_model(config)
+    maps: list[Tensor] = []
+    model.encoder.register_forward_hook(lambda _, __, output: maps.extend(output))
+    along = np.arange(1536) / 1536
+    x, y = along[None], along[:, None]
+    channels = [
+        0.5 * np.sin(2 * np.pi * (3 + c) * x) * np.cos(2 * np.pi * (5 - c) * y)
+        + 0.4 * np.sign(np.sin(2 * np.pi * (17 * x + 11 * y) + c))
+        for c in range(3)
+    ]
+    image = torch.from_numpy(np.stack(channels)[None].astype(np.float32))
+    with torch.inference_mode():
+        inverse, fov_deg = model(image)
+    with np.load(DATA / "network_small.npz") as values:
+        return Golden(maps, inverse[0].numpy(), fov_deg.item(), dict(values))
+
+
+@pytest.mark.parametrize("part", ["inv", "crop"])
+def test_golden_inverse_depth(golden: Golden, part: str) -> None:
+    crop = golden.inverse[700:764, 700:764]
+    error = np.abs((golden.inverse[::16, ::16] if part == "inv" else crop) - golden.expected[part])
+    assert error.max() < 1e-4
+    assert error.mean() < 2e-6
+    assert golden.expected[part].std() > 0.01  # there is something to get wrong
+
+
+def test_golden_mean_and_field_of_view(golden: Golden) -> None:
+    assert golden.inverse.mean() == pytest.approx(float(golden.expected["inv_mean"]), abs=2e-6)
+    assert golden.fov_deg == pytest.approx(float(golden.expected["fov"]), abs=1e-4)
+
+
+@pytest.mark.parametrize("level", range(5))
+def test_golden_encoder_maps(golden: Golden, level: int) -> None:
+    features = golden.maps[level]
+    mean, std = features.mean((0, 2, 3)).numpy(), features.std((0, 2, 3)).numpy()
+    np.testing.assert_allclose(mean, golden.expected[f"enc{level}_mean"], atol=5e-6)
+    np.testing.assert_allclose(std, golden.expected[f"enc{level}_std"], atol=5e-6)
+
+
+# --- the network at any size ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("window", [128, 256])
+def test_output_has_the_size_of_the_input(window: int) -> None:
+    config = DepthProConfig(window, 16, 16, 2, 2, (0, 1), (8, 8, 8, 8), 8)
+    side = config.image_size
+    with torch.no_grad():
+        inverse, fov_deg = DepthPro(config)(torch.zeros(1, 3, side, side))
+    assert inverse.shape == (1, side, side)
+    assert fov_deg.shape == (1,)
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 3, 256, 512), (1, 3, 511, 511), (1, 1, 512, 512), (3, 512, 512)]
+)
+@pytest.mark.usefixtures("unchecked")
+def test_other_sizes_are_refused(tiny_model: DepthPro, shape: tuple[int, ...]) -> None:
+    message = rf"\(b, 3, 512, 512\).*got {re.escape(str(shape))}; infer\(\) takes any size"
+    with pytest.raises(ValueError, match=message):
+        tiny_model(torch.zeros(shape))
+
+
+def test_test_weights_are_not_degenerate(tiny_model: DepthPro) -> None:
+    prediction = tiny_model.infer(photo())
+    inverse = prediction.canonical_inverse_depth
+    assert inverse.min() > 0
+    assert inverse.std() > 0.05 * inverse.mean()
+    assert 20 < prediction.fov_deg.item() < 100
+
+
+def test_new_network_starts_in_training_with_depth_of_at_least_zero(tiny_config) -> None:
+    model = DepthPro(tiny_config)
+    assert model.training
+    assert model.provenance.name == "random weights"
+    inverse, _ = model(torch.rand(2, 3, 512, 512) * 2 - 1)
+    assert inverse.min() >= 0
+    inverse.sum().backward()
+    depth_parts = (model.encoder, model.decoder.convs, model.head)
+    assert all(p.grad is not None for part in depth_parts for p in part.parameters())
+
+
+# --- infer: what goes in -------------------------------------------------------------------------
+
+
+def test_every_kind_of_picture_means_the_same(tiny_model: DepthPro) -> None:
+    rgb = photo()
+    read_only = rgb.copy()
+    read_only.setflags(write=False)
+    turned = rgb[..., ::-1].copy()[..., ::-1]  # RGB as a view of BGR, as OpenCV's users have it
+    expected = tiny_model.infer(rgb)
+    kinds = {
+        "PIL": Image.fromarray(rgb),
+        "PIL with alpha": Image.fromarray(np.dstack([rgb, np.full((45, 60), 9, np.uint8)])),
+        "uint8 tensor": torch.from_numpy(rgb),
+        "read-only array": read_only,
+        "negative stride": turned,
+        "columns first": np.asfortranarray(rgb),
+        "float tensor": as_floats(rgb),
+        "float array": as_floats(rgb).numpy(),
+        "double array": as_floats(rgb).double().numpy(),
+        "other byte order": as_floats(rgb).numpy().astype(">f4"),
+    }
+    for kind, picture in kinds.items():
+        prediction = tiny_model.infer(picture)
+        assert (prediction.height, prediction.width) == (45, 60), kind
+        torch.testing.assert_close(prediction.depth, expected.depth, msg=kind)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "CMYK"])
+def test_pil_modes_become_rgb(tiny_model: DepthPro, mode: str) -> None:
+    image = Image.fromarray(photo()).convert(mode)
+    expected = tiny_model.infer(image.convert("RGB")).depth
+    assert torch.equal(tiny_model.infer(image).depth, expected)
+
+
+@pytest.mark.parametrize(
+    ("picture", "got"),
+    [
+        ("photo.jpg", "got str"),
+        (None, "got NoneType"),
+        ([[1, 2, 3]], "got list"),
+        (photo().astype(np.uint16), r"got uint16 \(45, 60, 3\)"),
+        (photo()[..., 0], r"got uint8 \(45, 60\)"),
+        (photo()[None], r"got uint8 \(1, 45, 60, 3\)"),
+        (photo()[:0], r"got uint8 \(0, 60, 3\)"),
+        (torch.rand(3, 4, 5), r"got float32 \(3, 4, 5\)"),
+        (torch.rand(1, 4, 5, 3), r"got float32 \(1, 4, 5, 3\)"),
+        (torch.rand(0, 3, 5, 3), r"got float32 \(0, 3, 5, 3\)"),
+        (torch.rand(1, 3, 5, 5) * 255, r"got values from .* to 2\d\d"),
+        (torch.rand(1, 3, 5, 5) - 0.5, "got values from -0"),
+        (torch.full((1, 3, 5, 5), torch.nan), "got values from nan to nan"),
+        (np.zeros((1, 3, 5, 5), complex), r"got complex128 \(1, 3, 5, 5\)"),
+        (Image.fromarray(np.full((5, 6), 30000, np.uint16)), "got a PIL image of mode 'I;16'"),
+        (Image.new("F", (4, 4)), "got a PIL image of mode 'F'"),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_other_pictures_are_refused(tiny_model: DepthPro, picture: object, got: str) -> None:
+    message = rf"expected a PIL image.*uint8 \(h, w, 3\).*float \(b, 3, h, w\) in \[0, 1\]; {got}"
+    with pytest.raises(ValueError, match=message + r".*load_image\(path\)"):
+        tiny_model.infer(picture)  # pyright: ignore[reportArgumentType]
+
+
+def test_the_picture_stays_as_it_is(tiny_model: DepthPro) -> None:
+    exact = torch.rand(1, 3, 512, 512)  # the network's own size: nothing is resized
+    before = exact.clone()
+    tiny_model.infer(exact)
+    assert torch.equal(exact, before)
+
+
+def test_black_and_white_reach_the_network_as_minus_one_and_one(monkeypatch) -> None:
+    model = make_model()
+    seen: list[Tensor] = []
+
+    def look(image: Tensor) -> tuple[Tensor, Tensor]:
+        seen.append(image)
+        return image[:, 0] * 0 + 1, image.new_full((1,), 55)
+
+    monkeypatch.setattr(model, "forward", look)
+    black_and_white = np.zeros((2, 4, 3), np.uint8)
+    black_and_white[:, 2:] = 255
+    model.infer(black_and_white)
+    model.infer(as_floats(black_and_white))
+    for image in seen:
+        assert image.shape == (1, 3, 512, 512)
+        # Bilinear, no antialiasing: half of the way lies in the middle of the stretched picture.
+        expected = reference.resize(black_and_white[..., 0] / 127.5 - 1, 8, 512)
+        np.testing.assert_allclose(image[0, 1, 0], expected[0], atol=1e-6)
+
+
+def test_a_batch_is_its_pictures(tiny_model: DepthPro) -> None:
+    photos = [photo(seed=i) for i in range(3)]
+    together = tiny_model.infer(as_floats(*photos))
+    assert together.depth.shape == (3, 45, 60)
+    for i, rgb in enumerate(photos):
+        alone = tiny_model.infer(rgb)
+        torch.testing.assert_close(together.depth[i], alone.depth[0])
+        torch.testing.assert_close(together.f_px[i], alone.f_px[0])
+    assert len({round(f, 2) for f in together.f_px.tolist()}) == 3  # they do differ
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 33), (77, 1), (512, 512), (31, 517)])
+def test_depth_at_any_size_of_photo(tiny_model: DepthPro, height: int, width: int) -> None:
+    prediction = tiny_model.infer(photo(height, width))
+    depth = prediction.depth
+    assert depth.shape == (1, height, width)
+    assert depth.dtype == torch.float32
+    assert bool(((depth >= 1e-4) & (depth <= 1e4)).all())
+    canonical = prediction.canonical_inverse_depth[0].numpy()
+    corner = reference.metric_depth(canonical, prediction.f_px.item(), height, width)
+    np.testing.assert_allclose(depth[0], corner, rtol=1e-4)
+
+
+# --- infer: focal length -------------------------------------------------------------------------
+
+
+def test_given_focal_length_beats_the_estimate(tiny_model: DepthPro) -> None:
+    estimated = tiny_model.infer(photo())
+    given = tiny_model.infer(photo(), f_px=123.0)
+    assert given.f_px.tolist() == [123.0]
+    assert estimated.f_px.item() != 123.0
+    assert torch.equal(given.estimated_f_px, estimated.f_px)
+    # Depth is proportional to the focal length.
+    ratio = 123.0 / estimated.f_px.item()
+    torch.testing.assert_close(given.depth, estimated.depth * ratio, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize(
+    "f_px", [500, 500.0, np.float64(500), torch.tensor(500.0), torch.tensor([500])]
+)
+def test_one_focal_length_serves_all_pictures(tiny_model: DepthPro, f_px) -> None:
+    prediction = tiny_model.infer(as_floats(photo(), photo(seed=1)), f_px=f_px)
+    assert prediction.f_px.tolist() == [500.0, 500.0]
+    assert prediction.f_px.dtype == torch.float32
+
+
+def test_each_picture_may_have_its_own_focal_length(tiny_model: DepthPro) -> None:
+    photos = photo(), photo(seed=1)
+    together = tiny_model.infer(as_floats(*photos), f_px=torch.tensor([50.0, 70.0]))
+    for i, f_px in enumerate((50.0, 70.0)):
+        torch.testing.assert_close(together.depth[i], tiny_model.infer(photos[i], f_px).depth[0])
+
+
+@pytest.mark.parametrize(
+    ("f_px", "message"),
+    [
+        (0.0, "positive and finite, in pixels; got 0"),
+        (-5.0, "positive and finite"),
+        (float("nan"), "positive and finite"),
+        (float("inf"), "positive and finite"),
+        (1e39, "positive and finite"),
+        (torch.tensor([1.0, 2.0]), r"each of the 1 pictures; got shape \(2,\)"),
+        (torch.ones(1, 1), r"got shape \(1, 1\)"),
+        ("26mm", "f_px must be a number of pixels, got '26mm'"),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_impossible_focal_lengths_are_refused_before_the_network_runs(
+    monkeypatch, f_px, message: str
+) -> None:
+    model = make_model()
+    monkeypatch.setattr(model, "forward", lambda _: pytest.fail("the network ran"))
+    with pytest.raises(ValueError, match=message):
+        model.infer(photo(), f_px=f_px)
+
+
+def test_network_without_field_of_view_wants_a_focal_length() -> None:
+    model = make_model(NO_FOV)
+    assert not [name for name in model.state_dict() if name.startswith("fov")]
+    with pytest.raises(ValueError, match="estimates no field of view: pass f_px, in pixels"):
+        model.infer(photo())
+    prediction = model.infer(photo(), f_px=60.0)
+    assert prediction.estimated_f_px is None
+    torch.testing.assert_close(prediction.depth, make_model().infer(photo(), f_px=60.0).depth)
+    _, fov_deg = model(torch.zeros(1, 3, 512, 512))
+    assert fov_deg is None
+
+
+@pytest.mark.parametrize(("bias", "fov_deg"), [(1e6, 175.0), (-1e6, 1.0), (180.0, 175.0)])
+def test_extreme_estimates_stay_finite(bias: float, fov_deg: float) -> None:
+    model = make_model()
+    assert model.fov is not None
+    torch.nn.init.constant_(model.fov.head[4].bias, bias)
+    prediction = model.infer(photo())
+    assert prediction.fov_deg.item() == pytest.approx(fov_deg, rel=1e-5)
+    assert 0 < prediction.f_px.item() < 1e5
+    assert bool(prediction.depth.isfinite().all())
+
+
+def test_sky_lies_at_the_far_end() -> None:
+    model = make_model()
+    torch.nn.init.zeros_(model.head[4].weight)
+    torch.nn.init.zeros_(model.head[4].bias)
+    prediction = model.infer(photo())
+    assert prediction.canonical_inverse_depth.max() == 0
+    torch.testing.assert_close(prediction.depth, torch.full((1, 45, 60), 1e4))
+
+
+# --- infer: precision, memory, threads -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_half_precision_is_near_and_comes_out_in_float32(tiny_model, precision) -> None:
+    full = tiny_model.infer(photo(), precision="float32")
+    half = tiny_model.infer(photo(), precision=precision)
+    assert not torch.equal(half.canonical_inverse_depth, full.canonical_inverse_depth)
+    for result in (half.canonical_inverse_depth, half.f_px, half.depth):
+        assert result.dtype == torch.float32
+    assert median_relative(half.canonical_inverse_depth, full.canonical_inverse_depth) < 0.02
+    assert median_relative(half.depth, full.depth) < 0.02
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_weights_compute_in_their_own_precision(tiny_model, tmp_path, dtype) -> None:
+    path = tiny_model.save_pretrained(tmp_path)
+    model = DepthPro.from_pretrained(path, device="cpu", dtype=dtype)
+    assert {p.dtype for p in model.parameters()} == {dtype}
+    prediction = model.infer(photo())
+    assert prediction.depth.dtype == prediction.f_px.dtype == torch.float32
+    assert median_relative(prediction.depth, tiny_model.infer(photo()).depth) < 0.02
+    named = model.infer(photo(), precision=str(dtype).removeprefix("torch."))
+    assert torch.equal(named.depth, prediction.depth)
+    other = r"cannot compute in torch\.float32.*dtype=torch\.float32"
+    with pytest.raises(ValueError, match=rf"weights kept in {dtype} {other}"):
+        model.infer(photo(), precision="float32")
+
+
+def test_auto_precision_on_a_cpu_is_float32(tiny_model: DepthPro) -> None:
+    auto, full = (tiny_model.infer(photo(), precision=p).depth for p in ("auto", "float32"))
+    assert torch.equal(auto, full)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_unknown_precision_and_dtype_are_refused(tiny_model: DepthPro) -> None:
+    with pytest.raises(ValueError, match=r"one of 'auto', 'float32', .*got 'half'"):
+        tiny_model.infer(photo(), precision="half")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match=r"dtype must be one of .*got torch\.int8"):
+        DepthPro.from_pretrained(dtype=torch.int8)
+
+
+NO_MEMORY = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
+    RuntimeError(
+        "[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory"
+    ),
+    RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."),
+    RuntimeError("MPS backend out of memory (MPS allocated: 8.00 GB)"),
+]
+
+
+@pytest.mark.parametrize("error", NO_MEMORY)
+def test_lack_of_memory_says_what_to_try_and_holds_none(monkeypatch, error: RuntimeError) -> None:
+    model = make_model()
+    held: list[weakref.ref] = []
+
+    def fill(_: Tensor) -> None:
+        activations = torch.ones(10)
+        held.append(weakref.ref(activations))
+        raise error
+
+    monkeypatch.setattr(model, "forward", fill)
+    with pytest.raises(MemoryError, match=r"cpu ran out of memory on a batch of 2; try") as caught:
+        model.infer(as_floats(photo(), photo()))
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+    gc.collect()
+    assert held[0]() is None  # though the exception is still here, so that a retry has room
+
+
+def test_other_errors_of_the_network_pass(monkeypatch) -> None:
+    model = make_model()
+
+    def fail(_: Tensor) -> None:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(model, "forward", fail)
+    with pytest.raises(RuntimeError, match="cannot be multiplied"):
+        model.infer(photo())
+
+
+def test_threads_share_a_network(tiny_model: DepthPro) -> None:
+    photos = [photo(seed=i) for i in range(6)]
+    expected = [tiny_model.infer(rgb).depth for rgb in photos]
+    with ThreadPoolExecutor(3) as pool:
+        actual = list(pool.map(lambda rgb: tiny_model.infer(rgb).depth, photos))
+    for one, other in zip(actual, expected, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_the_network_keeps_nothing_of_a_photo(tiny_model: DepthPro) -> None:
+    def tensors() -> int:
+        gc.collect()
+        return sum(issubclass(type(thing), Tensor) for thing in gc.get_objects())
+
+    tiny_model.infer(photo())
+    before = tensors()
+    tiny_model.infer(photo())
+    assert tensors() == before
+
+
+def test_a_device_that_is_not_there_is_refused_before_anything_is_read() -> None:
+    with pytest.raises(
+        ValueError, match=r"device 'cuda:77' cannot be used here .*'cpu|cuda|mps' can"
+    ):
+        DepthPro.from_pretrained("no such weights", device="cuda:77")
+
+
+def test_default_device_is_one_that_works() -> None:
+    assert torch.ones(1, device=default_device()).item() == 1
+    assert make_model(TINY).device == torch.device("cpu")

@@ -1,0 +1,118 @@
+# pyright: reportArgumentType=false, reportCallIssue=false, reportOptionalMemberAccess=false
+"""Arithmetic on what the network said."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import reference
+import torch
+from conftest import make_model
+
+from depthpro import Prediction
+
+
+@pytest.fixture
+def prediction() -> Prediction:
+    generator = torch.Generator().manual_seed(0)
+    return Prediction(
+        canonical_inverse_depth=torch.rand((2, 8, 8), generator=generator) + 0.01,
+        f_px=torch.tensor([30.0, 45.0]),
+        estimated_f_px=torch.tensor([30.0, 45.0]),
+        height=20,
+        width=30,
+    )
+
+
+def test_depth_is_that_of_a_loop(prediction: Prediction) -> None:
+    for i in range(2):
+        canonical = prediction.canonical_inverse_depth[i].numpy()
+        expected = reference.metric_depth(canonical, prediction.f_px[i].item(), 20, 30)
+        np.testing.assert_allclose(prediction.depth[i], expected, rtol=2e-5)
+
+
+def test_depth_is_made_once(prediction: Prediction) -> None:
+    assert "depth" not in vars(prediction)
+    assert prediction.depth is prediction.depth
+
+
+def test_field_of_view_belongs_to_the_focal_length(prediction: Prediction) -> None:
+    # 2 atan(w / 2f): 2 atan(30 / 60) and 2 atan(30 / 90)
+    expected = [2 * math.degrees(math.atan(1 / 2)), 2 * math.degrees(math.atan(1 / 3))]
+    assert prediction.fov_deg.tolist() == pytest.approx(expected)
+
+
+def test_another_size_shows_the_same_scene(prediction: Prediction) -> None:
+    # Depth is of the scene, not of the pixels: a flat wall is as far away at every size.
+    wall = dataclasses.replace(
+        prediction, canonical_inverse_depth=torch.full((2, 8, 8), 0.25)
+    )  # f / (w C) = 30 / (30 * 0.25) = 4 m and 6 m
+    for height, width in ((20, 30), (10, 15), (7, 60)):
+        depth = wall.depth_at(height, width)
+        assert depth.shape == (2, height, width)
+        torch.testing.assert_close(depth[0], torch.full((height, width), 4.0))
+        torch.testing.assert_close(depth[1], torch.full((height, width), 6.0))
+    assert prediction.f_px_at(15).tolist() == [15.0, 22.5]
+
+
+def test_depth_at_the_pictures_size_is_depth(prediction: Prediction) -> None:
+    assert torch.equal(prediction.depth_at(20, 30), prediction.depth)
+
+
+def test_depth_is_proportional_to_the_focal_length(prediction: Prediction) -> None:
+    doubled = prediction.with_focal(prediction.f_px * 2)
+    torch.testing.assert_close(doubled.depth, prediction.depth * 2)
+    assert torch.equal(doubled.estimated_f_px, prediction.estimated_f_px)
+    assert prediction.f_px.tolist() == [30.0, 45.0]  # the first one stays as it was
+
+
+def test_another_focal_length_is_exactly_what_infer_gives_and_calls_no_network(monkeypatch) -> None:
+    model = make_model()
+    rgb = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    estimated, given = model.infer(rgb), model.infer(rgb, f_px=77.7)
+    monkeypatch.setattr(model, "forward", lambda _: pytest.fail("the network was called"))
+    changed = estimated.with_focal(77.7)
+    assert torch.equal(changed.depth, given.depth)
+    assert torch.equal(changed.f_px, given.f_px)
+    assert torch.equal(changed.fov_deg, given.fov_deg)
+    assert torch.equal(changed.with_focal(estimated.f_px).depth, estimated.depth)
+
+
+@pytest.mark.parametrize("f_px", [9, 9.0, torch.tensor(9.0), torch.tensor([9.0])])
+def test_one_focal_length_serves_all_pictures(prediction: Prediction, f_px) -> None:
+    assert prediction.with_focal(f_px).f_px.tolist() == [9.0, 9.0]
+
+
+@pytest.mark.parametrize("f_px", [0.0, -1.0, math.nan, math.inf, torch.tensor([3.0, -1.0])])
+def test_impossible_focal_lengths_are_refused(prediction: Prediction, f_px) -> None:
+    with pytest.raises(ValueError, match="f_px must be positive and finite, in pixels"):
+        prediction.with_focal(f_px)
+
+
+def test_as_many_focal_lengths_as_pictures(prediction: Prediction) -> None:
+    with pytest.raises(ValueError, match=r"each of the 2 pictures; got shape \(3,\)"):
+        prediction.with_focal(torch.tensor([1.0, 2.0, 3.0]))
+
+
+def test_the_focal_length_is_a_copy(prediction: Prediction) -> None:
+    mine = torch.tensor([5.0, 6.0])
+    changed = prediction.with_focal(mine)
+    mine[0] = 999
+    assert changed.f_px.tolist() == [5.0, 6.0]
+
+
+@pytest.mark.parametrize("estimated", [True, False])
+def test_all_tensors_move_together(prediction: Prediction, estimated: bool) -> None:
+    if not estimated:
+        prediction = dataclasses.replace(prediction, estimated_f_px=None)
+    moved = prediction.to("meta")
+    assert moved.canonical_inverse_depth.is_meta
+    assert moved.f_px.is_meta
+    assert moved.estimated_f_px.is_meta if estimated else moved.estimated_f_px is None
+    assert moved.depth.shape == (2, 20, 30)
+
+
+def test_prediction_cannot_be_changed(prediction: Prediction) -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        prediction.f_px = torch.ones(2)  # pyright: ignore[reportAttributeAccessIssue]
