@@ -1,13 +1,21 @@
 """The files that the page gives away: a surface to look at, and one ZIP with everything."""
 
+import math
 import zipfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from demo.pipeline import Analysis
-from depthpro.export import fit_size, write_glb, write_json, write_prediction
+from depthpro.export import (
+    fit_size,
+    textured_surface,
+    write_glb,
+    write_json,
+    write_prediction,
+)
 from depthpro.files import whole_file
 from depthpro.geometry import MAX_DEPTH_M, MIN_DEPTH_M
 from depthpro.version import __version__
@@ -36,21 +44,33 @@ _README = """Depth of {name}
 """
 
 
-def view_glb(analysis: Analysis, folder: str | Path) -> Path:
-    """Write the surface that the page shows, small enough to load at once, and return its path."""
+class View(NamedTuple):
+    """A surface, and where its viewer's camera starts: at the camera that took the photo."""
+
+    path: Path
+    around_deg: float
+    """Angle about the vertical axis through the middle of the surface; 90 is the front."""
+    down_deg: float
+    """Angle from straight above."""
+    distance_m: float
+    """Distance to the middle of the surface."""
+
+
+def view_glb(analysis: Analysis, folder: str | Path) -> View:
+    """Write the surface that the page shows, small enough to load at once."""
     prediction = analysis.prediction
     height, width = fit_size(prediction.height, prediction.width, _VIEW_SIDE)
     texture = Image.fromarray(analysis.rgb)
     texture.thumbnail((_VIEW_TEXTURE, _VIEW_TEXTURE))
+    depth = prediction.depth_at(height, width)[0].numpy()
+    surface = textured_surface(np.asarray(texture), depth, prediction.f_px_at(width).item())
     path = Path(folder) / "surface.glb"
-    write_glb(
-        path,
-        np.asarray(texture),
-        prediction.depth_at(height, width)[0].numpy(),
-        prediction.f_px_at(width).item(),
-        analysis.provenance.notice,
+    write_glb(path, surface, analysis.provenance.notice)
+    x, y, z = (float(side) for side in -surface.bounds.mean(axis=0))  # from there to the camera
+    distance = math.hypot(x, y, z)
+    return View(
+        path, math.degrees(math.atan2(z, x)), math.degrees(math.acos(y / distance)), distance
     )
-    return path
 
 
 def bundle(analysis: Analysis, folder: str | Path) -> Path:

@@ -141,7 +141,6 @@ def _results(
                 label="Surface in metres: drag to turn, scroll to move closer",
                 display_mode="solid",
                 clear_color=(0.09, 0.1, 0.12, 1.0),
-                camera_position=(90, 90, None),
                 height=520,
                 interactive=False,
                 elem_id="surface",
@@ -247,12 +246,16 @@ def _rescale(visit: Visit | None, source: FocalSource, f_px: float | None) -> li
     return [visit, *_focal(analysis), *_shown(visit), _NO_ZIP]
 
 
-def _surface(visit: Visit | None) -> str | None:
+def _surface(visit: Visit | None) -> dict[str, Any] | None:
     """Textured surface of the photo in metres, as GLB."""
-    return None if visit is None else str(export.view_glb(visit.analysis, visit.folder.name))
+    if visit is None:
+        return None
+    view = export.view_glb(visit.analysis, visit.folder.name)
+    camera = (view.around_deg, view.down_deg, view.distance_m)
+    return gr.update(value=str(view.path), camera_position=camera)
 
 
-def _refreshed(visit: Visit | None, in_3d: bool) -> str | None:
+def _refreshed(visit: Visit | None, in_3d: bool) -> dict[str, Any] | None:
     """Return the surface if the visitor is looking at it; else it is made when they do."""
     return _surface(visit) if in_3d else None
 

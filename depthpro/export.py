@@ -73,7 +73,7 @@ def write_prediction(
         coarse = prediction.depth_at(height, width)[0].numpy()
         f_coarse = float(prediction.f_px_at(width)[0])
         if "glb" in formats:
-            write_glb(files["glb"], rgb, coarse, f_coarse, notice)
+            write_glb(files["glb"], textured_surface(rgb, coarse, f_coarse), notice)
         if "ply" in formats:
             colours = np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling.BOX))
             write_ply(files["ply"], colours, coarse, f_coarse, notice)
@@ -131,25 +131,8 @@ def write_png(path: str | Path, rgb: UInt8[ndarray, "h w 3"], notice: str) -> No
         Image.fromarray(rgb).save(temporary, pnginfo=text, compress_level=1)
 
 
-def write_glb(
-    path: str | Path,
-    rgb: UInt8[ndarray, "h w 3"],
-    depth: Float[ndarray, "hd wd"],
-    f_px: float,
-    notice: str,
-    max_ratio: float = MAX_RATIO,
-) -> None:
-    """Write a textured surface in metres as binary glTF: x right, y up, the camera looks along -z.
-
-    Args:
-        path: The file.
-        rgb: The photo; it becomes the texture, at most 4096 pixels wide or high.
-        depth: Metres; one vertex a pixel. May be smaller than the photo.
-        f_px: Focal length in pixels of a picture as wide as `depth`.
-        notice: Licence notice, kept in the asset.
-        max_ratio: Where neighbouring depths differ by more the surface is cut.
-    """
-    scene = trimesh.Scene(_surface(rgb, depth, f_px, max_ratio))
+def write_glb(path: str | Path, surface: trimesh.Trimesh, notice: str) -> None:
+    """Write a surface as binary glTF, in metres, with the notice as the asset's copyright."""
 
     def finish(tree: dict) -> None:
         # A photo is lit already: without this viewers light it a second time.
@@ -159,8 +142,7 @@ def write_glb(
         tree["asset"]["copyright"] = notice
 
     with whole_file(path) as temporary:
-        glb = export_glb(scene, tree_postprocessor=finish)
-        temporary.write_bytes(glb)
+        temporary.write_bytes(export_glb(trimesh.Scene(surface), tree_postprocessor=finish))
 
 
 def write_ply(
@@ -208,14 +190,25 @@ def write_json(path: str | Path, values: dict) -> None:
         temporary.write_text(json.dumps(values, indent=2) + "\n")
 
 
-def _surface(
-    rgb: UInt8[ndarray, "h w 3"], depth: Float[ndarray, "hd wd"], f_px: float, max_ratio: float
+def textured_surface(
+    rgb: UInt8[ndarray, "h w 3"],
+    depth: Float[ndarray, "hd wd"],
+    f_px: float,
+    max_ratio: float = MAX_RATIO,
 ) -> trimesh.Trimesh:
-    """Return the textured mesh, in a frame with y up."""
+    """Return the photo as a surface in metres: x right, y up, the camera looks along -z.
+
+    Args:
+        rgb: The photo; it becomes the texture, at most 4096 pixels wide or high.
+        depth: Metres; one vertex a pixel. May be smaller than the photo.
+        f_px: Focal length in pixels of a picture as wide as `depth`.
+        max_ratio: Where neighbouring depths differ by more the surface is cut; it also ends at
+            `FAR_M`. If that leaves nothing, the surface is whole.
+    """
     height, width = depth.shape
     cells = solid_cells(depth, max_ratio, FAR_M)
-    if not cells.any():  # a surface without faces is no file that viewers open
-        cells = solid_cells(depth, np.inf)
+    if not cells.any():  # viewers do not open a surface without faces
+        cells = np.ones_like(cells)
     used, faces = np.unique(grid_faces(cells), return_inverse=True)
     points = unproject(depth, f_px).reshape(-1, 3)[used] * np.array([1, -1, -1], depth.dtype)
     row, column = np.divmod(used, width)

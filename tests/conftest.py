@@ -28,8 +28,8 @@ TINY = DepthProConfig(
     depth=3,
     heads=2,
     taps=(0, 1),
-    neck_dims=(8, 16, 24, 40),
-    decoder_dim=16,
+    neck_dims=(12, 16, 24, 40),
+    decoder_dim=8,
 )
 
 
@@ -52,6 +52,11 @@ def tiny_config() -> DepthProConfig:
 def tiny_model() -> DepthPro:
     """Return a tiny network for reading only; `make_model` gives one to change."""
     return make_model()
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def test_tokens_and_decoder_are_added_before_the_head() -> None:
         tokens = fov.encoder[1](
             fov.encoder[0].forward_features(small)[:, 1:]
         )  # class token dropped
-        added = tokens.mT.reshape(1, 8, 8, 8) + fov.downsample(lowres)
+        added = tokens.mT.reshape(1, -1, 8, 8) + fov.downsample(lowres)
         torch.testing.assert_close(fov(image, lowres), fov.head(added)[:, 0, 0, 0])
 
 

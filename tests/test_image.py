@@ -15,7 +15,6 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from depthpro.image import Photo, focal_px_from_35mm, load_image
 
-pytestmark = pytest.mark.filterwarnings("error")  # of Pillow too: a page's log stays clean
 
 SHORT, LONG, RATIONAL, DOUBLE = 3, 4, 5, 12
 ORIENTATION, DNG_VERSION = 0x0112, 0xC612
