@@ -8,6 +8,7 @@ import matplotlib
 import numpy as np
 from jaxtyping import Float, UInt8
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy import ndarray
 from PIL import Image
 
@@ -15,7 +16,7 @@ from depthpro.geometry import MAX_DEPTH_M
 
 _SAMPLE = 250_000  # pixels that the range is taken from; more do not move a percentile visibly
 _BAR_DPI = 100
-_TICK_DIGITS = (1, 2, 5, 3, 4, 6, 8, 1.5, 2.5, 3.5, 4.5, 1.2, 1.8)  # rounder numbers first
+_TICK_DIGITS = (1, 2, 5, 3, 4, 6, 8)  # rounder numbers first
 
 
 class DepthRange(NamedTuple):
@@ -73,16 +74,14 @@ def bar_ticks(span: DepthRange, count: int = 6) -> list[tuple[float, str]]:
 
     Round numbers between the ends, spread as evenly as the inverse scale allows.
     """
-    ends = [(0.0, metres(span.far_m)), (1.0, metres(span.near_m))]
-    chosen = [0.0, 1.0]
-    ticks = list(ends)
+    ticks = [(0.0, metres(span.far_m)), (1.0, metres(span.near_m))]
     decades = range(math.floor(math.log10(span.near_m)), math.ceil(math.log10(span.far_m)) + 1)
     round_numbers = [digit * 10.0**decade for digit in _TICK_DIGITS for decade in decades]
-    for value in round_numbers:
-        position = bar_position(value, span)
-        if all(abs(position - other) > 0.8 / count for other in chosen):
-            chosen.append(position)
-            if 0 < position < 1:
+    even_numbers = MaxNLocator(5).tick_values(span.near_m, span.far_m)  # for a narrow range
+    for value in [*round_numbers, *(float(value) for value in even_numbers)]:
+        if span.near_m < value < span.far_m:
+            position = bar_position(value, span)
+            if all(abs(position - other) > 0.8 / count for other, _ in ticks):
                 ticks.append((position, metres(value)))
     return sorted(ticks)
 
@@ -96,7 +95,7 @@ def metres(depth_m: float) -> str:
 
 def with_colour_bar(
     coloured: UInt8[ndarray, "h w 3"], span: DepthRange, cmap: str = "turbo"
-) -> UInt8[ndarray, "h w2 3"]:
+) -> UInt8[ndarray, "h2 w2 3"]:
     """Return a coloured depth map with a bar in metres to its right, pixels unchanged."""
     height = coloured.shape[0]
     bar_height = max(height, 120)  # below that no label can be read

@@ -15,7 +15,6 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from depthpro.image import Photo, focal_px_from_35mm, load_image
 
-
 SHORT, LONG, RATIONAL, DOUBLE = 3, 4, 5, 12
 ORIENTATION, DNG_VERSION = 0x0112, 0xC612
 FOCAL_MM, FOCAL_35MM, EXIF_WIDTH, EXIF_HEIGHT = 0x920A, 0xA405, 0xA002, 0xA003

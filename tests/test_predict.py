@@ -1,0 +1,138 @@
+"""The command line, as a person types it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import make_model
+from PIL import Image
+
+from depthpro import DepthPro, load_image
+from depthpro.__main__ import main
+from depthpro.geometry import focal_from_fov
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_model().save_pretrained(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> Path:
+    """Return a folder of photos, some with the same name, one broken, and a text."""
+    rng = np.random.default_rng(0)
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0xA405] = 35
+    for name in ("a.png", "trip/b.JPG", "trip/b.png", "trip/day 2/c.jpg"):
+        path = tmp_path / "album" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(0, 255, (30, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(path, exif=exif if name.endswith("c.jpg") else Image.Exif())
+    (tmp_path / "album" / "trip" / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing more")
+    (tmp_path / "album" / "notes.txt").write_text("not a photo, and not meant to be one")
+    return tmp_path / "album"
+
+
+def test_folder_keeps_names_and_reports_the_bad_file_last(
+    album: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    arguments = [str(album), "-o", str(out), "--model", str(weights), "--device", "cpu"]
+    assert main(["predict", *arguments, "--formats", "npz", "depth-png"]) == 1
+    made = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
+    assert made == sorted(
+        [
+            "a.npz", "a_depth.png",
+            "trip/b.JPG.npz", "trip/b.JPG_depth.png", "trip/b.png.npz", "trip/b.png_depth.png",
+            "trip/day 2/c.npz", "trip/day 2/c_depth.png",
+        ]
+    )  # fmt: skip
+    last = capsys.readouterr().err.strip().splitlines()[-2:]
+    assert last[0] == "1 of 5 photos failed:"
+    assert "broken.jpg: expected" in last[1]
+
+
+def test_results_are_those_of_infer(album: Path, weights: Path, tmp_path: Path) -> None:
+    arguments = [str(album / "a.png"), "-o", str(tmp_path), "--model", str(weights)]
+    assert main(["predict", *arguments, "--device", "cpu"]) == 0
+    prediction = DepthPro.from_pretrained(weights, device="cpu").infer(
+        load_image(album / "a.png").rgb
+    )
+    with np.load(tmp_path / "a.npz") as file:
+        np.testing.assert_array_equal(file["depth"], prediction.depth[0].numpy())
+        assert file["f_px"] == prediction.f_px.item()
+
+
+@pytest.mark.parametrize(
+    ("options", "f_px"),
+    [
+        # 35 mm on a 40 x 30 picture: the diagonal is 50 px for 43.27 mm.
+        ([], 35 * 50 / np.hypot(36, 24)),
+        (["--f-px", "77"], 77.0),
+        (["--fov-deg", "90"], 20.0),
+    ],
+)
+def test_given_focal_length_beats_metadata(
+    album: Path, weights: Path, tmp_path: Path, options: list[str], f_px: float
+) -> None:
+    photo = album / "trip" / "day 2" / "c.jpg"
+    arguments = [str(photo), "-o", str(tmp_path), "--model", str(weights), "--device", "cpu"]
+    assert main(["predict", *arguments, *options, "--formats", "npz"]) == 0
+    with np.load(tmp_path / "c.npz") as file:
+        assert file["f_px"] == pytest.approx(f_px)
+    assert focal_from_fov(90.0, 40) == pytest.approx(20.0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["nowhere.jpg"], "no such file or folder: 'nowhere.jpg'"),
+        ([".", "--f-px", "-3"], "--f-px must be a positive number of pixels, got -3"),
+        ([".", "--fov-deg", "180"], "--fov-deg must be between 0 and 180 degrees"),
+        (["."], "no photos in"),
+        (["a.png", "--device", "abacus"], "device 'abacus' cannot be used here"),
+        (["a.png", "--model", "weights.pt"], "weights.pt"),
+    ],
+)
+def test_wrong_usage_is_one_sentence_and_status_2(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    reason: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if arguments[0] == "a.png":
+        Image.new("RGB", (9, 9)).save("a.png")
+    with pytest.raises(SystemExit) as caught:
+        main(["predict", *arguments, "-o", "out"])
+    assert caught.value.code == 2
+    assert reason in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
+def test_results_inside_the_source_are_not_photos(weights: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (20, 10), "teal").save(tmp_path / "a.png")
+    arguments = [str(tmp_path), "-o", str(tmp_path / "out"), "--model", str(weights)]
+    for _ in range(2):
+        assert main(["predict", *arguments, "--device", "cpu"]) == 0
+    assert not list(tmp_path.glob("out/out*"))
+    assert len(list((tmp_path / "out").iterdir())) == 5
+
+
+def test_a_photo_that_is_too_large_for_memory_is_reported(
+    album: Path,
+    weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*_: object) -> None:
+        raise torch.OutOfMemoryError("no room")
+
+    monkeypatch.setattr(DepthPro, "forward", fail)
+    arguments = [str(album / "a.png"), "-o", str(tmp_path / "out"), "--model", str(weights)]
+    assert main(["predict", *arguments, "--device", "cpu"]) == 1
+    assert "ran out of memory" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

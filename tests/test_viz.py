@@ -1,0 +1,84 @@
+"""Depth as pictures."""
+
+import matplotlib
+import numpy as np
+import pytest
+
+from depthpro.viz import (
+    DepthRange,
+    bar_position,
+    bar_ticks,
+    colorize,
+    depth_range,
+    metres,
+    with_colour_bar,
+)
+
+
+def test_colours_are_linear_in_inverse_depth_with_near_at_the_end() -> None:
+    # Between 1 m and 4 m, 1.6 m is the middle: 1/1.6 = 0.625 = (1 + 1/4) / 2.
+    depth = np.array([[1.0, 1.6, 4.0]])
+    turbo = matplotlib.colormaps["turbo"]
+    wanted = [np.round(255 * np.array(turbo(level / 255)[:3])) for level in (255, 128, 0)]
+    np.testing.assert_array_equal(colorize(depth, DepthRange(1, 4))[0], wanted)
+
+
+def test_colours_outside_the_range_are_those_of_its_ends() -> None:
+    span = DepthRange(1, 4)
+    ends = colorize(np.array([[1.0, 4.0]]), span)
+    np.testing.assert_array_equal(colorize(np.array([[0.2, 1e4]]), span), ends)
+
+
+def test_unknown_colour_map_is_refused() -> None:
+    with pytest.raises(ValueError, match="no colour map 'rainbows'"):
+        colorize(np.ones((2, 2)), DepthRange(1, 2), "rainbows")
+
+
+def test_range_is_percentiles_of_inverse_depth_without_the_sky() -> None:
+    # Inverse depth 0.100, 0.101, … 1.100; percentiles 1 and 99 are 0.11 and 1.09.
+    inverse = np.linspace(0.1, 1.1, 1001)
+    depth = np.concatenate([1 / inverse, np.full(3000, 1e4)])[None]
+    span = depth_range(depth)
+    assert span.near_m == pytest.approx(1 / 1.09)
+    assert span.far_m == pytest.approx(1 / 0.11)
+
+
+@pytest.mark.parametrize("depth_m", [0.3, 7.0, 1e4])
+def test_range_of_a_flat_wall_is_not_empty(depth_m: float) -> None:
+    span = depth_range(np.full((40, 60), depth_m))
+    assert span.near_m < span.far_m
+    assert span.near_m <= depth_m <= span.far_m
+
+
+@pytest.mark.parametrize("span", [(0.5, 200), (0.05, 0.3), (3, 4), (2, 2000), (3, 3.3)])
+def test_bar_ticks_are_ordered_apart_and_truthful(span: tuple[float, float]) -> None:
+    near_far = DepthRange(*span)
+    ticks = bar_ticks(near_far)
+    positions = np.array([position for position, _ in ticks])
+    assert positions[0] == 0
+    assert positions[-1] == 1
+    assert (np.diff(positions) > 0.1).all()
+    assert len(ticks) >= 3
+    units = {"km": 1000.0, "m": 1.0, "cm": 0.01}
+    for position, label in ticks[1:-1]:
+        number, unit = label.split()
+        assert position == pytest.approx(bar_position(float(number) * units[unit], near_far))
+
+
+def test_metres_as_people_read_them() -> None:
+    values = (0.0345, 0.1, 2.0, 12.345, 999, 4321)
+    assert [metres(v) for v in values] == ["3.45 cm", "0.1 m", "2 m", "12.3 m", "999 m", "4.32 km"]
+
+
+@pytest.mark.parametrize("height", [40, 300])
+def test_colour_bar_leaves_the_picture_alone_and_runs_from_far_to_near(height: int) -> None:
+    coloured = np.random.default_rng(0).integers(0, 255, (height, 50, 3), dtype=np.uint8)
+    out = with_colour_bar(coloured, DepthRange(1, 9))
+    np.testing.assert_array_equal(out[:height, :50], coloured)
+    bar = out[:, 50:].astype(int)
+    column = bar[:, bar.shape[1] // 6]
+    ends = colorize(np.array([[1.0, 9.0]]), DepthRange(1, 9))[0].astype(int)
+    row_of = [np.abs(column - end).sum(1).argmin() for end in ends]
+    assert row_of[0] < 0.15 * len(bar)  # near on top
+    assert row_of[1] > 0.85 * len(bar)
+    assert (bar[:, bar.shape[1] // 2 :] < 128).any()  # labels
