@@ -1,0 +1,183 @@
+"""What the page computes, without the page."""
+
+import json
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+from conftest import make_model
+from PIL import Image
+
+from demo import export, figures, pipeline
+from depthpro import DepthPro
+from depthpro.checkpoint import PUBLISHED_LICENCE, Provenance
+from depthpro.viz import DepthRange
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """Return a 40 x 30 photo whose metadata says 35 mm, that is 40.45 px."""
+    exif = Image.Exif()
+    exif[0x0112] = 1  # without a main field Pillow writes none
+    exif.get_ifd(0x8769)[0xA405] = 35
+    pixels = np.random.default_rng(0).integers(0, 255, (30, 40, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "garden.png", exif=exif)
+    return tmp_path / "garden.png"
+
+
+@pytest.fixture
+def analysis(photo: Path, tiny_model: DepthPro) -> pipeline.Analysis:
+    return pipeline.analyse(tiny_model, photo)
+
+
+def test_metadata_gives_the_focal_length_where_it_has_one(
+    analysis: pipeline.Analysis, tiny_model: DepthPro
+) -> None:
+    assert analysis.source == "metadata"
+    assert analysis.f_px == pytest.approx(35 * 50 / np.hypot(36, 24))
+    wanted = tiny_model.infer(analysis.rgb, analysis.f_px).depth
+    torch.testing.assert_close(analysis.prediction.depth, wanted, rtol=0, atol=0)
+
+
+def test_without_metadata_the_network_estimates(tmp_path: Path, tiny_model: DepthPro) -> None:
+    Image.new("RGB", (20, 10), "olive").save(tmp_path / "plain.png")
+    analysis = pipeline.analyse(tiny_model, tmp_path / "plain.png")
+    assert analysis.source == "network"
+    assert analysis.f_px == analysis.estimated_f_px
+    with pytest.raises(ValueError, match="metadata gives no focal length"):
+        pipeline.with_source(analysis, "metadata")
+
+
+def test_another_focal_length_rescales_without_the_network(
+    photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = make_model()
+    calls = []
+    forward = model.forward
+    monkeypatch.setattr(model, "forward", lambda image: calls.append(1) or forward(image))
+    analysis = pipeline.analyse(model, photo)
+    twice = pipeline.with_source(analysis, "hand", 2 * analysis.f_px)
+    again = pipeline.with_source(twice, "metadata")
+    estimated = pipeline.with_source(twice, "network")
+    assert len(calls) == 1
+    torch.testing.assert_close(twice.prediction.depth, 2 * analysis.prediction.depth)
+    torch.testing.assert_close(again.prediction.depth, analysis.prediction.depth, rtol=0, atol=0)
+    assert estimated.f_px == analysis.estimated_f_px
+    assert (twice.source, again.source, estimated.source) == ("hand", "metadata", "network")
+
+
+@pytest.mark.parametrize("f_px", [None, 0.0, -5.0, float("nan"), float("inf")])
+def test_bad_focal_length_is_refused(analysis: pipeline.Analysis, f_px: float | None) -> None:
+    with pytest.raises(ValueError, match=r"pixels"):
+        pipeline.with_source(analysis, "hand", f_px)
+
+
+def test_published_weights_are_tried_on_cuda_and_the_page_says_if_they_fail(
+    monkeypatch: pytest.MonkeyPatch, tiny_model: DepthPro
+) -> None:
+    asked = []
+
+    def load(name: str, **options: object) -> DepthPro:
+        asked.append((name, options.get("dtype")))
+        if name == "apple/DepthPro":
+            raise ValueError("cannot download")
+        return tiny_model
+
+    monkeypatch.setattr(DepthPro, "from_pretrained", load)
+    model, note = pipeline.load_model(None, "cuda")
+    assert model is tiny_model
+    assert "cannot download" in note
+    assert asked[0] == ("apple/DepthPro", torch.float16)
+    assert asked[1][0] == "small"
+    assert pipeline.load_model(None, "cpu") == (tiny_model, "")
+    assert asked[2] == ("small", torch.float32)
+    with pytest.raises(ValueError, match="cannot download"):
+        pipeline.load_model("apple/DepthPro", "cuda")
+
+
+def test_previews_fit_the_page(tmp_path: Path, tiny_model: DepthPro) -> None:
+    Image.new("RGB", (2000, 500), "olive").save(tmp_path / "wide.png")
+    photo, depth, span = figures.previews(pipeline.analyse(tiny_model, tmp_path / "wide.png"))
+    assert photo.shape == depth.shape == (320, 1280, 3)
+    assert (photo == np.array([128, 128, 0])).all()
+    assert span.near_m < span.far_m
+
+
+def test_colour_bar_runs_from_far_to_near() -> None:
+    bar = figures.colour_bar(DepthRange(1, 4))
+    lefts = [float(left) for left in re.findall(r"left: ([\d.]+)%", bar)]
+    labels = re.findall(r">([\d.]+ m)<", bar)
+    assert (lefts[0], lefts[-1]) == (0, 100)
+    assert (labels[0], labels[-1]) == ("4 m", "1 m")
+    # 2 m stands at (1/2 - 1/4) / (1 - 1/4) = 1/3
+    assert lefts[labels.index("2 m")] == pytest.approx(100 / 3, abs=0.01)
+    assert "Colours from 4 m (far) to 1 m (near)" in bar
+
+
+def test_summary_says_where_the_focal_length_is_from(analysis: pipeline.Analysis) -> None:
+    text = figures.summary(analysis, DepthRange(1, 4))
+    assert f"{analysis.prediction.fov_deg.item():.1f}°" in text
+    assert "40 px" in text
+    assert "from the photo's metadata (FocalLengthIn35mmFilm)" in text
+    by_hand = pipeline.with_source(analysis, "hand", 20.0)
+    # 20 px on 40 columns: 2 atan(20 / 20) = 90 degrees; on 30 rows 2 atan(15 / 20) = 73.7.
+    assert "90.0°" in figures.summary(by_hand, DepthRange(1, 4))
+    assert "73.7° vertical" in figures.summary(by_hand, DepthRange(1, 4))
+
+
+def test_names_cannot_inject_html(photo: Path, tiny_model: DepthPro) -> None:
+    evil = photo.rename(photo.with_name("<img src=x onerror=alert(1)>.png"))
+    text = figures.summary(pipeline.analyse(tiny_model, evil), DepthRange(1, 4))
+    assert "<img" not in text
+    assert "&lt;img" in text
+
+
+def test_banner_names_weights_licence_and_reason() -> None:
+    small = figures.banner(Provenance("small", "Apache-2.0"), "No <GPU>")
+    assert "small embedded network" in small
+    assert "No &lt;GPU&gt;" in small
+    published = figures.banner(Provenance("apple/DepthPro", PUBLISHED_LICENCE))
+    assert "research purposes only" in published
+    assert "same restriction" in published
+
+
+def test_view_starts_at_the_camera_that_took_the_photo(
+    analysis: pipeline.Analysis, tmp_path: Path
+) -> None:
+    view = export.view_glb(analysis, tmp_path)
+    middle = trimesh.load(view.path, process=False).bounds.mean(axis=0)
+    around, down = np.radians([view.around_deg, view.down_deg])
+    offset = [np.cos(around) * np.sin(down), np.cos(down), np.sin(around) * np.sin(down)]
+    np.testing.assert_allclose(middle + view.distance_m * np.array(offset), 0, atol=1e-5)
+
+
+def test_bundle_holds_everything_and_leaves_only_itself(
+    analysis: pipeline.Analysis, tmp_path: Path
+) -> None:
+    folder = tmp_path / "visit"
+    folder.mkdir()
+    path = export.bundle(analysis, folder)
+    assert [file.name for file in folder.iterdir()] == ["garden_depth.zip"]
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        assert sorted(archive.namelist()) == sorted(
+            [
+                "README.txt", "garden.glb", "garden.jpg", "garden.json", "garden.npz",
+                "garden.ply", "garden_colour.png", "garden_depth.png",
+            ]
+        )  # fmt: skip
+        archive.extractall(tmp_path / "unpacked")
+    unpacked = tmp_path / "unpacked"
+    values = json.loads((unpacked / "garden.json").read_text())
+    assert values["f_px"] == analysis.f_px
+    assert values["f_px_source"] == "metadata: FocalLengthIn35mmFilm"
+    assert values["weights_licence"] == analysis.provenance.licence
+    with np.load(unpacked / "garden.npz") as file:
+        np.testing.assert_array_equal(file["depth"], analysis.prediction.depth[0].numpy())
+    with Image.open(unpacked / "garden.jpg") as image:
+        assert not image.getexif()  # no place, no camera
+    assert all(name in (unpacked / "README.txt").read_text() for name in values["weights"].split())
