@@ -43,7 +43,7 @@ def colour_bar(span: DepthRange, cmap: str = "turbo") -> str:
     stops = ", ".join(f"rgb({r} {g} {b})" for r, g, b in colours)
     ticks = "".join(
         f'<span class="tick" style="left: {100 * position:.2f}%">{label}</span>'
-        for position, label in bar_ticks(span)
+        for position, label in bar_ticks(span, count=5)
     )
     return (
         f'<div class="colour-bar" role="img" aria-label="Colours from {metres(span.far_m)} (far) '

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from depthpro import predict
+from depthpro import benchmark, predict
 from depthpro.version import __version__
 
 
@@ -15,14 +15,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"depthpro {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser(
-        "predict", help="depth, picture and 3D files for a photo or a folder of photos"
-    )
-    predict.add_arguments(command)
+    for name, command, summary in (
+        ("predict", predict, "depth, picture and 3D files for a photo or a folder of photos"),
+        ("benchmark", benchmark, "time and memory from photo to depth"),
+    ):
+        subparser = commands.add_parser(name, help=summary, description=summary.capitalize())
+        command.add_arguments(subparser)
+        subparser.set_defaults(run=command.run)
     options = parser.parse_args(arguments)
     try:
-        return predict.run(options)
-    except ValueError as error:
+        return options.run(options)
+    except (ValueError, FileNotFoundError) as error:
         parser.exit(2, f"{parser.prog} {options.command}: {error}\n")
 
 
