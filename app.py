@@ -1,10 +1,15 @@
 """The page: `python app.py`, or a Space that runs this file."""
 
 import argparse
+import os
 import sys
 
-from demo.pipeline import load_model
-from demo.ui import CSS, THEME, build_page
+# Before torch is loaded: threads that sleep while they wait, instead of spinning, keep the network
+# from becoming several times slower whenever another process wants the same cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+from demo.pipeline import load_model  # noqa: E402
+from demo.ui import LAUNCH, build_page  # noqa: E402
 
 
 def main() -> None:
@@ -23,16 +28,8 @@ def main() -> None:
         model, note = load_model(options.model, options.device)
     except ValueError as error:
         sys.exit(f"app.py: {error}")
-    build_page(model, note).launch(
-        server_name=options.host,
-        server_port=options.port,
-        theme=THEME,
-        css=CSS,
-        max_file_size="100mb",
-        ssr_mode=False,
-        run_history=False,
-        footer_links=["api", "gradio"],
-    )
+    page = build_page(model, note)
+    page.launch(server_name=options.host, server_port=options.port, **LAUNCH)
 
 
 if __name__ == "__main__":

@@ -16,13 +16,20 @@ from demo.pipeline import Analysis, FocalSource
 from depthpro import DepthPro
 from depthpro.geometry import focal_from_fov
 
-CSS = (Path(__file__).parent / "page.css").read_text()
-THEME = Default(
-    primary_hue="teal",
-    neutral_hue="slate",
-    font=["system-ui", "sans-serif"],  # named fonts would be fetched from outside
-    font_mono=["ui-monospace", "monospace"],
-)
+LAUNCH: dict[str, Any] = {
+    "theme": Default(
+        primary_hue="teal",
+        neutral_hue="slate",
+        font=["system-ui", "sans-serif"],  # named fonts would be fetched from outside
+        font_mono=["ui-monospace", "monospace"],
+    ),
+    "css": (Path(__file__).parent / "page.css").read_text(),
+    "max_file_size": "100mb",
+    "footer_links": ["api", "gradio"],
+    "run_history": False,
+    "ssr_mode": False,
+}
+"""How the page is served; what Gradio takes only at launch."""
 
 _EXAMPLES = ("coffee.png", "astronaut.png", "chelsea.png", "rocket.jpg", "motorcycle_left.png")
 _SOURCES = {"metadata": "Photo's metadata", "network": "Network's estimate", "hand": "By hand"}

@@ -3,6 +3,7 @@
 import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports huggingface_hub
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch, as app.py does
 
 from collections.abc import Iterator
 

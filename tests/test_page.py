@@ -17,7 +17,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from demo.ui import CSS, THEME, build_page
+from demo.ui import LAUNCH, build_page
 from depthpro import DepthPro, Prediction, load_image
 
 pytestmark = pytest.mark.browser
@@ -49,9 +49,7 @@ def served() -> Iterator[Served]:
     calls: list[int] = []
     model.register_forward_hook(lambda *_: calls.append(1))
     page = build_page(model)
-    _, url, _ = page.launch(
-        prevent_thread_lock=True, quiet=True, theme=THEME, css=CSS, ssr_mode=False
-    )
+    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **LAUNCH)
     yield Served(url, model, calls)
     page.close(verbose=False)
 
@@ -90,6 +88,14 @@ def upload(page: Page, photo: Path) -> None:
     page.locator("#photo input[type=file]").set_input_files(photo)
 
 
+def wait_for_depth(page: Page) -> None:
+    expect(page.locator(".cards")).to_be_visible()
+    page.wait_for_function(
+        "() => { const all = [...document.querySelectorAll('#slider img')];"
+        " return all.length == 2 && all.every(i => i.complete && i.clientHeight > 100); }"
+    )
+
+
 def shot(page: Page, name: str) -> None:
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
@@ -111,13 +117,12 @@ def test_photo_to_depth_3d_and_zip(
     expect(page.locator("#prepare")).to_be_hidden()
     shot(page, "empty")
     upload(page, ASTRONAUT)
-    expect(page.locator(".cards")).to_be_visible()
+    wait_for_depth(page)
     assert card(page, "Field of view") == f"{expected.fov_deg.item():.1f}°"
     assert card(page, "Focal length") == f"{expected.f_px.item():.0f} px"
     median = np.median(expected.depth_at(128, 128).numpy())
     assert card(page, "Median depth") == f"{median:.3g} m"
     assert float(page.locator("#f-px input").input_value()) == round(expected.f_px.item(), 1)
-    expect(page.locator("#slider img")).to_have_count(2)
     ticks = page.locator(".colour-bar .tick").all_inner_texts()
     assert len(ticks) >= 3
     assert ticks[0].endswith(" m")
@@ -144,7 +149,7 @@ def test_focal_length_rescales_without_the_network(
     page: Page, served: Served, expected: Prediction
 ) -> None:
     upload(page, ASTRONAUT)
-    expect(page.locator(".cards")).to_be_visible()
+    wait_for_depth(page)
     calls = len(served.calls)
     page.locator("#fov-deg input").fill("90")
     page.locator("#fov-deg input").press("Enter")
@@ -185,7 +190,7 @@ def test_example_metadata_and_heic(page: Page, tmp_path: Path) -> None:
 
 def test_what_is_no_photo_is_said_in_the_page(page: Page, tmp_path: Path) -> None:
     upload(page, ASTRONAUT)
-    expect(page.locator(".cards")).to_be_visible()
+    wait_for_depth(page)
     (tmp_path / "letter.jpg").write_text("Dear diary")
     upload(page, tmp_path / "letter.jpg")
     expect(page.get_by_text(re.compile("Expected a JPEG, PNG.*letter.jpg"))).to_be_visible()
@@ -198,7 +203,7 @@ def test_what_is_no_photo_is_said_in_the_page(page: Page, tmp_path: Path) -> Non
 def test_narrow_screens_scroll_one_way_only(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     upload(page, ASTRONAUT)
-    expect(page.locator(".cards")).to_be_visible()
+    wait_for_depth(page)
     shot(page, f"depth-{width}")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
