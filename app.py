@@ -8,8 +8,8 @@ import sys
 # from becoming several times slower whenever another process wants the same cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from demo.pipeline import load_model  # noqa: E402
-from demo.ui import LAUNCH, build_page  # noqa: E402
+from demo.pipeline import load_model
+from demo.ui import LAUNCH, build_page
 
 
 def main() -> None:

@@ -134,12 +134,11 @@ class DepthPro(nn.Module):
                 `load_image` turns a photo upright.
             f_px: Focal length in pixels of the photo, one or one for each; None uses the network's
                 estimate (held within 1 and 175 degrees).
-            precision: Of the network's arithmetic; "auto" is float16 on CUDA, else float32, or
-                what the weights are kept in where that is less. Depth is float32 always.
+            precision: Of the network's arithmetic, never of depth; "auto" is float16 on CUDA, else
+                float32, and for weights kept in less it is what they are kept in.
 
         Raises:
-            ValueError: If the photo is none of these, or the focal length is not positive, or
-                there is none and the network has no field-of-view head.
+            ValueError: If the photo or the focal length is none of these, or the latter is unknown.
             MemoryError: If the device has too little memory; the text says what to try.
 
         Source: Section 3; resizing as in the published code (FACTS 1.1, 1.6).
@@ -147,17 +146,16 @@ class DepthPro(nn.Module):
         pictures = _as_batch(rgb)
         white = 255 if pictures.dtype == torch.uint8 else 1
         height, width = pictures.shape[-2:]
-        if f_px is None and self.fov is None:
-            raise ValueError("this network estimates no field of view: pass f_px, in pixels")
-        used = None  # a given focal length is checked before the network takes its time
-        if f_px is not None:
+        used = estimated = None
+        if f_px is not None:  # checked before the network takes its time
             used = focal_per_picture(f_px, torch.empty(len(pictures), device=self.device))
+        elif self.fov is None:
+            raise ValueError("this network estimates no field of view: pass f_px, in pixels")
         with _explain_memory(self.device, len(pictures)), self._autocast(precision):
             # Scaling after resizing touches fewer pixels; the two commute.
             pictures = pictures.to(self.device).float()
             image = resize(pictures, self.config.image_size) * (2 / white) - 1
             canonical, fov_deg = self(image)
-        estimated = None
         if fov_deg is not None:
             estimated = focal_from_fov(fov_deg.clamp(*_FOV_RANGE_DEG), width)
         return Prediction(

@@ -33,8 +33,10 @@ def test_failure_keeps_the_old_file_and_leaves_nothing(tmp_path: Path) -> None:
 def test_an_old_file_is_replaced(tmp_path: Path) -> None:
     target = tmp_path / "depth.npz"
     target.write_text("old")
-    with whole_file(str(target)) as temporary:
-        temporary.write_text("new")
+    with target.open() as reader:
+        with whole_file(str(target)) as temporary:
+            temporary.write_text("new")
+        assert reader.read() == "old"  # who has opened it keeps the whole old file
     assert target.read_text() == "new"
 
 
