@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from depthpro import checkpoint
 from depthpro.config import DepthProConfig
 from depthpro.decoder import Decoder, build_head
-from depthpro.encoder import Encoder, resize
+from depthpro.encoder import Encoder, resize, resize_bytes
 from depthpro.fov import FieldOfView
 from depthpro.geometry import focal_from_fov
 from depthpro.prediction import Prediction, focal_per_picture
@@ -144,7 +144,6 @@ class DepthPro(nn.Module):
         Source: Section 3; resizing as in the published code (FACTS 1.1, 1.6).
         """
         pictures = _as_batch(rgb)
-        white = 255 if pictures.dtype == torch.uint8 else 1
         height, width = pictures.shape[-2:]
         used = estimated = None
         if f_px is not None:  # checked before the network takes its time
@@ -152,10 +151,7 @@ class DepthPro(nn.Module):
         elif self.fov is None:
             raise ValueError("this network estimates no field of view: pass f_px, in pixels")
         with _explain_memory(self.device, len(pictures)), self._autocast(precision):
-            # Scaling after resizing touches fewer pixels; the two commute.
-            pictures = pictures.to(self.device).float()
-            image = resize(pictures, self.config.image_size) * (2 / white) - 1
-            canonical, fov_deg = self(image)
+            canonical, fov_deg = self(self._network_input(pictures.to(self.device)))
         if fov_deg is not None:
             estimated = focal_from_fov(fov_deg.clamp(*_FOV_RANGE_DEG), width)
         return Prediction(
@@ -170,6 +166,13 @@ class DepthPro(nn.Module):
     def device(self) -> torch.device:
         """Where the weights are."""
         return next(self.parameters()).device
+
+    def _network_input(self, pictures: Num[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 s s"]:
+        # Scaling after resizing touches fewer pixels; the two commute.
+        side = self.config.image_size
+        if pictures.dtype == torch.uint8:
+            return resize_bytes(pictures, side) * (2 / 255) - 1
+        return resize(pictures.float(), side) * 2 - 1
 
     def _autocast(self, precision: Precision) -> contextlib.AbstractContextManager:
         kept = next(self.parameters()).dtype

@@ -9,7 +9,7 @@ from conftest import make_model
 from torch import Tensor
 
 from depthpro import DepthPro, DepthProConfig
-from depthpro.encoder import merge, resize, split
+from depthpro.encoder import merge, resize, resize_bytes, split
 
 LEVELS = DepthProConfig(window=128).pyramid
 
@@ -107,3 +107,11 @@ def test_pictures_of_a_batch_do_not_mix() -> None:
     for i, level in enumerate(together):
         expected = torch.cat([maps[i] for maps in alone])
         torch.testing.assert_close(level, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 100), (33, 31), (64, 64), (200, 50)])
+def test_bytes_are_resized_as_floats_are(size: tuple[int, int]) -> None:
+    photo = torch.randint(0, 256, (2, *size, 3), dtype=torch.uint8).movedim(-1, 1)
+    torch.testing.assert_close(
+        resize_bytes(photo, 32), resize(photo.float(), 32), rtol=0, atol=1e-4
+    )
