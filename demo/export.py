@@ -10,7 +10,7 @@ from PIL import Image
 
 from demo.pipeline import Analysis
 from depthpro.export import (
-    fit_size,
+    surface_size,
     textured_surface,
     write_glb,
     write_json,
@@ -59,7 +59,7 @@ class View(NamedTuple):
 def view_glb(analysis: Analysis, folder: str | Path) -> View:
     """Write the surface that the page shows, small enough to load at once."""
     prediction = analysis.prediction
-    height, width = fit_size(prediction.height, prediction.width, _VIEW_SIDE)
+    height, width = surface_size(prediction, _VIEW_SIDE)
     texture = Image.fromarray(analysis.rgb)
     texture.thumbnail((_VIEW_TEXTURE, _VIEW_TEXTURE))
     depth = prediction.depth_at(height, width)[0].numpy()
@@ -82,7 +82,7 @@ def bundle(analysis: Analysis, folder: str | Path) -> Path:
     with whole_file(photo) as temporary:
         Image.fromarray(analysis.rgb).save(temporary, quality=92)
     write_json(metadata, describe(analysis))
-    readme.write_text(_README.format(name=analysis.name, notice=notice))
+    readme.write_text(_README.format(name=analysis.name, notice=notice), encoding="utf-8")
     path = folder / f"{analysis.name}_depth.zip"
     with whole_file(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for file in [*files, photo, metadata, readme]:

@@ -58,7 +58,7 @@ def load_model(name: str | None, device: str | None = None) -> tuple[DepthPro, s
     if name is None and cuda:
         try:
             return DepthPro.from_pretrained(PUBLISHED, device=device, dtype=dtype), ""
-        except ValueError as error:
+        except (ValueError, torch.OutOfMemoryError) as error:
             reason = f"The published weights could not be loaded: {error}"
             return DepthPro.from_pretrained(EMBEDDED, device=device), reason
     return DepthPro.from_pretrained(name or EMBEDDED, device=device, dtype=dtype), ""

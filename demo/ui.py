@@ -81,18 +81,17 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
                 prepare, zip_file = _download(visit)
         results = [visit, *focal, *shown, zip_file]
         everything = [photo, panel, prepare, surface, *results]
-        look = partial(_estimate, model)
-        for trigger, public in ((photo.input, True), (examples.load_input_event.then, False)):
+        for trigger, name in ((photo.input, "estimate"), (examples.load_input_event.then, None)):
             event = trigger(
-                look,
+                partial(_estimate, model),
                 [visit, photo],
                 everything,
                 preprocess=False,  # would open the file, before `load_image` can say what is wrong
                 concurrency_id="network",
                 concurrency_limit=1,
                 show_progress_on=[shown[0]],
-                api_name="estimate" if public else None,
-                api_visibility="public" if public else "private",
+                api_name=name,
+                api_visibility="public" if name else "private",
             )
             event.success(_refreshed, [visit, in_3d], surface, **_QUIET)
             event.failure(_nothing, None, everything, **_QUIET)
@@ -195,6 +194,7 @@ def _wire_focal(
             api_name=name,
         )
         event.success(_refreshed, [visit, in_3d], surface, **_QUIET)
+        event.failure(_restored, visit, list(focal), **_QUIET)
 
 
 def _estimate(model: DepthPro, visit: Visit | None, photo: dict[str, Any] | None) -> list[Any]:
@@ -295,6 +295,11 @@ def _focal(analysis: Analysis) -> list[Any]:
     has = {"metadata": analysis.metadata_f_px, "network": analysis.estimated_f_px, "hand": 1}
     choices = [(label, key) for key, label in _SOURCES.items() if has[key] is not None]
     return [gr.update(choices=choices, value=analysis.source), *_field_values(analysis)]
+
+
+def _restored(visit: Visit | None) -> list[Any]:
+    """Return what the fields showed before a focal length was refused."""
+    return [gr.skip()] * 3 if visit is None else _focal(visit.analysis)
 
 
 def _refusal(sentence: str) -> gr.Error:

@@ -1,6 +1,7 @@
 """The command line: `python -m depthpro COMMAND`."""
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 
@@ -23,9 +24,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.add_arguments(subparser)
         subparser.set_defaults(run=command.run)
     options = parser.parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):  # a name that cannot be printed must not stop the work
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         return options.run(options)
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError, MemoryError) as error:
         parser.exit(2, f"{parser.prog} {options.command}: {error}\n")
 
 

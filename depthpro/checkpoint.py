@@ -75,6 +75,8 @@ def load(name: str | Path, config: DepthProConfig | None = None) -> Weights:
 
 def _found(name: str | Path, config: DepthProConfig | None) -> Weights:
     """Return the weights of that name from wherever they are."""
+    if not str(name):
+        raise ValueError("expected a name, a file or a folder of weights, got an empty name")
     if str(name) == "small":
         return _read_safetensors(EMBEDDED, config, "small")
     path = Path(name).expanduser()
@@ -123,6 +125,8 @@ def assign(model: nn.Module, weights: Weights) -> None:
 
 def save(model: nn.Module, path: str | Path, config: DepthProConfig, made: Provenance) -> Path:
     """Write weights, config and provenance as safetensors; return the file that was written."""
+    if str(path) == "small":
+        raise ValueError("'small' names the embedded weights: write to './small' or another folder")
     path = Path(path)
     if path.suffix in (".pt", ".pth"):
         raise ValueError(f"weights are written as .safetensors or into a folder, got {path.name!r}")
@@ -171,7 +175,7 @@ def _read_folder(folder: Path, config: DepthProConfig | None, name: str) -> Weig
 
 
 def _read_file(path: Path, config: DepthProConfig | None, name: str) -> Weights:
-    if path.suffix == ".safetensors":
+    if path.suffix.lower() == ".safetensors":
         return _read_safetensors(path, config, name)
     return _read_pickle(path, config, name)
 
@@ -208,7 +212,7 @@ def _read_pickle(path: Path, config: DepthProConfig | None, name: str) -> Weight
 def _read_transformers(path: Path, settings: Path, name: str) -> Weights:
     """Return weights in the layout of `transformers.DepthProForDepthEstimation`."""
     try:
-        values = json.loads(settings.read_text())
+        values = json.loads(settings.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError):
         values = None
     if not isinstance(values, dict):
@@ -222,7 +226,8 @@ def _tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Return the tensors and the metadata of a safetensors file."""
     try:
         with safe_open(path, "pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+            names = list(file.keys())
+            return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
     except (SafetensorError, OSError):
         raise _unreadable(path, "a safetensors file") from None
 

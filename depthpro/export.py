@@ -69,7 +69,7 @@ def write_prediction(
             write_png(files["colour-png"], with_colour_bar(colorize(depth, span), span), notice)
     if not {"glb", "ply"}.isdisjoint(formats):
         side = max(prediction.canonical_inverse_depth.shape[-2:])
-        height, width = fit_size(prediction.height, prediction.width, side)
+        height, width = surface_size(prediction, side)
         coarse = prediction.depth_at(height, width)[0].numpy()
         f_coarse = float(prediction.f_px_at(width)[0])
         if "glb" in formats:
@@ -84,6 +84,12 @@ def fit_size(height: int, width: int, side: int) -> tuple[int, int]:
     """Return the size with the same shape whose longer side is at most `side`, in pixels."""
     scale = min(1.0, side / max(height, width))
     return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def surface_size(prediction: Prediction, side: int) -> tuple[int, int]:
+    """Return rows and columns of a surface at most `side` long; at least the two it needs."""
+    height, width = fit_size(prediction.height, prediction.width, side)
+    return max(2, height), max(2, width)
 
 
 def write_npz(path: str | Path, depth: Float[ndarray, "h w"], f_px: float, notice: str) -> None:
@@ -177,7 +183,8 @@ def write_ply(
     )
     for i in range(3):
         vertices[names[i]], vertices[names[3 + i]] = points[:, i], colours[:, i]
-    comments = ["metres; x right, y down, z forward", notice]
+    plain = " ".join(notice.split()).encode("ascii", "backslashreplace").decode()  # PLY is ASCII
+    comments = ["metres; x right, y down, z forward", plain]
     with whole_file(path) as temporary:
         PlyData([PlyElement.describe(vertices, "vertex")], byte_order="<", comments=comments).write(
             temporary
@@ -187,7 +194,7 @@ def write_ply(
 def write_json(path: str | Path, values: dict) -> None:
     """Write a dictionary as indented JSON."""
     with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(values, indent=2) + "\n")
+        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
 def textured_surface(

@@ -57,6 +57,8 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"--f-px must be a positive number of pixels, got {options.f_px}")
     if options.fov_deg is not None and not 0 < options.fov_deg < 180:
         raise ValueError(f"--fov-deg must be between 0 and 180 degrees, got {options.fov_deg}")
+    if options.out.exists() and not options.out.is_dir():
+        raise ValueError(f"--out must be a folder, got the file {str(options.out)!r}")
     jobs = find_jobs(options.source, options.out)
     model = DepthPro.from_pretrained(options.model, device=options.device)
     print(model.provenance.notice, f"on {model.device}", file=sys.stderr)
@@ -68,6 +70,8 @@ def run(options: argparse.Namespace) -> int:
             line = _predict(model, job, options)
         except (ValueError, OSError, MemoryError) as error:
             failures.append(f"{job.photo}: {error}")
+        except Exception as error:  # a fault of ours must not cost the other photos
+            failures.append(f"{job.photo}: {type(error).__name__}: {error}")
         else:
             progress.write(line)
     if failures:
@@ -86,13 +90,17 @@ def find_jobs(source: Path, out: Path) -> list[Job]:
         ValueError: If there is no photo.
     """
     if source.is_dir():
+        inside = out.resolve() if source.resolve() in out.resolve().parents else None
         photos = sorted(
             path
             for path in source.rglob("*")
             if path.suffix.lower() in PHOTO_SUFFIXES
             and path.is_file()
-            and out.resolve() not in path.resolve().parents
+            and not path.name.startswith(".")
+            and (inside is None or inside not in path.resolve().parents)
         )
+        if inside is None and (out.resolve() == source.resolve()):
+            photos = [path for path in photos if not path.stem.endswith(("_depth", "_colour"))]
         if not photos:
             raise ValueError(
                 f"no photos in {str(source)!r}: looked for {' '.join(PHOTO_SUFFIXES)} in it and "
@@ -103,15 +111,22 @@ def find_jobs(source: Path, out: Path) -> list[Job]:
     else:
         raise ValueError(f"no such file or folder: {str(source)!r}")
     root = source if source.is_dir() else source.parent
-    count = Counter(photo.with_suffix("") for photo in photos)
-    return [
-        Job(
-            photo,
-            out / photo.relative_to(root).parent,
-            photo.name if count[photo.with_suffix("")] > 1 else photo.stem,
-        )
-        for photo in photos
-    ]
+    folders = [out / photo.relative_to(root).parent for photo in photos]
+    stems = _unique_stems(photos)
+    return [Job(*job) for job in zip(photos, folders, stems, strict=True)]
+
+
+def _unique_stems(photos: list[Path]) -> list[str]:
+    """Return a name for each photo's files; whole names where stems would collide in a folder."""
+    stems = [photo.stem for photo in photos]
+    while True:
+        keys = [(photo.parent, stem.casefold()) for photo, stem in zip(photos, stems, strict=True)]
+        count = Counter(keys)
+        clashing = [i for i, key in enumerate(keys) if count[key] > 1]
+        if all(stems[i] == photos[i].name for i in clashing):
+            return stems  # names that differ in case alone, which their own folder holds as well
+        for i in clashing:
+            stems[i] = photos[i].name
 
 
 def _predict(model: DepthPro, job: Job, options: argparse.Namespace) -> str:

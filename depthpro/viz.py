@@ -1,16 +1,15 @@
 """Depth as pictures: colours over inverse depth, and a bar that says the metres."""
 
-import io
 import math
 from typing import NamedTuple
 
 import matplotlib
 import numpy as np
 from jaxtyping import Float, UInt8
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy import ndarray
-from PIL import Image
 
 from depthpro.geometry import MAX_DEPTH_M
 
@@ -88,7 +87,7 @@ def bar_ticks(span: DepthRange, count: int = 6) -> list[tuple[float, str]]:
 
 def metres(depth_m: float) -> str:
     """Return a depth as people read it: three significant digits and the unit."""
-    if depth_m >= 1000:
+    if depth_m >= 999.5:  # three digits round it up to 1000
         return f"{depth_m / 1000:.3g} km"
     return f"{depth_m:.3g} m" if depth_m >= 0.1 else f"{100 * depth_m:.3g} cm"
 
@@ -98,7 +97,7 @@ def with_colour_bar(
 ) -> UInt8[ndarray, "h2 w2 3"]:
     """Return a coloured depth map with a bar in metres to its right, pixels unchanged."""
     height = coloured.shape[0]
-    bar_height = max(height, 120)  # below that no label can be read
+    bar_height = min(max(height, 120), 4096)  # readable, and not too wide
     size_pt = max(7.0, bar_height / 40)
     bar_width = round(7 * size_pt)
     figure = Figure((bar_width / _BAR_DPI, bar_height / _BAR_DPI), dpi=_BAR_DPI)
@@ -108,13 +107,13 @@ def with_colour_bar(
     axes.set_xticks([])
     axes.set_yticks(positions, labels, fontsize=size_pt * 72 / _BAR_DPI)
     axes.yaxis.tick_right()
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_BAR_DPI)
-    bar = np.asarray(Image.open(buffer).convert("RGB"))
-    canvas = np.full((max(height, len(bar)), coloured.shape[1] + bar.shape[1], 3), 255, np.uint8)
-    canvas[:height, : coloured.shape[1]] = coloured
-    canvas[: len(bar), coloured.shape[1] :] = bar
-    return canvas
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    bar = np.asarray(canvas.buffer_rgba())[..., :3]
+    both = np.full((max(height, len(bar)), coloured.shape[1] + bar.shape[1], 3), 255, np.uint8)
+    both[:height, : coloured.shape[1]] = coloured
+    both[: len(bar), coloured.shape[1] :] = bar
+    return both
 
 
 def _palette(cmap: str) -> UInt8[ndarray, "256 3"]:

@@ -98,3 +98,72 @@ def unproject(depth: ndarray, f_px: float) -> ndarray:
             y = (row - (height - 1) / 2) * z / f_px
             points[row, column] = x, y, z
     return points
+
+
+def mae(prediction: ndarray, target: ndarray, mask: ndarray, trim: float = 0.0) -> float:
+    """Return the mean absolute error of one picture (h, w) without its largest errors."""
+    errors = sorted(float(error) for error in np.abs(prediction - target)[mask])
+    kept = len(errors) - round(1000 * trim) * len(errors) // 1000
+    return sum(errors[:kept]) / kept if kept else 0.0
+
+
+def mse(prediction: ndarray, target: ndarray, mask: ndarray) -> float:
+    """Return the mean squared error of one picture (h, w)."""
+    errors = [float(error) ** 2 for error in (prediction - target)[mask]]
+    return sum(errors) / len(errors) if errors else 0.0
+
+
+def ssi_normalize(values: ndarray, mask: ndarray) -> ndarray:
+    """Return one picture (h, w) less its lower median, over the mean distance from it."""
+    normalized = np.zeros(values.shape)
+    valid = sorted(float(value) for value in values[mask])
+    if valid:
+        median = valid[(len(valid) - 1) // 2]
+        scale = sum(abs(value - median) for value in valid) / len(valid)
+        normalized[mask] = (values[mask] - median) / max(scale, 1e-4)
+    return normalized
+
+
+def halve(values: ndarray, mask: ndarray) -> tuple[ndarray, ndarray]:
+    """Return every second pixel of one picture, blurred over what is valid of 5x5 pixels."""
+    taps = (1, 4, 6, 4, 1)
+    rows, columns = values.shape
+    halved = np.zeros(((rows + 1) // 2, (columns + 1) // 2))
+    valid = np.zeros(halved.shape, dtype=bool)
+    for row in range(halved.shape[0]):
+        for column in range(halved.shape[1]):
+            total = weights = 0.0
+            for i, j in np.ndindex(5, 5):
+                y, x = 2 * row + i - 2, 2 * column + j - 2
+                if 0 <= y < rows and 0 <= x < columns and mask[y, x]:
+                    total += taps[i] * taps[j] * values[y, x]
+                    weights += taps[i] * taps[j]
+            if weights:
+                halved[row, column], valid[row, column] = total / weights, True
+    return halved, valid
+
+
+SCHARR_X = np.array([[-3, 0, 3], [-10, 0, 10], [-3, 0, 3]]) / 32
+LAPLACE = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]])
+
+
+def derivative_loss(
+    prediction: ndarray, target: ndarray, mask: ndarray, scales: int, kind: str, power: int
+) -> float:
+    """Return L_{kind, power, scales} of one picture (h, w); each map has its own pyramid."""
+    kernels = {"scharr": (SCHARR_X, SCHARR_X.T), "laplace": (LAPLACE,)}[kind]
+    total = 0.0
+    for scale in range(scales):
+        if scale > 0:
+            prediction, _ = halve(prediction, mask)
+            target, mask = halve(target, mask)
+        errors = []
+        for row in range(mask.shape[0] - 2):
+            for column in range(mask.shape[1] - 2):
+                place = slice(row, row + 3), slice(column, column + 3)
+                if mask[place].all():
+                    for kernel in kernels:
+                        ours, theirs = (kernel * prediction[place]).sum(), kernel * target[place]
+                        errors.append(abs(ours - theirs.sum()) ** power)
+        total += sum(errors) / len(errors) if errors else 0.0
+    return total / scales

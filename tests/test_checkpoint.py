@@ -536,3 +536,10 @@ def test_a_config_that_is_no_json_is_refused(tmp_path: Path, theirs: Path, text:
     (tmp_path / "config.json").write_bytes(text.encode("latin-1"))
     with refused(r"expected a JSON object in config\.json"):
         load(tmp_path)
+
+
+def test_the_name_of_the_embedded_weights_is_not_a_folder(tiny_model: DepthPro) -> None:
+    with pytest.raises(ValueError, match="names the embedded weights"):
+        tiny_model.save_pretrained("small")
+    with pytest.raises(ValueError, match="empty name"):
+        DepthPro.from_pretrained("")

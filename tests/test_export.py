@@ -124,6 +124,11 @@ def test_ply_is_points_in_metres_without_the_sky(tmp_path: Path, step: np.ndarra
     assert [first[c] for c in ("red", "green", "blue")] == rgb[3, 0].tolist()
 
 
+def test_ply_takes_any_notice(tmp_path: Path, step: np.ndarray) -> None:
+    write_ply(tmp_path / "a.ply", rgb_like(step), step, 10.0, "Gewichte 'ü'\nzweite Zeile")
+    assert "Gewichte '\\xfc' zweite Zeile" in PlyData.read(tmp_path / "a.ply").comments
+
+
 def test_json_is_whole_or_not_there(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         write_json(tmp_path / "a.json", {"model": object()})

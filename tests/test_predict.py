@@ -11,6 +11,7 @@ from PIL import Image
 from depthpro import DepthPro, load_image
 from depthpro.__main__ import main
 from depthpro.geometry import focal_from_fov
+from depthpro.predict import find_jobs
 
 
 @pytest.fixture(scope="module")
@@ -136,3 +137,57 @@ def test_a_photo_that_is_too_large_for_memory_is_reported(
     assert main(["predict", *arguments, "--device", "cpu"]) == 1
     assert "ran out of memory" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_photo_of_one_pixel_has_every_format(weights: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (1, 1)).save(tmp_path / "one.png")
+    arguments = [str(tmp_path / "one.png"), "-o", str(tmp_path / "out"), "--model", str(weights)]
+    assert main(["predict", *arguments, "--device", "cpu"]) == 0
+    assert len(list((tmp_path / "out").iterdir())) == 5
+
+
+def test_a_fault_of_ours_costs_one_photo_only(
+    album: Path,
+    weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def write(folder: Path, stem: str, *_: object) -> None:
+        if stem == "a":
+            raise KeyError("materials")
+
+    monkeypatch.setattr("depthpro.predict.write_prediction", write)
+    arguments = [str(album), "-o", str(tmp_path / "out"), "--model", str(weights)]
+    assert main(["predict", *arguments, "--device", "cpu"]) == 1
+    captured = capsys.readouterr()
+    assert "2 of 5 photos failed" in captured.err
+    assert "KeyError: 'materials'" in captured.err
+    assert "c.jpg: " in captured.out + captured.err
+
+
+def test_no_photo_overwrites_another(tmp_path: Path) -> None:
+    names = ["a.jpg", "a.png", "a.jpg.png", "B.jpg", "b.png", "c.webp"]
+    for name in names:
+        (tmp_path / name).touch()
+    (tmp_path / "._c.webp").touch()  # what some systems leave beside photos
+    stems = {job.photo.name: job.stem for job in find_jobs(tmp_path, tmp_path / "out")}
+    assert sorted(stems) == sorted(names)
+    assert len(set(stems.values())) == len(names)
+    assert stems["c.webp"] == "c"
+
+
+def test_results_may_lie_beside_or_above_the_photos(album: Path) -> None:
+    assert len(find_jobs(album, album.parent)) == 5
+    assert len(find_jobs(album, album)) == 5
+    (album / "a_depth.png").touch()
+    (album / "a_colour.png").touch()
+    assert len(find_jobs(album, album)) == 5
+
+
+def test_a_file_in_the_place_of_the_folder_is_said_at_once(
+    album: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["predict", str(album), "-o", str(album / "notes.txt")])
+    assert "--out must be a folder, got the file" in capsys.readouterr().err

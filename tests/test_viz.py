@@ -67,6 +67,7 @@ def test_bar_ticks_are_ordered_apart_and_truthful(span: tuple[float, float]) -> 
 
 def test_metres_as_people_read_them() -> None:
     values = (0.0345, 0.1, 2.0, 12.345, 999, 4321)
+    assert metres(999.7) == "1 km"
     assert [metres(v) for v in values] == ["3.45 cm", "0.1 m", "2 m", "12.3 m", "999 m", "4.32 km"]
 
 
@@ -82,3 +83,9 @@ def test_colour_bar_leaves_the_picture_alone_and_runs_from_far_to_near(height: i
     assert row_of[0] < 0.15 * len(bar)  # near on top
     assert row_of[1] > 0.85 * len(bar)
     assert (bar[:, bar.shape[1] // 2 :] < 128).any()  # labels
+
+
+def test_the_bar_of_a_very_tall_picture_stays_small() -> None:
+    out = with_colour_bar(np.zeros((20_000, 4, 3), np.uint8), DepthRange(1, 9))
+    assert out.shape[0] == 20_000
+    assert out.shape[1] < 1000
