@@ -76,7 +76,7 @@ def load(name: str | Path, config: DepthProConfig | None = None) -> Weights:
 def _found(name: str | Path, config: DepthProConfig | None) -> Weights:
     """Return the weights of that name from wherever they are."""
     if not str(name):
-        raise ValueError("expected a name, a file or a folder of weights, got an empty name")
+        raise ValueError("expected a name, a file or a folder with model.safetensors, got ''")
     if str(name) == "small":
         return _read_safetensors(EMBEDDED, config, "small")
     path = Path(name).expanduser()

@@ -541,5 +541,3 @@ def test_a_config_that_is_no_json_is_refused(tmp_path: Path, theirs: Path, text:
 def test_the_name_of_the_embedded_weights_is_not_a_folder(tiny_model: DepthPro) -> None:
     with pytest.raises(ValueError, match="names the embedded weights"):
         tiny_model.save_pretrained("small")
-    with pytest.raises(ValueError, match="empty name"):
-        DepthPro.from_pretrained("")
