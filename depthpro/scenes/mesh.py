@@ -1,0 +1,201 @@
+"""Triangle meshes: the shapes that everything in a scene is made of.
+
+World frame: x right, y ahead, z up, metres. Texture coordinates are metres too, so that a brick is
+as large as a brick; where a picture fills a face they run from 0 to 1.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+from numpy.typing import ArrayLike
+
+Points = Float[ndarray, "n 3"]
+Rotation = Float[ndarray, "3 3"]
+
+
+class Mesh(NamedTuple):
+    """Triangles with normals and texture coordinates, seen from the side of the normal."""
+
+    points: Float[ndarray, "n 3"]
+    normals: Float[ndarray, "n 3"]
+    uv: Float[ndarray, "n 2"]
+    faces: Int[ndarray, "f 3"]
+
+
+def unit(vectors: ArrayLike) -> ndarray:
+    """Return the vectors at length 1; a zero vector stays zero."""
+    vectors = np.asarray(vectors, dtype=np.float64)
+    return vectors / (np.linalg.norm(vectors, axis=-1, keepdims=True) + 1e-12)
+
+
+def rotation(yaw: float, pitch: float = 0.0, roll: float = 0.0) -> Rotation:
+    """Return the matrix that rolls about y, then pitches about x, then turns about z (radians)."""
+    (cy, sy), (cp, sp), (cr, sr) = ((np.cos(a), np.sin(a)) for a in (yaw, pitch, roll))
+    turn = np.array([[cy, -sy, 0], [sy, cy, 0], [0, 0, 1]])
+    tilt = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
+    return turn @ tilt @ np.array([[cr, 0, sr], [0, 1, 0], [-sr, 0, cr]])
+
+
+def random_rotation(rng: np.random.Generator) -> Rotation:
+    """Return any rotation."""
+    return rotation(*rng.uniform(-np.pi, np.pi, 3))
+
+
+def place(mesh: Mesh, at: ArrayLike, turn: Rotation | float = 0.0, scale: float = 1.0) -> Mesh:
+    """Return the mesh scaled, turned (a matrix, or a yaw in radians) and then moved to `at`."""
+    matrix = turn if isinstance(turn, ndarray) else rotation(turn)
+    points = mesh.points @ (scale * matrix.T) + np.asarray(at)
+    return mesh._replace(points=points, normals=mesh.normals @ matrix.T)
+
+
+def join(meshes: list[Mesh]) -> Mesh:
+    """Return one mesh of many."""
+    starts = np.cumsum([0, *(len(mesh.points) for mesh in meshes[:-1])])
+    faces = [mesh.faces + start for mesh, start in zip(meshes, starts, strict=True)]
+    columns = list(zip(*meshes, strict=True))[:3]
+    return Mesh(*(np.concatenate(column) for column in columns), np.concatenate(faces))
+
+
+def turn_to(mesh: Mesh, eye: ArrayLike) -> Mesh:
+    """Return the mesh with every triangle turned so that it is seen from `eye`."""
+    a, b, c = (mesh.points[mesh.faces[:, corner]] for corner in range(3))
+    away = np.einsum("ij,ij->i", np.cross(b - a, c - a), np.asarray(eye) - a) < 0
+    return mesh._replace(faces=np.where(away[:, None], mesh.faces[:, ::-1], mesh.faces))
+
+
+# Of each side of a cube: the normal, the way right and the way up, as seen from outside.
+_NORMAL = np.concatenate([np.eye(3), -np.eye(3)])
+_RIGHT = np.where(_NORMAL[:, 2:] != 0, [1.0, 0, 0], np.cross([0, 0, 1.0], _NORMAL))
+_UP = np.cross(_NORMAL, _RIGHT)
+_CORNERS = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
+_QUAD = np.array([[0, 1, 2], [0, 2, 3]])
+
+
+def box(size: ArrayLike, picture: bool = False, at: ArrayLike = (0, 0, 0)) -> Mesh:
+    """Return a box of a full size around `at`; as a `picture`, a texture fills each face once."""
+    half = np.asarray(size, dtype=np.float64) / 2
+    across, up = _CORNERS[:, :1] * _RIGHT[:, None], _CORNERS[:, 1:] * _UP[:, None]
+    points = (_NORMAL[:, None] + across + up).reshape(-1, 3) * half + np.asarray(at)
+    spans = 2 * np.abs(np.stack([_RIGHT @ half, _UP @ half], axis=1))
+    uv = (np.ones((6, 2)) if picture else spans)[:, None] * ((_CORNERS * [1, -1] + 1) / 2)
+    faces = (_QUAD + 4 * np.arange(6)[:, None, None]).reshape(-1, 3)
+    return Mesh(points, np.repeat(_NORMAL, 4, axis=0), uv.reshape(-1, 2), faces)
+
+
+def sheet(lattice: Float[ndarray, "m n 3"]) -> Mesh:
+    """Return a smooth surface through points: v runs along axis 0, u along 1, seen from u x v."""
+    rows, columns = lattice.shape[:2]
+    along_u, along_v = np.gradient(lattice, axis=1), np.gradient(lattice, axis=0)
+    wide = np.linalg.norm(along_u, axis=2).sum(1).max()
+    high = np.linalg.norm(along_v, axis=2).sum(0).max()
+    uv = np.stack(np.meshgrid(np.linspace(0, wide, columns), np.linspace(0, high, rows)), axis=-1)
+    index = np.arange(rows * columns).reshape(rows, columns)
+    a, b, c, d = index[:-1, :-1], index[:-1, 1:], index[1:, 1:], index[1:, :-1]
+    faces = np.stack([np.stack([a, b, c], -1), np.stack([a, c, d], -1)]).reshape(-1, 3)
+    normals = unit(np.cross(along_u, along_v)).reshape(-1, 3)
+    return Mesh(lattice.reshape(-1, 3), normals, uv.reshape(-1, 2), faces)
+
+
+def lathe(radius: ArrayLike, height: ArrayLike, steps: int = 20) -> Mesh:
+    """Return a body turned about z from the radii at the given heights, listed from below."""
+    angle = np.linspace(0, 2 * np.pi, steps)
+    r, z = (np.asarray(value, dtype=np.float64)[:, None] for value in (radius, height))
+    return sheet(np.stack([r * np.cos(angle), r * np.sin(angle), z + 0 * angle], axis=-1))
+
+
+def disc_body(radius: float, thick: float, steps: int = 20) -> Mesh:
+    """Return a flat drum on z = 0."""
+    r = radius
+    return join(
+        [
+            lathe([r, r], [0, thick], steps),
+            lathe([r, 0], [thick, thick], steps),
+            lathe([0, r], [0, 0], steps),
+        ]
+    )
+
+
+def blob(
+    size: ArrayLike, power: float = 2.0, rough: float = 0.0, seed: int = 0, steps: int = 24
+) -> Mesh:
+    """Return a superellipsoid: an egg at power 2, a cushion at 4, nearly a block at 9.
+
+    Args:
+        size: Full width, depth and height in metres.
+        power: Exponent of the shape.
+        rough: Height of bumps, as a share of the size.
+        seed: Which bumps.
+    """
+    u, v = (
+        np.linspace(0, 2 * np.pi, steps + 1),
+        np.linspace(-np.pi / 2, np.pi / 2, steps // 2 + 1)[:, None],
+    )
+    shape = np.stack([np.cos(v) * np.cos(u), np.cos(v) * np.sin(u), np.sin(v) + 0 * u], axis=-1)
+    shape = np.sign(shape) * np.abs(shape) ** (2 / power)
+    if rough:
+        waves = np.random.default_rng(seed).normal(size=(5, 3)) * 2.0 ** np.arange(5)[:, None]
+        bumps = np.sin(shape @ waves.T + seed) @ (1.7 ** -np.arange(5))
+        shape = shape * (1 + rough * bumps[..., None])
+    return sheet(shape * np.asarray(size) / 2)
+
+
+def tube(path: ArrayLike, radius: ArrayLike, steps: int = 8) -> Mesh:
+    """Return a tube along a path; `radius` is one number or one for each point."""
+    path = np.asarray(path, dtype=np.float64)
+    ahead = unit(np.gradient(path, axis=0))
+    side = unit(np.cross(ahead, [0.31, 0.52, 0.79]))
+    angle = np.linspace(0, 2 * np.pi, steps)[:, None]
+    ring = side[:, None] * np.cos(angle) + np.cross(ahead, side)[:, None] * np.sin(angle)
+    return sheet(path[:, None] + np.broadcast_to(radius, len(path))[:, None, None] * ring)
+
+
+def ribbons(
+    roots: Points,
+    towards: Points,
+    length: ArrayLike,
+    width: float,
+    bend: ArrayLike,
+    rng: np.random.Generator,
+    joints: int = 4,
+) -> Mesh:
+    """Return narrow strips that taper to a point: hair, grass, fronds. They are thin.
+
+    Args:
+        rng: Turns the flat side of each strip.
+        roots: Where each strip starts.
+        towards: Unit vector that each one leaves along.
+        length: Metres, one number or one for each.
+        width: Metres at the root.
+        bend: How far, as a share of the length, the tip is drawn off straight, a vector.
+        joints: Cross-sections of a strip.
+    """
+    n, t = len(roots), np.linspace(0, 1, joints)[:, None]
+    across = unit(np.cross(towards, rng.normal(size=(n, 3))))
+    reach = np.broadcast_to(length, n)[:, None, None]
+    spine = roots[:, None] + reach * (towards[:, None] * t + np.asarray(bend) * t**2)
+    half = width / 2 * across[:, None] * (1 - 0.9 * t)
+    points = np.stack([spine - half, spine + half], axis=2).reshape(-1, 3)
+    step = np.array([[0, 1, 2], [1, 3, 2]]) + 2 * np.arange(joints - 1)[:, None, None]
+    faces = (step.reshape(-1, 3) + 2 * joints * np.arange(n)[:, None, None]).reshape(-1, 3)
+    normals = np.repeat(np.cross(across, towards), 2 * joints, axis=0)
+    strip = np.stack([np.tile([0, 0.02], joints), np.repeat(t[:, 0] * 0.2, 2)], axis=1)
+    return Mesh(points, normals, (strip + rng.random((n, 1, 2))).reshape(-1, 2), faces)
+
+
+def leaves(
+    centres: Points, size: ArrayLike, normals: Points, rng: np.random.Generator, slim: float = 0.5
+) -> Mesh:
+    """Return rhombic leaves, turned at random and lit by `normals`. They are thin.
+
+    Normals of the whole crown, not of each leaf, make it read as one body.
+    """
+    n = len(centres)
+    along = unit(rng.normal(size=(n, 3)) - [0, 0, 0.4]) * np.broadcast_to(size, n)[:, None] / 2
+    across = np.cross(along, unit(rng.normal(size=(n, 3)))) * slim
+    corners = np.stack([-along, across, along, -across], axis=1)
+    faces = (_QUAD + 4 * np.arange(n)[:, None, None]).reshape(-1, 3)
+    uv = np.array([[0, 0.1], [0.05, 0.05], [0.1, 0.1], [0.05, 0.15]]) + rng.random((n, 1, 2))
+    points = (centres[:, None] + corners).reshape(-1, 3)
+    return Mesh(points, np.repeat(normals, 4, axis=0), uv.reshape(-1, 2), faces)

@@ -1,0 +1,150 @@
+"""The sky, and the light that comes from it: one environment that is both seen and lit by.
+
+An environment is a cube map of linear radiance in which a white wall in the open has about 1. It
+goes to the renderer as KTX (version 1), with mip levels for reflections and spherical harmonics for
+diffuse light.
+"""
+
+import struct
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from depthpro.scenes.mesh import unit
+from depthpro.scenes.textures import cloud_noise
+
+FACE = 256
+"""Pixels along a face of the sky."""
+
+
+class Sun(NamedTuple):
+    """Light from one direction."""
+
+    towards: Float[ndarray, " 3"]
+    """Unit vector from the scene to the sun."""
+    colour: Float[ndarray, " 3"]
+    lux: float
+
+
+class Environment(NamedTuple):
+    """Light from all around."""
+
+    cube: Float[ndarray, "6 face face 3"]
+    lux: float
+    """What radiance 1 stands for, in the renderer's units."""
+    backdrop: Float[ndarray, "6 side side 3"] | None = None
+    """What is seen behind everything, if it is not what gives the light (a room's windows)."""
+
+
+def outdoor_sky(rng: np.random.Generator, face: int = FACE) -> tuple[Environment, Sun]:
+    """Return a sky and its sun: clear, cloudy, overcast or low and golden."""
+    weather = rng.choice(["clear", "cloudy", "overcast", "golden"], p=[0.3, 0.35, 0.2, 0.15])
+    height = rng.uniform(0.08, 0.3) if weather == "golden" else rng.uniform(0.35, 1.25)
+    azimuth = rng.uniform(-np.pi, np.pi)
+    level = np.cos(height)
+    towards = np.array([level * np.sin(azimuth), level * np.cos(azimuth), np.sin(height)])
+    warmth = np.exp(-2.2 * np.sin(height))  # the long way through the air takes the blue
+    colour = np.array([1.0, 1 - 0.35 * warmth, 1 - 0.75 * warmth])
+    zenith = np.array([0.16, 0.32, 0.72]) * rng.uniform(0.6, 1.1)
+    horizon = np.array([0.72, 0.82, 0.95]) * rng.uniform(0.75, 1.05)
+    if weather == "golden":
+        horizon = horizon * [1.25, 0.92, 0.66]
+    if weather == "overcast":
+        grey = rng.uniform(0.6, 0.95)
+        zenith, horizon = grey * np.array([0.9, 0.95, 1.0]), grey * np.array([0.8, 0.83, 0.87])
+    cover = {"clear": rng.uniform(0, 0.15), "cloudy": rng.uniform(0.35, 0.65),
+             "overcast": rng.uniform(0.5, 1), "golden": rng.uniform(0, 0.6)}[str(weather)]  # fmt: skip
+    sun_lux = {"clear": 1.0, "cloudy": 0.85, "overcast": 0.04, "golden": 0.6}[str(weather)]
+    cube = _paint_sky(rng, face, towards, colour, zenith, horizon, cover)
+    return (
+        Environment(cube, 3.6e4 * rng.uniform(0.85, 1.2)),
+        Sun(towards, colour, 1e5 * sun_lux * rng.uniform(0.8, 1.15)),
+    )
+
+
+def indoor_light(rng: np.random.Generator) -> Environment:
+    """Return the soft light that walls, floor and ceiling send back and forth."""
+    lamp = np.array([1.0, rng.uniform(0.8, 1.0), rng.uniform(0.6, 1.0)])
+    direction = cube_directions(16)
+    side = unit(np.array([*rng.normal(size=2), 0.3]))
+    shade = 0.62 + 0.25 * direction @ side + 0.1 * direction[..., 2]
+    return Environment((shade[..., None] * lamp).astype(np.float32), 2.6e4)
+
+
+def cube_directions(face: int) -> Float[ndarray, "6 {face} {face} 3"]:
+    """Return the unit world vector of every pixel of a cube map, faces in the order of OpenGL.
+
+    The renderer's cube has y up; the world here has z up.
+    """
+    t = (np.arange(face) + 0.5) / face * 2 - 1
+    s, t, one = t[None] + 0 * t[:, None], t[:, None] + 0 * t[None], np.ones((face, face))
+    faces = [(one, -t, -s), (-one, -t, s), (s, one, t), (s, -one, -t), (s, -t, one), (-s, -t, -one)]
+    x, y, z = (np.stack(axis) for axis in zip(*faces, strict=True))
+    return unit(np.stack([x, -z, y], axis=-1))
+
+
+def _paint_sky(
+    rng: np.random.Generator,
+    face: int,
+    towards: ndarray,
+    sun: ndarray,
+    zenith: ndarray,
+    horizon: ndarray,
+    cover: float,
+) -> Float[ndarray, "6 face face 3"]:
+    """Return radiance: a gradient, the glow around the sun, clouds, and a dull ground below."""
+    direction = cube_directions(face).astype(np.float32)
+    up = direction[..., 2]
+    cube = np.empty((*up.shape, 3), np.float32)
+    cube[:] = np.float32(0.28) * (horizon * 0.5 + np.array([0.25, 0.22, 0.18])) * (0.6 + towards[2])
+    above = up > -0.02
+    d, height = direction[above], np.clip(up[above], 0, 1)[:, None]
+    near_sun = np.clip(d @ towards.astype(np.float32), 0, 1)[:, None]
+    air = horizon + (zenith - horizon) * height**0.45
+    clear = 1 - 0.8 * (cover > 0.7)
+    air = air + clear * sun * (0.35 * near_sun**6 + 1.5 * near_sun**60)
+    noise = cloud_noise(rng, d[:, :2] / (height + 0.18))[:, None]
+    density = np.clip((noise - (1 - cover)) * 3.2, 0, 1) * np.clip(height * 9, 0, 1)
+    lit = (0.75 + 0.35 * near_sun**3 - 0.45 * density * noise) * (0.35 + 0.65 * sun)
+    cube[above] = air + (lit * rng.uniform(0.9, 1.15) - air) * density
+    return cube
+
+
+def encode_ktx(cube: Float[ndarray, "6 face face 3"]) -> bytes:
+    """Return the environment as a KTX cube map (R11F G11F B10F, all mips, harmonics as `sh`)."""
+    levels = [cube]
+    while levels[-1].shape[1] > 1:
+        half = levels[-1].shape[1] // 2
+        levels.append(levels[-1].reshape(6, half, 2, half, 2, 3).mean(axis=(2, 4)))
+    coarse = next(level for level in levels if level.shape[1] <= 8)
+    rows = "".join(" ".join(f"{value:.6g}" for value in row) + "\n" for row in harmonics(coarse))
+    pair = b"sh\0" + rows.encode() + b"\0"
+    pair = struct.pack("<I", len(pair)) + pair + bytes(-len(pair) % 4)
+    packed, rgb = 0x8C3A, 0x1907  # GL_R11F_G11F_B10F, GL_RGB
+    fields = (0x04030201, packed, 1, rgb, packed, packed, len(cube[0]), len(cube[0]), 0, 0, 6)
+    header = b"\xabKTX 11\xbb\r\n\x1a\n" + struct.pack("<13I", *fields, len(levels), len(pair))
+    body = (struct.pack("<I", 4 * len(level[0]) ** 2) + _pack(level) for level in levels)
+    return b"".join([header, pair, *body])
+
+
+def harmonics(cube: Float[ndarray, "6 face face 3"]) -> Float[ndarray, "9 3"]:
+    """Return the coefficients of irradiance / pi over Filament's basis of 9 polynomials."""
+    direction = cube_directions(cube.shape[1]).reshape(-1, 3)
+    # A pixel at angle a from the middle of its face covers cos(a)^3 of the solid angle.
+    solid = np.abs(direction).max(axis=1) ** 3
+    normals = unit(np.random.default_rng(0).normal(size=(64, 3)))
+    weight = np.clip(normals @ direction.T, 0, None) * (solid / solid.sum() * 4)
+    irradiance = weight @ cube.reshape(-1, 3)
+    # The basis is that of the renderer's frame: y up, z towards us.
+    x, y, z = normals[:, 0], normals[:, 2], -normals[:, 1]
+    basis = np.stack([1 + 0 * x, y, z, x, y * x, y * z, 3 * z * z - 1, z * x, x * x - y * y], 1)
+    return np.linalg.lstsq(basis, irradiance, rcond=None)[0]
+
+
+def _pack(values: Float[ndarray, "... 3"]) -> bytes:
+    """Return 11-bit, 11-bit and 10-bit floats in one word: half floats without sign, cut short."""
+    half = np.clip(values, 0, 6e4).astype(np.float16).view(np.uint16).astype(np.uint32)
+    words = (half[..., 0] >> 4) | (half[..., 1] >> 4) << 11 | (half[..., 2] >> 5) << 22
+    return words.astype("<u4").tobytes()
