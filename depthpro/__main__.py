@@ -5,7 +5,7 @@ import io
 import sys
 from collections.abc import Sequence
 
-from depthpro import benchmark, predict
+from depthpro import benchmark, predict, render, train
 from depthpro.version import __version__
 
 
@@ -18,6 +18,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, command, summary in (
         ("predict", predict, "depth, picture and 3D files for a photo or a folder of photos"),
+        ("render", render, "procedural scenes with depth, as shards for training"),
+        ("train", train, "the two-stage curriculum and the field of view, on any RGB-D data"),
         ("benchmark", benchmark, "time and memory from photo to depth"),
     ):
         subparser = commands.add_parser(name, help=summary, description=summary.capitalize())

@@ -32,13 +32,18 @@ def merge(windows: Float[Tensor, "n d t t"], grid: int, trim: int) -> Float[Tens
 
     Source: Appendix C.1; FACTS 1.2.
     """
-    batch = windows.shape[0] // grid**2
     side = windows.shape[-1]
-    cells = windows.unflatten(0, (grid, grid, batch))  # (rows cols b d t t)
     kept = [slice(trim if i > 0 else 0, side - trim if i < grid - 1 else side) for i in range(grid)]
+    return stitch(windows.unflatten(0, (grid, grid, -1)), kept, kept)
+
+
+def stitch(
+    windows: Float[Tensor, "rows columns b d t t"], down: list[slice], across: list[slice]
+) -> Float[Tensor, "b d h w"]:
+    """Return one map of the part `down[i], across[j]` of every window (i, j) of a grid."""
     rows = [
-        torch.cat([cells[i, j, :, :, kept[i], kept[j]] for j in range(grid)], dim=-1)
-        for i in range(grid)
+        torch.cat([windows[i, j, :, :, part, kept] for j, kept in enumerate(across)], dim=-1)
+        for i, part in enumerate(down)
     ]
     return torch.cat(rows, dim=-2)
 

@@ -1,0 +1,360 @@
+"""`python -m depthpro train`: the curriculum, in one loop on Hugging Face Accelerate.
+
+    samples → `data` (augmented batches) → `tasks` (network and loss of a phase) → this loop
+
+Each phase starts from the weights that the one before it left in the run's folder. Started by
+`accelerate launch` or `torchrun`, the same command trains on many devices.
+"""
+
+import argparse
+import copy
+import dataclasses
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import torch
+from accelerate import Accelerator, DataLoaderConfiguration
+from accelerate.utils import broadcast
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
+
+from depthpro.checkpoint import OWN_LICENCE, Provenance
+from depthpro.data import TrainingSet
+from depthpro.datasets import open_dataset
+from depthpro.files import whole_file
+from depthpro.journal import Checkpoints, Journal, Progress
+from depthpro.model import DepthPro
+from depthpro.pretraining import WindowNetwork, give_encoders, load_dinov2
+from depthpro.recipe import PRESETS, Phase, Recipe
+from depthpro.sample import Sample
+from depthpro.tasks import Task, make_task, prepare_scratch
+from depthpro.validation import validate
+from depthpro.version import __version__
+
+ENDLESS = 2**40
+
+
+class Plan(NamedTuple):
+    """What a run was asked for, beside the recipe."""
+
+    out: Path
+    sources: list[Sequence[Sample]]
+    held_out: list[Sample]
+    seed: int = 0
+    minutes: float | None = None
+    """Length of each phase by the clock; None goes by the recipe's steps."""
+    save_minutes: float = 10.0
+    workers: int = 0
+    precision: str = "auto"
+
+
+def train_phase(model: DepthPro, recipe: Recipe, phase: Phase, plan: Plan) -> None:
+    """Train one phase, from its last checkpoint if there is one, and leave its weights.
+
+    Raises:
+        ValueError: If the loss is not finite, or there is no data for the phase.
+    """
+    accelerator = Accelerator(
+        mixed_precision=mixed_precision(plan.precision),
+        gradient_accumulation_steps=phase.accumulation,
+        dataloader_config=DataLoaderConfiguration(split_batches=True),
+    )
+    torch.manual_seed(plan.seed)
+    task = make_task(model, recipe, phase)
+    network, optimizer = accelerator.prepare(task.network, make_optimizer(task, phase))
+    average = _average(accelerator.unwrap_model(network), phase)
+    progress, checkpoints = Progress(), Checkpoints(accelerator, plan.out / f".{phase.name}")
+    accelerator.register_for_checkpointing(progress, *([average] if average else []))
+    checkpoints.load()
+    first = progress.step * phase.accumulation
+    loader = accelerator.prepare(make_loader(recipe, phase, plan, first))
+    kept = average.module if average else accelerator.unwrap_model(network)
+    with Journal(plan.out, phase, progress, accelerator.is_main_process) as journal:
+        judge = _Judge(accelerator, model, kept, task, recipe, phase, plan, progress, journal)
+        mark = time.monotonic()
+        for number, batch in enumerate(loader, start=first):
+            share = progress.share(phase, plan.minutes)
+            if share >= 1:
+                break
+            set_rate(optimizer, rate(share, phase))
+            with accelerator.accumulate(network):
+                dice = np.random.default_rng([plan.seed, number])
+                with accelerator.autocast():
+                    losses = task.losses(network, batch, dice)
+                accelerator.backward(sum(losses.values()))
+                if accelerator.sync_gradients:
+                    accelerator.clip_grad_norm_(network.parameters(), phase.clip)
+                optimizer.step()
+                optimizer.zero_grad()
+            journal.note(accelerator, losses)
+            if not accelerator.sync_gradients:
+                continue
+            if average:
+                average.update_parameters(accelerator.unwrap_model(network))
+            progress.advance(phase.batch, _shared(time.monotonic() - mark, accelerator))
+            journal.write(progress, rate(share, phase))
+            if progress.due(plan.save_minutes):
+                judge.now()
+                checkpoints.save(progress.step)
+            mark = time.monotonic()
+        judge.now()
+        judge.leave_weights()
+    checkpoints.delete()
+
+
+class _Judge:
+    """Validates, and keeps the weights that are the best on held-out samples so far."""
+
+    def __init__(self, *parts: Any) -> None:
+        (self.accelerator, self.model, self.kept, self.task, self.recipe, self.phase, self.plan,
+         self.progress, self.journal) = parts  # fmt: skip
+        self.best = self.plan.out / f".{self.phase.name}.best.safetensors"
+
+    def now(self) -> None:
+        """Validate, note it, and keep the weights if they are the best ones, or none are judged."""
+        if self.accelerator.is_main_process:
+            better = True
+            if self.plan.held_out:
+                side = self.recipe.config.image_size
+                scores, picture = validate(self.kept, self.task, self.plan.held_out, side)
+                value = scores.delta1 if scores.delta1 is not None else scores.focal25 or 0.0
+                better = self.progress.best is None or value >= self.progress.best
+                self.progress.best = value if better else self.progress.best
+                self.journal.judged(self.progress, scores._asdict(), picture)
+            if better:
+                self._write()
+        self.accelerator.wait_for_everyone()
+
+    def _write(self) -> None:
+        """Write the network with the kept weights in it; what trains on is not touched."""
+        model = copy.deepcopy(self.model)
+        if isinstance(self.kept, WindowNetwork):
+            give_encoders(self.kept.vit, model)
+        else:
+            model.load_state_dict(self.kept.get_submodule("model").state_dict())
+        record = {
+            "depthpro": __version__, "phase": self.phase.name, "step": self.progress.step,
+            "pictures": self.progress.pictures, "seed": self.plan.seed,
+            "recipe": json.loads(self.recipe.to_json()),
+        }  # fmt: skip
+        model.provenance = Provenance("depthpro train", OWN_LICENCE)
+        model.save_pretrained(self.best, json.dumps(record))
+
+    def leave_weights(self) -> None:
+        """Give the best weights their name: the phase is done."""
+        if self.accelerator.is_main_process:
+            self.best.replace(weights_path(self.plan.out, self.phase))
+        self.accelerator.wait_for_everyone()
+
+
+def weights_path(out: Path, phase: Phase) -> Path:
+    """Return where a phase leaves its weights."""
+    return out / f"{phase.name}.safetensors"
+
+
+def make_optimizer(task: Task, phase: Phase) -> torch.optim.Optimizer:
+    """Return Adam, with decoupled weight decay if the phase has any."""
+    optimizer = torch.optim.AdamW(task.groups, betas=(0.9, 0.999))
+    for group in optimizer.param_groups:
+        group["first_lr"] = group["lr"]
+    return optimizer
+
+
+def set_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Set every group's learning rate to a share of its first one."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["first_lr"] * factor
+
+
+def rate(share: float, phase: Phase) -> float:
+    """Return the learning rate's factor when a share of the phase is done.
+
+    Source: Table 16: 1 % warm-up, 80 % constant, the last 19 % at a tenth.
+    """
+    if share < phase.warmup:
+        return max(share / phase.warmup, 1e-3)
+    end = phase.warmup + phase.constant
+    if share < end:
+        return 1.0
+    if phase.decay == "step":
+        return phase.final_lr
+    return 1 - (1 - phase.final_lr) * (share - end) / max(1 - end, 1e-9)
+
+
+def make_loader(recipe: Recipe, phase: Phase, plan: Plan, first: int) -> DataLoader[Any]:
+    """Return the batches of a phase from batch number `first` on.
+
+    Stage 2 takes only what is metric and synthetic.
+
+    Raises:
+        ValueError: If there is nothing to train this phase on, or batch and parts do not fit.
+    """
+    if phase.batch % phase.accumulation:
+        raise ValueError(
+            f"batch must be a multiple of accumulation, got {phase.batch} and {phase.accumulation}"
+        )
+    sources = plan.sources
+    if phase.name == "stage2":
+        sources = [part for part in sources if len(part) and part[0].metric and part[0].synthetic]
+        if not sources:
+            raise ValueError("stage 2 needs data that is metric and synthetic; none was given")
+    batch = phase.batch // phase.accumulation
+    items = range(first * batch, ENDLESS)
+    side = recipe.config.image_size
+    stream = TrainingSet(sources, side, recipe.augmentation, plan.seed, items)
+    return DataLoader(stream, batch_size=batch, num_workers=plan.workers, shuffle=False)
+
+
+def mixed_precision(precision: str) -> str:
+    """Return Accelerate's name for the arithmetic: bfloat16 on CUDA that has it, else float32."""
+    if precision == "auto":
+        capable = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+        return "bf16" if capable else "no"
+    return {"bfloat16": "bf16", "float32": "no"}[precision]
+
+
+def _average(network: nn.Module, phase: Phase) -> AveragedModel | None:
+    if phase.ema is None:
+        return None
+    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(phase.ema))
+
+
+def _shared(seconds: float, accelerator: Accelerator) -> float:
+    """Return the main process's seconds in every process, so that all stop at the same step."""
+    if accelerator.num_processes == 1:
+        return seconds
+    ours = torch.tensor(seconds, device=accelerator.device)
+    return cast(torch.Tensor, broadcast(ours)).item()
+
+
+def train(model: DepthPro, recipe: Recipe, phases: Sequence[Phase], plan: Plan) -> DepthPro:
+    """Train the phases that have not left their weights yet, in order; return what came out.
+
+    Raises:
+        ValueError: If data, recipe and network do not fit together.
+    """
+    for phase in phases:
+        if not weights_path(plan.out, phase).exists():
+            train_phase(model, recipe, phase, plan)
+        model = DepthPro.from_pretrained(weights_path(plan.out, phase), device="cpu").train()
+    return model
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    add = parser.add_argument
+    add("--preset", choices=sorted(PRESETS), default="small", help="network and curriculum")
+    add("--recipe", type=Path, help="a recipe as JSON, in place of a preset")
+    add("--show-recipe", action="store_true", help="print the recipe as JSON and stop")
+    add(
+        "--data",
+        action="append",
+        default=[],
+        metavar="[KIND:]FOLDER",
+        help="shards, or hypersim:, vkitti2:, arkitscenes: and their folder; may be repeated",
+    )
+    add("--validation", metavar="[KIND:]FOLDER", help="held-out samples of the same kinds")
+    add("--validation-samples", type=int, default=64, help="how many of them")
+    add("-o", "--out", type=Path, default=Path("runs/train"), help="folder of the run")
+    add(
+        "--phases",
+        nargs="+",
+        choices=("encoders", "stage1", "stage2", "fov"),
+        help="which phases; without it all that the recipe has",
+    )
+    add("--init", help="weights to start from instead of random ones: a file or a name")
+    add("--steps", type=int, help="length of each phase, in place of the recipe's")
+    add("--minutes", type=float, help="length of each phase by the clock")
+    add("--batch", type=int, help="pictures a step, in place of the recipe's")
+    add("--seed", type=int, default=0, help="of weights, order and augmentation")
+    add("--save-minutes", type=float, default=10.0, help="time between checkpoints")
+    add("--workers", type=int, default=1, help="processes that prepare samples")
+    add("--precision", choices=("auto", "float32", "bfloat16"), default="auto",
+        help="auto: bfloat16 on CUDA, else float32")  # fmt: skip
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train, or go on with the run in the folder, and return the exit status.
+
+    Raises:
+        ValueError: If an option or the data does not fit.
+    """
+    recipe = chosen_recipe(options)
+    if options.show_recipe:
+        print(recipe.to_json(), end="")
+        return 0
+    if not options.data:
+        raise ValueError("--data is needed: a folder of shards (python -m depthpro render)")
+    note_recipe(options, recipe)
+    sources = [open_dataset(spec) for spec in options.data]
+    held_out = open_dataset(options.validation) if options.validation else []
+    count = min(options.validation_samples, len(held_out))
+    plan = Plan(
+        out=options.out,
+        sources=sources,
+        held_out=[held_out[index] for index in range(count)],
+        seed=options.seed,
+        minutes=options.minutes,
+        save_minutes=options.save_minutes,
+        workers=options.workers,
+        precision=options.precision,
+    )
+    torch.manual_seed(options.seed)
+    train(first_model(recipe, options.init), recipe, recipe.phases, plan)
+    return 0
+
+
+def chosen_recipe(options: argparse.Namespace) -> Recipe:
+    """Return the recipe with the options' changes.
+
+    Raises:
+        ValueError: If it has not the phases asked for, or a number is out of range.
+    """
+    text = options.recipe.read_text() if options.recipe else None
+    recipe = Recipe.from_json(text) if text else PRESETS[options.preset]()
+    for name in ("steps", "batch", "minutes"):
+        value = getattr(options, name)
+        if value is not None and value <= 0:
+            raise ValueError(f"--{name} must be above 0, got {value}")
+    changes = {name: getattr(options, name) for name in ("steps", "batch")}
+    changes = {name: value for name, value in changes.items() if value is not None}
+    names = options.phases or [phase.name for phase in recipe.phases]
+    phases = tuple(dataclasses.replace(recipe.phase(name), **changes) for name in names)
+    return dataclasses.replace(recipe, phases=phases)
+
+
+def note_recipe(options: argparse.Namespace, recipe: Recipe) -> None:
+    """Write what the run is made with into its folder."""
+    record = {
+        "depthpro": __version__,
+        "torch": torch.__version__,
+        "seed": options.seed,
+        "data": options.data,
+        "minutes": options.minutes,
+        "recipe": json.loads(recipe.to_json()),
+    }
+    with whole_file(options.out / "run.json") as temporary:
+        temporary.write_text(json.dumps(record, indent=2) + "\n")
+
+
+def first_model(recipe: Recipe, init: str | None) -> DepthPro:
+    """Return the network that training starts from.
+
+    Raises:
+        ValueError: If weights cannot be had, or are of another config.
+    """
+    if init is not None:
+        model = DepthPro.from_pretrained(init, device="cpu").train()
+        if model.config != recipe.config:
+            raise ValueError(f"{init} has {model.config}; the recipe trains {recipe.config}")
+        return model
+    model = DepthPro(recipe.config)
+    prepare_scratch(model, recipe)
+    if recipe.pretrained is not None:
+        give_encoders(load_dinov2(recipe.pretrained, recipe.config), model)
+    return model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

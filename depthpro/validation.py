@@ -1,0 +1,121 @@
+"""How good a network is on held-out samples while it trains, in figures and as a picture."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from numpy import ndarray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from depthpro.boundary import boundary_f1
+from depthpro.data import Batch, as_item
+from depthpro.geometry import focal_from_fov
+from depthpro.sample import Sample
+from depthpro.tasks import Estimate, Task
+from depthpro.viz import DepthRange, colorize
+
+SHOWN = 6
+"""Samples in the picture."""
+
+
+class Scores(NamedTuple):
+    """Means over samples; None where the network does not estimate it.
+
+    Depth is compared at the true focal length, where there is no sky.
+    """
+
+    delta1: float | None
+    """Share of pixels within a factor of 1.25."""
+    delta1_scaled: float | None
+    """The same after scaling each picture by the median ratio."""
+    abs_rel: float | None
+    boundary_f1: float | None
+    focal25: float | None
+    """Share of pictures whose focal length is within 25 %."""
+
+
+def validate(
+    network: nn.Module, task: Task, samples: Sequence[Sample], side: int, batch: int = 4
+) -> tuple[Scores, UInt8[ndarray, "h w 3"]]:
+    """Return scores on the samples, and a picture of the first few: photo, truth, prediction.
+
+    Args:
+        network: The task's network, with the weights to judge.
+        task: Says how to read the network.
+        samples: Held-out samples, at least one.
+        side: Of the network's input, in pixels.
+        batch: Pictures at once.
+    """
+    rows: list[list[float | None]] = []
+    tiles: list[ndarray] = []
+    was_training, device = network.training, next(network.parameters()).device
+    network.eval()
+    for first in range(0, len(samples), batch):
+        items = [as_item(sample, side) for sample in samples[first : first + batch]]
+        stacked = Batch(*(torch.stack(field) for field in zip(*items, strict=True)))
+        with torch.inference_mode():
+            said = task.estimate(network, stacked.image.to(device))
+        for place, item in enumerate(items):
+            one = _of_picture(said, place, side)
+            rows.append(list(score(item, one)))
+            if len(tiles) < SHOWN:
+                tiles.append(_tile(item, one))
+    network.train(was_training)
+    means = [_mean([row[i] for row in rows]) for i in range(len(Scores._fields))]
+    return Scores(*means), np.concatenate(tiles)
+
+
+def score(item: Batch, said: Estimate) -> Scores:
+    """Return the scores of one picture (items and estimates without batch axis)."""
+    delta1 = scaled = abs_rel = f1 = focal = None
+    if said.inverse is not None:
+        true, ours = item.inverse.double().numpy(), said.inverse.double().cpu().numpy()
+        seen = item.mask.numpy() & (true > 0)
+        if seen.any():
+            ratio = np.maximum(ours[seen], 1e-4) / true[seen]  # of inverse depths
+            delta1, abs_rel = _within(ratio), float(np.abs(1 / ratio - 1).mean())
+            scaled = _within(ratio / np.median(ratio))
+            depth = [1 / np.maximum(maps, 1e-4) for maps in (ours, true)]
+            f1 = float(boundary_f1(depth[0], depth[1], item.mask.numpy()))
+    if said.fov_deg is not None:
+        ratio = focal_from_fov(float(said.fov_deg.clamp(1, 175)), 1) / focal_from_fov(
+            float(item.fov_deg), 1
+        )
+        focal = float(abs(ratio - 1) < 0.25)
+    return Scores(delta1, scaled, abs_rel, f1, focal)
+
+
+def _of_picture(said: Estimate, place: int, side: int) -> Estimate:
+    inverse = said.inverse
+    if inverse is not None:
+        inverse = inverse[place].float()
+        if inverse.shape[-1] != side:
+            inverse = F.interpolate(inverse[None, None], (side, side), mode="bilinear")[0, 0]
+    return Estimate(inverse, None if said.fov_deg is None else said.fov_deg[place].float())
+
+
+def _within(ratio: Float[ndarray, " n"]) -> float:
+    return float((np.maximum(ratio, 1 / ratio) < 1.25).mean())
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _tile(item: Batch, said: Estimate) -> UInt8[ndarray, "h w 3"]:
+    """Return photo, true and estimated inverse depth side by side, in the truth's colours."""
+    photo = ((item.image + 1) * 127.5).byte().permute(1, 2, 0).numpy()
+    shown = [photo, _coloured(item.inverse, item.inverse)]
+    if said.inverse is not None:
+        shown.append(_coloured(said.inverse.cpu(), item.inverse))
+    return np.concatenate([picture[::2, ::2] for picture in shown], axis=1)
+
+
+def _coloured(inverse: Tensor, reference: Tensor) -> UInt8[ndarray, "h w 3"]:
+    far, near = (float(v) for v in np.percentile(reference.numpy(), (2, 98)))
+    span = DepthRange(1 / max(near, far + 1e-3, 2e-4), 1 / max(far, 1e-4))
+    return colorize(1 / np.maximum(inverse.numpy(), 1e-4), span)
