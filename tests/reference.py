@@ -167,3 +167,97 @@ def derivative_loss(
                         errors.append(abs(ours - theirs.sum()) ** power)
         total += sum(errors) / len(errors) if errors else 0.0
     return total / scales
+
+
+def contours(depth: ndarray, step: tuple[int, int], valid: ndarray) -> ndarray:
+    """Return depth[p + step] / depth[p], through inverse depths; 0 where a pixel is missing."""
+    inverse = 1 / np.clip(depth, 1e-6, None)
+    ratios = np.zeros_like(inverse)
+    rows, columns = depth.shape
+    for row, column in np.ndindex(rows, columns):
+        y, x = row + step[0], column + step[1]
+        if 0 <= y < rows and 0 <= x < columns and valid[row, column] and valid[y, x]:
+            ratios[row, column] = inverse[row, column] / inverse[y, x]
+    return ratios
+
+
+def thin(ratios: ndarray, threshold: float, step: tuple[int, int]) -> ndarray:
+    """Return where a ratio is the first largest of its run above a threshold, line by line."""
+    kept = np.zeros(ratios.shape, dtype=bool)
+    if step[0]:
+        return thin(ratios.T, threshold, step[::-1]).T
+    for row, line in enumerate(ratios):
+        start = 0
+        for column in range(len(line) + 1):
+            if column == len(line) or not line[column] > threshold:
+                if column > start:
+                    kept[row, start + np.argmax(line[start:column])] = True
+                start = column + 1
+    return kept
+
+
+def boundary_measures(
+    prediction: ndarray, target: ndarray, mask: ndarray, variant: str
+) -> tuple[float, float]:
+    """Return F1 against a depth map, or recall of a boolean outline, (h, w), as (F1, recall)."""
+    thresholds = np.linspace(1.05, 1.25, 10)
+    weights = thresholds if variant == "reference" else thresholds - 1
+    f1 = recall = 0.0
+    for threshold, weight in zip(thresholds, weights / weights.sum(), strict=True):
+        hits, ours_all, theirs_all = np.zeros(4), np.zeros(4), np.zeros(4)
+        for k, step in enumerate(((0, 1), (0, -1), (1, 0), (-1, 0))):
+            ours = contours(prediction, step, mask)
+            if target.dtype == bool:
+                far = np.where(target, 1.0, 2.0)  # foreground is nearer
+                theirs = contours(far, step, mask) > 1.5
+            else:
+                theirs = contours(target, step, mask) > threshold
+            thinned = target.dtype == bool or variant == "paper"
+            ours = thin(ours, threshold, step) if thinned else ours > threshold
+            hits[k], ours_all[k] = (ours & theirs).sum(), ours.sum()
+            theirs_all[k] = theirs.sum()
+        if variant == "paper":
+            hits, ours_all, theirs_all = (
+                x.sum(keepdims=True) for x in (hits, ours_all, theirs_all)
+            )
+        p = (hits / np.maximum(ours_all, 1)).mean()
+        r = (hits / np.maximum(theirs_all, 1)).mean()
+        f1 += weight * (2 * p * r / (p + r) if p + r else 0)
+        recall += weight * r
+    return f1, recall
+
+
+def depth_errors(
+    depth: ndarray,
+    target: ndarray,
+    mask: ndarray,
+    depth_range: tuple[float, float],
+    alignment: str,
+) -> list[float]:
+    """Return AbsRel, log10, RMSE, delta1, delta2, delta3, SI-log and the count of one picture."""
+    low, high = depth_range
+    counted = [
+        (float(d), float(t))
+        for d, t, valid in zip(depth.flat, target.flat, mask.flat, strict=True)
+        if valid and low <= t <= high
+    ]
+    x, y = (1 / np.array(values) for values in zip(*counted, strict=True))
+    if alignment == "median_scale":
+        middle = (len(x) - 1) // 2
+        x = x * np.sort(1 / x)[middle] / np.sort(1 / y)[middle]
+    elif alignment != "none":
+        columns = np.stack([x, np.ones_like(x)][: 1 + (alignment == "scale_and_shift")], axis=1)
+        x = columns @ np.linalg.lstsq(columns, y)[0]
+    pairs = [
+        (min(max(1 / a if a > 0 else high, low), high), 1 / b) for a, b in zip(x, y, strict=True)
+    ]
+    n = len(pairs)
+    logs = [np.log(d / t) for d, t in pairs]
+    return [
+        sum(abs(d - t) / t for d, t in pairs) / n,
+        sum(abs(np.log10(d) - np.log10(t)) for d, t in pairs) / n,
+        (sum((d - t) ** 2 for d, t in pairs) / n) ** 0.5,
+        *(sum(max(d / t, t / d) < 1.25**k for d, t in pairs) / n for k in (1, 2, 3)),
+        100 * (sum(e * e for e in logs) / n - (sum(logs) / n) ** 2) ** 0.5,
+        n,
+    ]

@@ -1,0 +1,283 @@
+# pyright: reportArgumentType=false
+"""Boundary measures: published values, loops over runs, planted edges, invariances, masks."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import reference
+import torch
+from numpy import ndarray
+from torch.testing import assert_close
+
+from depthpro.boundary import THRESHOLDS, _highest, _levels, _peaks
+from depthpro.metrics import boundary_f1, boundary_precision_recall, boundary_recall
+
+GOLDEN = np.load(Path(__file__).parent / "data" / "boundary_metrics.npz")
+VARIANTS = ["reference", "paper"]
+
+
+def blocks(shape: tuple[int, ...], seed: int = 0, noise: float = 0.03) -> ndarray:
+    """Return float32 depth with steps, equal neighbours and some ratios around the thresholds."""
+    rng = np.random.default_rng(seed)
+    steps = np.repeat(
+        rng.choice([1.0, 1.1, 1.2, 1.4, 3.0], (*shape[:-1], shape[-1] // 2 + 1)), 2, -1
+    )
+    return (steps[..., : shape[-1]] * np.exp(noise * rng.standard_normal(shape))).astype(np.float32)
+
+
+@pytest.mark.parametrize("case", range(6))
+def test_published_values(case: int) -> None:
+    depth, target, alpha, f1, recall = (
+        GOLDEN[f"{name}{case}"] for name in ("pr", "gt", "alpha", "f1_", "recall_")
+    )
+    assert abs(boundary_f1(depth, target) - f1) < 1e-12
+    assert abs(boundary_recall(depth, alpha) - recall) < 1e-12
+
+
+def test_published_values_as_a_batch_of_tensors() -> None:
+    depth, target, alpha, f1, recall = (
+        torch.from_numpy(np.stack([GOLDEN[f"{name}{case}"] for case in range(6)]))
+        for name in ("pr", "gt", "alpha", "f1_", "recall_")
+    )
+    assert_close(boundary_f1(depth, target), f1, rtol=0, atol=1e-12)
+    assert_close(boundary_recall(depth, alpha), recall, rtol=0, atol=1e-12)
+
+
+# Loops over runs
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("shape", [(24, 31), (17, 2), (2, 9), (1, 8), (8, 1), (1, 1)])
+@pytest.mark.parametrize("share", [1.0, 0.9, 0.0])
+def test_equals_loops(variant: str, shape: tuple[int, int], share: float) -> None:
+    rng = np.random.default_rng(1)
+    depth, target, outline = blocks(shape, 2), blocks(shape, 3), rng.random(shape) < 0.5
+    depth = np.where(rng.random(shape) < 0.3, target, depth)  # so that some contours agree
+    mask = rng.random(shape) < share
+    f1, _ = reference.boundary_measures(depth, target, mask, variant)
+    _, recall = reference.boundary_measures(depth, outline, mask, variant)
+    given = None if share == 1 else mask
+    assert boundary_f1(depth, target, given, variant) == pytest.approx(f1, abs=1e-12)
+    assert boundary_recall(depth, outline, given, variant) == pytest.approx(recall, abs=1e-12)
+    if shape == (24, 31) and share:
+        assert 0.1 < f1 < 0.9 and 0.01 < recall < 0.9  # the loop has something to say
+
+
+@pytest.mark.parametrize("threshold", np.linspace(1.05, 1.25, 10))
+def test_thinning_equals_a_loop_over_runs(threshold: float) -> None:
+    # Long runs, with many equal ratios: levels 1.0, 1.1, ..., 1.4, mostly above the threshold.
+    rng = np.random.default_rng(0)
+    ratio = 1 + rng.choice(5, (3, 20, 101), p=[0.05, 0.05, 0.3, 0.3, 0.3]) / 10
+    place, height, valley = _peaks(torch.from_numpy(ratio))
+    kept = np.zeros(ratio.size, dtype=bool)
+    kept[place[_highest(height, valley, torch.tensor(threshold).double())]] = True
+    expected = [reference.thin(lines, threshold, (0, 1)) for lines in ratio]
+    assert (kept.reshape(ratio.shape) == np.stack(expected)).all()
+
+
+def test_thinning_is_fast() -> None:
+    # 64 x 2048 of dense edges against the loop; on 3008 x 4112 the factor is larger. 5 leaves
+    # room for a busy machine.
+    ratio = np.exp(0.3 * np.random.default_rng(0).standard_normal((1, 64, 2048)))
+    rows = torch.from_numpy(ratio)
+    took = []
+    for _ in range(3):
+        start = time.perf_counter()
+        _, height, valley = _peaks(rows)
+        _highest(height, valley, torch.tensor(1.05).double())
+        took.append(time.perf_counter() - start)
+    start = time.perf_counter()
+    reference.thin(ratio[0], 1.05, (0, 1))
+    assert time.perf_counter() - start > 5 * min(took)
+
+
+# Planted edges
+
+
+def test_an_edge_found_and_one_made_up() -> None:
+    # One row, depth 1 | 2 between columns 1 and 2; the prediction has that edge and 2 | 1.5
+    # between columns 4 and 5. Nearer left: one contour in both; nearer right: one, ours alone.
+    # There are no vertical pairs.
+    target = np.array([[1.0, 1, 2, 2, 2, 2]])
+    depth = np.array([[1.0, 1, 2, 2, 2, 1.5]])
+    # Reference: precisions 1 0 0 0 and recalls 1 0 0 0, both 1/4: F1 = 1/4 at each threshold.
+    assert boundary_f1(depth, target) == pytest.approx(1 / 4)
+    # Paper: precision 1/2, recall 1: F1 = 2/3.
+    assert boundary_f1(depth, target, variant="paper") == pytest.approx(2 / 3)
+    curve = boundary_precision_recall(depth, target, variant="paper")
+    assert curve.precision == pytest.approx(np.full(10, 1 / 2))
+    assert curve.recall == pytest.approx(np.ones(10))
+
+
+def test_precision_is_of_the_prediction() -> None:
+    # A flat prediction but for one of the four steps: what it says is right, and it says little.
+    target = np.tile([1.0, 2.0, 4.0, 8.0, 16.0], (3, 1))
+    depth = np.tile([1.0, 2.0, 2.0, 2.0, 2.0], (3, 1))
+    curve = boundary_precision_recall(depth, target, variant="paper")
+    assert curve.precision == pytest.approx(np.ones(10))
+    assert curve.recall == pytest.approx(np.full(10, 1 / 4))
+    assert curve.f1 == pytest.approx(np.full(10, 0.4))
+
+
+def test_weights_of_thresholds() -> None:
+    # A step of 1.1: thresholds 1.05, 1.0722 and 1.0944 are below it.
+    depth = np.tile([1.0, 1.1], (2, 1))
+    # Reference: one direction of four is right, F1 = 1/4; 3.21667 / 11.5 of the weight.
+    assert boundary_f1(depth, depth) == pytest.approx(3.2166667 / 11.5 / 4)
+    # Paper: F1 = 1; (5 + 7.222 + 9.444) / 150 of the weight.
+    assert boundary_f1(depth, depth, variant="paper") == pytest.approx(21.666667 / 150)
+    weights = boundary_precision_recall(depth, depth, variant="paper").weights
+    assert weights[[0, -1]] == pytest.approx([5 / 150, 25 / 150])
+    assert weights.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("edge", "found"), [(2, 0), (3, 1), (4, 0)])
+def test_a_blurred_edge_has_to_hit_the_outline(edge: int, found: int) -> None:
+    # Ratios 1.26, 1.5, 1.26 between columns 1|2, 2|3, 3|4: all above 1.25. Thinned to 2|3.
+    depth = np.cumprod([[1, 1, 1.26, 1.5, 1.26, 1]], axis=1)
+    outline = np.arange(6)[None] < edge
+    assert boundary_recall(depth, outline, variant="paper") == pytest.approx(found)
+    assert boundary_recall(depth, outline) == pytest.approx(found / 4)  # 1 direction of 4
+
+
+def test_of_equal_ratios_the_first_stays() -> None:
+    depth = 2.0 ** np.arange(6)[None]
+    for edge in range(1, 6):
+        outline = np.arange(6)[None] < edge
+        assert boundary_recall(depth, outline, variant="paper") == pytest.approx(float(edge == 1))
+
+
+def test_foreground_is_above_a_tenth() -> None:
+    depth = np.array([[1.0, 2.0, 2.0]])
+    assert boundary_recall(depth, np.array([[0.11, 0.1, 0.0]]), variant="paper") == 1
+    assert boundary_recall(depth, np.array([[0.11, 0.11, 0.0]]), variant="paper") == 0
+    assert boundary_recall(depth[:, ::-1], np.array([[0.0, 0, 1]]), variant="paper") == 1
+
+
+def test_foreground_has_to_be_nearer() -> None:
+    outline = np.array([[False, False, True]])
+    assert boundary_recall(np.array([[2.0, 2, 1]]), outline, variant="paper") == 1
+    assert boundary_recall(np.array([[1.0, 1, 2]]), outline, variant="paper") == 0
+
+
+# Invariances, kinds, masks
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_scale_does_not_matter(variant: str) -> None:
+    depth, target, alpha = GOLDEN["pr1"].astype(float), GOLDEN["gt1"], GOLDEN["alpha1"]
+    for scale in (0.037, 1000.0):
+        assert_close(
+            boundary_f1(scale * depth, target, None, variant),
+            boundary_f1(depth, target, None, variant),
+        )
+        assert_close(
+            boundary_recall(scale * depth, alpha, None, variant),
+            boundary_recall(depth, alpha, None, variant),
+        )
+
+
+def test_mirrors_do_not_matter() -> None:
+    depth, target = GOLDEN["pr2"], GOLDEN["gt2"]
+    for mirrored in (np.fliplr, np.flipud, np.transpose):
+        assert boundary_f1(mirrored(depth), mirrored(target)) == pytest.approx(
+            boundary_f1(depth, target)
+        )
+
+
+def test_a_perfect_prediction_scores_one() -> None:
+    rng = np.random.default_rng(0)
+    target = rng.choice([1.0, 2.0, 4.0], (20, 20)).repeat(2, 0).repeat(2, 1)
+    for variant in VARIANTS:  # steps of one pair: there is nothing to thin
+        assert boundary_f1(target, target, None, variant) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_batch_is_its_pictures_and_kinds_agree(variant: str) -> None:
+    depth, target = blocks((3, 20, 23), 0), blocks((3, 20, 23), 1)
+    mask = np.random.default_rng(2).random(depth.shape) < 0.9
+    outline = target > 1.15
+    for measure, truth in ((boundary_f1, target), (boundary_recall, outline)):
+        alone = [measure(*maps, variant) for maps in zip(depth, truth, mask, strict=True)]
+        assert all(isinstance(value, float) for value in alone)
+        together = measure(depth, truth, mask, variant)
+        assert isinstance(together, ndarray) and together.shape == (3,)
+        tensors = [torch.from_numpy(maps) for maps in (depth, truth, mask)]
+        assert_close(
+            measure(*tensors, variant), torch.tensor(alone, dtype=torch.float64), rtol=0, atol=0
+        )
+        assert measure(tensors[0][0], tensors[1][0]).shape == ()
+        assert_close(together, np.array(alone), rtol=0, atol=0)
+    assert boundary_precision_recall(depth, target).recall.shape == (3, 10)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_counts_in_float32(dtype: torch.dtype) -> None:
+    depth, target = (torch.from_numpy(blocks((20, 20), seed)).to(dtype) for seed in (0, 1))
+    assert boundary_f1(depth, target) == boundary_f1(depth.float(), target.float())
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_invalid_pixels_do_not_count(variant: str) -> None:
+    depth, target = blocks((2, 20, 23), 0), blocks((2, 20, 23), 1)
+    mask = np.random.default_rng(2).random(depth.shape) < 0.9
+    outline = target > 1.15
+    for measure, truth in ((boundary_f1, target), (boundary_recall, outline)):
+        expected = measure(depth, truth, mask, variant)
+        spoiled = np.where(mask, depth, np.nan)
+        assert_close(measure(spoiled, truth, mask, variant), expected, rtol=0, atol=0)
+    spoiled = np.where(mask, target, np.float32(0))
+    assert (boundary_f1(depth, spoiled, mask) == boundary_f1(depth, target, mask)).all()
+    assert (boundary_f1(depth, spoiled) != boundary_f1(depth, target)).all()
+    assert (boundary_f1(depth, target, np.zeros_like(mask), variant) == 0).all()
+
+
+def test_an_invalid_pixel_ends_a_run() -> None:
+    # Two runs of one ratio each, 1|2 and 4|5, where without the mask there is one of five.
+    depth = 2.0 ** np.arange(6)[None]
+    mask = np.array([[True, True, False, False, True, True]])
+    outline = np.arange(6)[None] < 5
+    assert boundary_recall(depth, outline, variant="paper") == 0
+    assert boundary_recall(depth, outline, mask, variant="paper") == 1
+
+
+def test_sky() -> None:
+    # Infinitely far is a contour against anything nearer, and none within the sky.
+    target = np.array([[1.0, np.inf, np.inf, np.inf]])
+    assert boundary_f1(target, target, variant="paper") == pytest.approx(1)
+    assert boundary_f1(np.array([[1.0, 9, 9, 9]]), target, variant="paper") == pytest.approx(1)
+
+
+def test_a_threshold_is_not_rounded_to_the_type_of_depth() -> None:
+    # Of the ten thresholds some are above the nearest float32 and some below.
+    near = THRESHOLDS.astype(np.float32)
+    assert (near > THRESHOLDS).any() and (near < THRESHOLDS).any()
+    near = np.concatenate([np.nextafter(near, np.float32(0)), near, np.nextafter(near, near * 2)])
+    expected = (near[:, None].astype(np.float64) > THRESHOLDS).sum(1)
+    assert _levels(torch.from_numpy(near)).tolist() == expected.tolist()
+
+
+# Callers' mistakes
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_mistakes_are_explained() -> None:
+    depth = np.ones((4, 5))
+    with pytest.raises(ValueError, match=r"one shape.*\(4, 5\) of float64 and \(5, 4\)"):
+        boundary_f1(depth, depth.T)
+    with pytest.raises(ValueError, match="all arrays or all tensors"):
+        boundary_f1(depth, torch.ones(4, 5))
+    with pytest.raises(ValueError, match="boolean mask"):
+        boundary_f1(depth, depth, depth)
+    with pytest.raises(ValueError, match="maps of floats"):
+        boundary_f1(depth.astype(int), depth)
+    with pytest.raises(ValueError, match=r"\(h, w\) or \(b, h, w\)"):
+        boundary_f1(depth[None, None], depth[None, None])
+    with pytest.raises(ValueError, match=r"pass a mask"):
+        boundary_f1(depth, depth * np.nan)
+    with pytest.raises(ValueError, match='"reference" or "paper"; got \'text\''):
+        boundary_f1(depth, depth, variant="text")
+    with pytest.raises(ValueError, match=r"spans 0 to 255; divide"):
+        boundary_recall(depth, np.array([[0.0, 255, 0, 0, 0]] * 4))

@@ -1,0 +1,312 @@
+# pyright: reportArgumentType=false
+"""Depth, focal and point measures and ranks: closed forms, loops, invariances, masks, mistakes."""
+
+import math
+from dataclasses import astuple
+
+import numpy as np
+import pytest
+import reference
+import torch
+from numpy import ndarray
+from torch.testing import assert_close
+
+from depthpro.metrics import (
+    average_rank,
+    depth_metrics,
+    focal_accuracy,
+    point_cloud_metrics,
+)
+
+ALIGNMENTS = ["none", "median_scale", "scale", "scale_and_shift"]
+
+
+def maps(*shape: int) -> tuple[ndarray, ndarray, ndarray]:
+    """Return float64 prediction and target in [0.6, 9] m, and a mask with four fifths valid."""
+    rng = np.random.default_rng(0)
+    target = rng.uniform(1, 6, shape)
+    return target * rng.uniform(0.6, 1.5, shape), target, rng.random(shape) < 0.8
+
+
+def test_planted_errors() -> None:
+    # Ratios 1, 1.2, 2 and 1/1.5 of targets 1, 5, 2, 3: d = 1, 6, 4, 2.
+    depth, target = np.array([[1.0, 6.0], [4.0, 2.0]]), np.array([[1.0, 5.0], [2.0, 3.0]])
+    errors = depth_metrics(depth, target)
+    assert errors.abs_rel == pytest.approx((0 + 0.2 + 1 + 1 / 3) / 4)
+    assert errors.log10 == pytest.approx(math.log10(1.2 * 2 * 1.5) / 4)
+    assert errors.rmse == pytest.approx(math.sqrt((0 + 1 + 4 + 1) / 4))
+    # Below 1.25: 1 and 1.2; below 1.5625: 1.5 too; below 1.953125: not 2.
+    assert (errors.delta1, errors.delta2, errors.delta3) == (0.5, 0.75, 0.75)
+    logs = [0, math.log(1.2), math.log(2), -math.log(1.5)]
+    assert errors.si_log == pytest.approx(100 * np.std(logs))
+    assert errors.pixels == 4
+    # delta is strict: exactly 1.25 is not below it.
+    assert depth_metrics(np.array([[5.0]]), np.array([[4.0]])).delta1 == 0
+
+
+def test_si_log_of_far_ratios_does_not_cancel() -> None:
+    # e = ln 1000 -+ 0.001, so 100 std(e) = 0.1; mean(e^2) - mean(e)^2 in float32 says 0 or more
+    # than 0.2.
+    target = np.full((40, 50), 2.0, dtype=np.float32)
+    depth = (
+        2000 * np.exp(np.where(np.arange(50) % 2, 0.001, -0.001)).astype(np.float32) + 0 * target
+    )
+    assert depth_metrics(depth, target).si_log == pytest.approx(0.1, rel=1e-3)
+
+
+@pytest.mark.parametrize("alignment", ALIGNMENTS)
+@pytest.mark.parametrize("depth_range", [None, (1.5, 4.0)])
+def test_equals_a_loop(alignment: str, depth_range: tuple[float, float] | None) -> None:
+    depth, target, mask = maps(3, 9, 11)
+    together = depth_metrics(depth, target, mask, depth_range, alignment)
+    for k in range(3):
+        expected = reference.depth_errors(
+            depth[k], target[k], mask[k], depth_range or (1e-4, 1e4), alignment
+        )
+        assert_close([value[k] for value in astuple(together)], expected, check_dtype=False)
+
+
+def test_range_counts_targets_and_clamps_predictions() -> None:
+    # Targets 1, 2, 20 and 0 of which 1 and 2 are in [1, 10]; predictions 0.5 -> 1 and 30 -> 10.
+    target = np.array([[1.0, 2.0, 20.0, 0.0]])
+    depth = np.array([[0.5, 30.0, 1.0, 1.0]])
+    errors = depth_metrics(depth, target, depth_range=(1, 10))
+    assert errors.pixels == 2
+    assert errors.abs_rel == pytest.approx((0 + 4) / 2)
+    # Unknown targets never count, and sky in a prediction is the far end.
+    unknown = np.array([[np.nan, np.inf, 0.0, -1.0, 2.0]])
+    errors = depth_metrics(np.array([[1.0, 1, 1, 1, np.inf]]), unknown, depth_range=(1, 10))
+    assert (errors.pixels, errors.abs_rel) == (1, 4)
+
+
+# Alignment
+
+
+def test_what_alignment_undoes() -> None:
+    _, target, mask = maps(2, 8, 9)
+    relative = 1 / (0.03 / target + 0.2)  # an inverse depth of any scale and shift
+    spoiled = np.where(mask, 1.0, 50.0)
+    for depth, undone_by in ((40 * target, ALIGNMENTS[1:]), (relative, ALIGNMENTS[3:])):
+        for alignment in ALIGNMENTS:
+            errors = depth_metrics(depth * spoiled, target, mask, alignment=alignment)
+            if alignment in undone_by:
+                assert_close(errors.abs_rel, np.zeros(2), atol=1e-9, rtol=0)
+                assert (errors.delta1 == 1).all()
+            else:
+                assert (errors.abs_rel > 0.05).all()
+
+
+@pytest.mark.parametrize("alignment", ALIGNMENTS[1:])
+def test_aligned_errors_do_not_know_the_unit(alignment: str) -> None:
+    depth, target, mask = maps(2, 8, 9)
+    errors = depth_metrics(depth, target, mask, alignment=alignment)
+    for unit in (1e-3, 1e6):
+        scaled = depth_metrics(unit * depth, target, mask, alignment=alignment)
+        assert_close(astuple(scaled), astuple(errors))
+
+
+def test_si_log_does_not_know_the_unit() -> None:
+    depth, target, _ = maps(2, 8, 9)
+    assert_close(depth_metrics(7 * depth, target).si_log, depth_metrics(depth, target).si_log)
+
+
+def test_least_squares_in_inverse_depth() -> None:
+    # x = 1/d = 1, 2 and y = 1/d* = 1, 1: a = (1 + 2) / (1 + 4) = 0.6, so d = 1/0.6 and 1/1.2 and
+    # |d - 1| = 2/3 and 1/6. Medians: lower ones, 1 of d* and 0.5 of d: d = 2, 1.
+    depth, target = np.array([[1.0, 0.5]]), np.ones((1, 2))
+    assert depth_metrics(depth, target, alignment="scale").abs_rel == pytest.approx(5 / 12)
+    assert depth_metrics(depth, target, alignment="median_scale").abs_rel == pytest.approx(1 / 2)
+    # Slope 0 and shift 1 fit exactly.
+    assert depth_metrics(depth, target, alignment="scale_and_shift").abs_rel == pytest.approx(0)
+
+
+def test_alignments_that_cannot_be() -> None:
+    # A flat prediction: the shift alone, 1/d = mean(1, 1/2) = 3/4; |4/3 - 1|, |4/3 - 2| / 2.
+    flat, target = np.full((1, 2), 7.0), np.array([[1.0, 2.0]])
+    errors = depth_metrics(flat, target, alignment="scale_and_shift")
+    assert errors.abs_rel == pytest.approx(1 / 3)
+    # Sky alone has inverse depth 0 and a median beyond all: finite, whatever it is.
+    for alignment in ALIGNMENTS:
+        errors = depth_metrics(np.full((1, 2), np.inf), target, None, (1, 10), alignment)
+        assert np.isfinite(astuple(errors)).all()
+    # x = 1, 2, 3 against y = 0.1, 0.1, 1: slope 0.45, 1/d = -0.05, ...: the far end, 20 m.
+    depth, target = 1 / np.array([[1.0, 2.0, 3.0]]), np.array([[10.0, 10.0, 1.0]])
+    errors = depth_metrics(depth, target, None, (0.5, 20), "scale_and_shift")
+    expected = (abs(20 - 10) / 10 + abs(1 / 0.4 - 10) / 10 + abs(1 / 0.85 - 1)) / 3
+    assert errors.abs_rel == pytest.approx(expected)
+
+
+# Kinds and masks
+
+
+@pytest.mark.parametrize("alignment", ALIGNMENTS)
+def test_kinds_agree(alignment: str) -> None:
+    depth, target, mask = maps(2, 8, 9)
+    arrays = depth_metrics(depth, target, mask, alignment=alignment)
+    tensors = [torch.from_numpy(each) for each in (depth, target, mask)]
+    batch = depth_metrics(*tensors, alignment=alignment)
+    single = depth_metrics(depth[0], target[0], mask[0], alignment=alignment)
+    for value, tensor, number in zip(astuple(arrays), astuple(batch), astuple(single), strict=True):
+        assert isinstance(value, ndarray) and isinstance(number, float | int)
+        assert_close(torch.from_numpy(value), tensor)
+        assert number == pytest.approx(value[0])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_at_least_float32(dtype: torch.dtype) -> None:
+    depth, target = (torch.from_numpy(each).to(dtype) for each in maps(2, 60, 50)[:2])
+    for alignment in ALIGNMENTS:
+        errors = depth_metrics(depth, target, alignment=alignment)
+        exact = depth_metrics(depth.double(), target.double(), alignment=alignment)
+        assert errors.abs_rel.dtype == torch.float32
+        assert_close(errors.abs_rel, exact.abs_rel.float(), rtol=1e-5, atol=0)
+        assert_close(errors.si_log, exact.si_log.float(), rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("alignment", ALIGNMENTS)
+def test_invalid_pixels_do_not_count(alignment: str) -> None:
+    depth, target, mask = maps(2, 8, 9)
+    errors = depth_metrics(depth, target, mask, alignment=alignment)
+    spoiled = [np.where(mask, each, np.nan) for each in (depth, target)]
+    assert_close(astuple(depth_metrics(*spoiled, mask, alignment=alignment)), astuple(errors))
+    cut = depth_metrics(depth[0][mask[0]][None], target[0][mask[0]][None], alignment=alignment)
+    assert cut.abs_rel == pytest.approx(errors.abs_rel[0])
+    mask[1] = False
+    errors = depth_metrics(depth, target, mask, alignment=alignment)
+    assert all(value[1] == 0 for value in astuple(errors))
+    assert errors.abs_rel[0] > 0
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_depth_mistakes_are_explained() -> None:
+    depth = np.ones((4, 5))
+    with pytest.raises(ValueError, match="must be positive where the target counts; got 0"):
+        depth_metrics(0 * depth, depth)
+    with pytest.raises(ValueError, match="got nan"):
+        depth_metrics(np.nan * depth, depth)
+    with pytest.raises(ValueError, match=r"0 < near < far in metres, got \(10, 1\)"):
+        depth_metrics(depth, depth, depth_range=(10, 1))
+    with pytest.raises(ValueError, match=r"one of .*median_scale.*got 'median'"):
+        depth_metrics(depth, depth, alignment="median")
+    with pytest.raises(ValueError, match="one shape"):
+        depth_metrics(depth, depth[:2])
+
+
+# Focal lengths
+
+
+def test_focal_accuracy() -> None:
+    # Errors 0, 0.24, 0.25 and 1: two below 25 %, three below 50 %.
+    truth = np.full(4, 500.0)
+    accuracy = focal_accuracy(truth * [1, 1.24, 0.75, 2], truth, 1000)
+    assert accuracy.relative_error == pytest.approx([0, 0.24, 0.25, 1])
+    assert (accuracy.delta25, accuracy.delta50) == (0.5, 0.75)
+    # 500 px of 1000 are 90 degrees, 1000 px are 2 atan(1/2) = 53.13 degrees.
+    assert accuracy.fov_error_deg[[0, 3]] == pytest.approx([0, 36.869898])
+    # A picture twice as large with twice the focal length has the same angles.
+    larger = focal_accuracy(truth * [2, 2.48, 1.5, 4], 2 * truth, np.full(4, 2000))
+    assert larger.fov_error_deg == pytest.approx(accuracy.fov_error_deg)
+
+
+def test_focal_kinds() -> None:
+    truth = torch.tensor([500.0, 700.0])
+    accuracy = focal_accuracy((1.1 * truth).bfloat16(), truth, torch.tensor([640, 800]))
+    assert accuracy.fov_error_deg.dtype == torch.float32
+    assert accuracy.delta25.shape == () and accuracy.delta25 == 1
+    none = focal_accuracy(np.zeros(0), np.zeros(0), 640)
+    assert (none.delta25, none.delta50) == (0, 0)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_focal_mistakes_are_explained() -> None:
+    truth = np.array([500.0, 700.0])
+    with pytest.raises(ValueError, match=r"target_f_px must be positive pixels; got 0"):
+        focal_accuracy(truth, truth * [1, 0], 640)
+    with pytest.raises(ValueError, match=r"f_px must be positive pixels; got nan"):
+        focal_accuracy(truth * np.nan, truth, 640)
+    with pytest.raises(ValueError, match=r"shapes \(2,\), \(1,\) and \(\)"):
+        focal_accuracy(truth, truth[:1], 640)
+    with pytest.raises(ValueError, match="two arrays or two tensors"):
+        focal_accuracy(truth, torch.from_numpy(truth), 640)
+
+
+# Point clouds
+
+
+def test_two_clouds() -> None:
+    # Three predicted points 0.05, 0.2 and 0.3 beside the nearest of two targets; those are 0.05
+    # and 0.2 from the nearest prediction. Precision 1/3, recall 1/2.
+    target = np.array([[0.0, 0, 1], [5, 0, 1]])
+    prediction = np.array([[0.05, 0, 1], [5, 0.2, 1], [5, 0, 1.3]])
+    clouds = point_cloud_metrics(prediction, target)
+    assert clouds.chamfer_m == pytest.approx(0.55 / 3 + 0.25 / 2)
+    assert (clouds.precision, clouds.recall) == (1 / 3, 1 / 2)
+    assert clouds.f_score == pytest.approx(0.4)  # 2 (1/6) / (5/6)
+    assert clouds.iou == pytest.approx(1 / 4)  # (1/6) / (5/6 - 1/6)
+    turned = point_cloud_metrics(target, prediction)
+    assert (turned.chamfer_m, turned.f_score) == (clouds.chamfer_m, clouds.f_score)
+    assert (turned.precision, turned.recall) == (1 / 2, 1 / 3)
+
+
+def test_clouds_equal_distances_of_all_pairs() -> None:
+    rng = np.random.default_rng(0)
+    prediction, target = rng.random((200, 3)), rng.random((150, 3))
+    distance = np.linalg.norm(prediction[:, None] - target, axis=2)
+    clouds = point_cloud_metrics(prediction, target)
+    assert clouds.chamfer_m == pytest.approx(distance.min(1).mean() + distance.min(0).mean())
+    assert clouds.precision == (distance.min(1) < 0.1).mean()
+    assert clouds.recall == (distance.min(0) < 0.1).mean()
+    step = np.array([1, 2, 3])
+    moved = point_cloud_metrics(prediction + step, target + step)
+    assert moved == pytest.approx(clouds)
+    assert point_cloud_metrics(target, target) == (0, 1, 1, 1, 1)
+    assert point_cloud_metrics(target + 9, target)[1:] == (0, 0, 0, 0)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_cloud_mistakes_are_explained() -> None:
+    points = np.zeros((4, 3))
+    with pytest.raises(ValueError, match=r"target must be points \(n, 3\), n > 0"):
+        point_cloud_metrics(points, points[:0])
+    with pytest.raises(ValueError, match="prediction holds a coordinate that is not finite"):
+        point_cloud_metrics(points + np.inf, points)
+
+
+# Ranks
+
+METHODS = [  # Table 1, delta1 in %: Booster ETH3D Middlebury nuScenes Sintel Sun-RGBD, rank
+    ("Depth Anything", 52.3, 9.3, 39.3, 35.4, 6.9, 85.0, 5.7),
+    ("Depth Anything v2", 59.5, 36.3, 37.2, 17.7, 5.9, 72.4, 5.8),
+    ("Metric3D", 4.7, 34.2, 13.6, 64.4, 17.3, 16.9, 5.8),
+    ("Metric3D v2", 39.4, 87.7, 29.9, 82.6, 38.3, 75.6, 3.7),
+    ("PatchFusion", 22.6, 51.8, 49.9, 20.4, 14.0, 53.6, 5.2),
+    ("UniDepth", 27.6, 25.3, 31.9, 83.6, 16.5, 95.8, 4.2),
+    ("ZeroDepth", np.nan, np.nan, 46.5, 64.3, 12.9, np.nan, 4.6),
+    ("ZoeDepth", 21.6, 34.2, 53.8, 28.1, 7.8, 85.7, 5.3),
+    ("Depth Pro", 46.6, 41.5, 60.5, 49.1, 40.0, 89.0, 2.5),
+]
+
+
+def test_published_ranks() -> None:
+    ranks = average_rank(np.array([row[1:7] for row in METHODS]))
+    assert ranks[-1] == 2.5
+    differing = {
+        name: (round(rank, 2), published)
+        for rank, (name, *_, published) in zip(ranks, METHODS, strict=True)
+        if abs(rank - published) > 0.05 + 1e-9  # more than rounding
+    }
+    # Three published ranks do not follow from the published scores.
+    assert differing == {
+        "Depth Anything": (5.5, 5.7),
+        "Metric3D": (6.08, 5.8),
+        "ZeroDepth": (4.67, 4.6),
+    }
+
+
+def test_ties_and_gaps() -> None:
+    # Set 1: 9 9 5, ranks 1.5 1.5 3. Set 2: 1 - 2, ranks 2 - 1.
+    scores = np.array([[9.0, 1.0], [9.0, np.nan], [5.0, 2.0]])
+    assert average_rank(scores).tolist() == [1.75, 1.5, 2.0]
+    assert average_rank(-scores, higher_is_better=False).tolist() == [1.75, 1.5, 2.0]
+    with pytest.raises(ValueError, match="a score for every method"):
+        average_rank(np.full((2, 2), np.nan))
