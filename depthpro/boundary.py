@@ -231,10 +231,9 @@ def _peaks(ratio: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     peak = (flat[1:-1] > flat[:-2]) & (flat[1:-1] >= flat[2:]) & (flat[1:-1] > low)
     padded = peak.nonzero()[:, 0] + 1
     height = flat[padded]
-    owner = peak.cumsum(0, dtype=torch.int64) - 1  # the last peak before or at a place
-    valley = torch.full_like(height, torch.inf)
-    inside = owner >= 0
-    valley = valley.scatter_reduce(0, owner[inside], flat[1:-1][inside], "amin")
+    owner = peak.cumsum(0)  # the last peak before or at a place, counted from 1
+    valley = height.new_full((len(height) + 1,), torch.inf)
+    valley = valley.scatter_reduce(0, owner, flat[1:-1], "amin")[1:]
     line, column = padded // (size + 2), padded % (size + 2) - 1
     return line * size + column, height, valley
 
@@ -242,16 +241,18 @@ def _peaks(ratio: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def _highest(height: Tensor, valley: Tensor, threshold: Tensor) -> Tensor:
     """Return which peaks are the highest of their run above a threshold.
 
-    A tournament: of two neighbours in a run the lower leaves, until each run has one. A round
+    A tournament: of two neighbours in a run the lower leaves, and who is alone has won. A round
     leaves at most half of those in a run, rounded up.
     """
-    ends = valley <= threshold
-    kept = (height > threshold).nonzero()[:, 0]
-    run, height = (ends.cumsum(0) - ends.int())[kept], height[kept]
-    while (together := run[1:] == run[:-1]).any():
-        rises = height[1:] > height[:-1]
-        stays = torch.ones_like(kept, dtype=torch.bool)
-        stays[1:] &= ~together | rises
-        stays[:-1] &= ~together | ~rises
-        kept, run, height = kept[stays], run[stays], height[stays]
-    return kept
+    ends = (valley <= threshold).int()
+    left = (height > threshold).nonzero()[:, 0]
+    run, height = (ends.cumsum(0, dtype=torch.int32) - ends)[left], height[left]
+    won = []
+    while len(left):
+        together = F.pad(run[1:] == run[:-1], (1, 1))
+        rises = F.pad(height[1:] > height[:-1], (1, 1))
+        rivals = together[:-1] | together[1:]
+        beaten = (together[:-1] & ~rises[:-1]) | (together[1:] & rises[1:])
+        won.append(left[~rivals])
+        left, run, height = (each[rivals & ~beaten] for each in (left, run, height))
+    return torch.cat([left, *won])

@@ -65,11 +65,12 @@ def test_equals_loops(variant: str, shape: tuple[int, int], share: float) -> Non
         assert 0.1 < f1 < 0.9 and 0.01 < recall < 0.9  # the loop has something to say
 
 
-@pytest.mark.parametrize("threshold", np.linspace(1.05, 1.25, 10))
+@pytest.mark.parametrize("threshold", THRESHOLDS)
 def test_thinning_equals_a_loop_over_runs(threshold: float) -> None:
-    # Long runs, with many equal ratios: levels 1.0, 1.1, ..., 1.4, mostly above the threshold.
+    # Long runs with many equal ratios, and ratios that are thresholds.
     rng = np.random.default_rng(0)
-    ratio = 1 + rng.choice(5, (3, 20, 101), p=[0.05, 0.05, 0.3, 0.3, 0.3]) / 10
+    levels = [1, *THRESHOLDS[[0, 4, 9]], 1.3, 1.4]
+    ratio = rng.choice(levels, (3, 20, 101), p=[0.05, 0.05, 0.1, 0.2, 0.3, 0.3])
     place, height, valley = _peaks(torch.from_numpy(ratio))
     kept = np.zeros(ratio.size, dtype=bool)
     kept[place[_highest(height, valley, torch.tensor(threshold).double())]] = True

@@ -1,0 +1,199 @@
+"""The measures of the iBims benchmark: depth boundaries, near or far, and planes.
+
+They are what Table 6 of the paper reports. Masks are True where a pixel counts.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray
+from scipy.ndimage import distance_transform_edt
+from skimage.feature import canny
+
+from depthpro.arrays import Maps, Mask, Scores, as_batch, as_given
+from depthpro.geometry import unproject
+
+REACH_PX = 10.0
+"""Predicted edges farther than this from every true one are left out."""
+LEAST_SHARE = 0.05
+"""Planes that cover less of the picture are left out."""
+
+
+class BoundaryErrors(NamedTuple):
+    """Mean distances between predicted and true depth edges, in pixels."""
+
+    accuracy_px: float
+    completeness_px: float
+
+
+@dataclass(frozen=True)
+class DirectedErrors:
+    """Shares of the pixels, in [0, 1]; all 0 where no pixel counts.
+
+    Attributes:
+        correct: DDE0, on the same side of the plane as the target.
+        too_near: DDE-, before the plane though the target is behind it.
+        too_far: DDE+, behind the plane though the target is not.
+    """
+
+    correct: Scores
+    too_near: Scores
+    too_far: Scores
+
+
+class PlaneErrors(NamedTuple):
+    """How flat and how well turned each of k planes is; the means are the benchmark's numbers.
+
+    Attributes:
+        flatness_m: Standard deviation of the points' distance from their best plane, in metres.
+        orientation_deg: Angle between that plane and the true one, in [0, 90] degrees.
+        kept: Which of the p given planes these are: those that are large enough.
+    """
+
+    flatness_m: Float[ndarray, " k"]
+    orientation_deg: Float[ndarray, " k"]
+    kept: Bool[ndarray, " p"]
+
+
+def depth_boundary_errors(
+    prediction: Float[ndarray, "h w"],
+    edges: Bool[ndarray, "h w"],
+    mask: Bool[ndarray, "h w"] | None = None,
+) -> BoundaryErrors:
+    """Return how far depth edges are from the annotated ones, and the annotated from them.
+
+    Edges are those of Canny (sigma = sqrt 2, thresholds 0.1 and 0.2) in the prediction, scaled
+    to [0, 1] over the mask. Without an edge within 10 pixels of an annotated one both are 10.
+    Completeness is not cut off: it counts from every annotated edge to the nearest that was kept.
+
+    Args:
+        prediction: Depth in any unit, positive and finite where it counts.
+        edges: Annotated depth edges, at least one pixel.
+        mask: Where the prediction counts; None for everywhere.
+
+    Raises:
+        ValueError: Shapes differ, no edge is annotated, or a counted depth is not positive and
+            finite.
+
+    Source: Table 6 after Koch et al. 2018; FACTS 5.5. Canny is scikit-image's.
+    """
+    valid = _mask(mask, prediction, edges)
+    if not (edges.any() and valid.any()):
+        raise ValueError("no edge is annotated, or no pixel counts; leave the picture out")
+    _require_depth(prediction[valid], "prediction")
+    low, high = prediction[valid].min(), prediction[valid].max()
+    scaled = np.where(valid, (prediction - low) / max(high - low, np.finfo(float).tiny), 0)
+    found = canny(scaled.astype(float), math.sqrt(2), 0.1, 0.2, valid)  # sigma, low, high, mask
+    to_edge = _distance_px(edges)
+    found &= to_edge <= REACH_PX
+    if not found.any():
+        return BoundaryErrors(REACH_PX, REACH_PX)
+    return BoundaryErrors(float(to_edge[found].mean()), float(_distance_px(found)[edges].mean()))
+
+
+def directed_depth_errors(
+    prediction: Maps, target: Maps, mask: Mask | None = None, plane_m: float = 3.0
+) -> DirectedErrors:
+    """Return which share of each picture lies on the right side of a plane at `plane_m`.
+
+    A point on the plane counts as before it.
+
+    Args:
+        prediction: Metres.
+        target: The same, measured.
+        mask: Where the target is valid; None for everywhere.
+        plane_m: Distance of the plane from the camera.
+
+    Raises:
+        ValueError: Shapes or kinds differ.
+
+    Source: Table 6 after Koch et al. 2018; FACTS 5.5. Which sign is which follows from the table:
+    a model with outputs in [0, 1], all before the plane, has DDE- = 41 % and DDE+ = 0.
+    """
+    depth, truth, valid = as_batch(prediction, target, mask)
+    near, truly_near = depth <= plane_m, truth <= plane_m
+    cases = (near == truly_near, near & ~truly_near, truly_near & ~near)
+    count = valid.sum((1, 2)).clamp(min=1)
+    shares = ((case & valid).sum((1, 2)) / count for case in cases)
+    return DirectedErrors(*(as_given(share, prediction) for share in shares))
+
+
+def plane_errors(
+    prediction: Float[ndarray, "h w"],
+    target: Float[ndarray, "h w"],
+    planes: Bool[ndarray, "p h w"],
+    f_px: float,
+    mask: Bool[ndarray, "h w"] | None = None,
+    normals: Float[ndarray, "p 3"] | None = None,
+) -> PlaneErrors:
+    """Return how flat planes are and how far they are turned from the true ones.
+
+    The prediction is scaled by the ratio of medians to the target, over the mask. A plane is
+    fitted to its points so that the sum of squared distances is least.
+
+    Args:
+        prediction: Depth in any unit, positive.
+        target: Metres.
+        planes: A mask for each annotated plane; those with less than 5 % of the picture's pixels
+            that count are left out.
+        f_px: Focal length in pixels.
+        mask: Where the target is valid; None for everywhere.
+        normals: True normals in the camera frame, of any length and sign; None for those of the
+            planes fitted to the target.
+
+    Raises:
+        ValueError: Shapes differ, or a counted depth is not positive and finite.
+
+    Source: Table 6 after Koch et al. 2018; FACTS 5.5.
+    """
+    valid = _mask(mask, prediction, target, *planes)
+    for name, depth in (("prediction", prediction), ("target", target)):
+        _require_depth(depth[valid], name)
+    counted = planes & valid
+    kept = counted.sum((1, 2)) >= LEAST_SHARE * valid.size
+    flatness, orientation = np.zeros(len(planes)), np.zeros(len(planes))
+    if kept.any():
+        scale = np.median(target[valid]) / np.median(prediction[valid])
+        points = unproject(np.where(valid, prediction, 1).astype(float) * scale, f_px)
+        true_points = unproject(np.where(valid, target, 1).astype(float), f_px)
+        for k in np.flatnonzero(kept):
+            normal, flatness[k] = _fit_plane(points[counted[k]])
+            if normals is None:
+                true_normal, _ = _fit_plane(true_points[counted[k]])
+            else:
+                true_normal = normals[k] / np.linalg.norm(normals[k])
+            sine = np.linalg.norm(np.cross(normal, true_normal))  # exact at small angles
+            orientation[k] = math.degrees(math.atan2(sine, abs(normal @ true_normal)))
+    return PlaneErrors(flatness[kept], orientation[kept], kept)
+
+
+def _fit_plane(points: Float[ndarray, "n 3"]) -> tuple[Float[ndarray, "3"], float]:
+    """Return the unit normal of the best plane and the standard deviation of distances to it."""
+    variances, axes = np.linalg.eigh(np.cov(points.T, bias=True))
+    return axes[:, 0], math.sqrt(max(variances[0], 0.0))
+
+
+def _distance_px(edges: Bool[ndarray, "h w"]) -> Float[ndarray, "h w"]:
+    return np.asarray(distance_transform_edt(~edges))
+
+
+def _mask(mask: ndarray | None, *maps: ndarray) -> Bool[ndarray, "h w"]:
+    valid = np.ones(maps[0].shape, dtype=bool) if mask is None else mask
+    if valid.ndim != 2 or any(each.shape != valid.shape for each in maps) or valid.dtype != bool:
+        shapes = ", ".join(str(each.shape) for each in (valid, *maps))
+        raise ValueError(
+            f"maps, edges, planes and boolean mask must have one size (h, w); got {shapes} with a "
+            f"mask of {valid.dtype}; resize them before the call"
+        )
+    return valid
+
+
+def _require_depth(values: ndarray, name: str) -> None:
+    wrong = values[~((values > 0) & (values < np.inf))]
+    if len(wrong):
+        raise ValueError(
+            f"{name} must be positive and finite where it counts; got {wrong[0]:g}; pass a mask"
+        )
