@@ -1,20 +1,26 @@
 """`python -m depthpro render`: procedural scenes with depth, as shards for training."""
 
 import argparse
+import itertools
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
+import numpy as np
+from PIL import Image
 from tqdm import tqdm
 
 from depthpro.files import whole_file
-from depthpro.scenes.families import FAMILIES
-from depthpro.scenes.sample import VIEWS
-from depthpro.scenes.workers import Report, Task, run_tasks
+from depthpro.sample import Sample
+from depthpro.scenes.sample import FAMILIES, VIEWS
+from depthpro.scenes.workers import Task, run_tasks
+from depthpro.shards import read_shards
 from depthpro.version import __version__
+from depthpro.viz import colorize
 
 RECORD = "render.json"
+_LEAST = {"samples": 1, "size": 16, "workers": 1, "shard_samples": VIEWS, "seed": 0}
+_RECORDED = ("samples", "size", "shard_samples", "seed")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="another seed, other scenes")
     parser.add_argument("--size", type=int, default=512, help="side of the pictures in pixels")
     parser.add_argument("--workers", type=int, default=2, help="processes; one for each core")
-    parser.add_argument("--shard-samples", type=int, default=150, help="pictures in one file")
+    parser.add_argument("--shard-samples", type=int, default=300, help="pictures in one file")
+    parser.add_argument("--sheet", type=Path, help="also draw the first 48 pictures on this sheet")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -34,72 +41,84 @@ def run(options: argparse.Namespace) -> int:
         ValueError: If an option is out of range, the folder holds another run, or the renderer
             cannot start.
     """
-    for name, least in (("samples", 1), ("size", 16), ("workers", 1), ("shard_samples", VIEWS)):
-        if getattr(options, name) < least:
-            raise ValueError(
-                f"--{name.replace('_', '-')} must be at least {least}, got {getattr(options, name)}"
-            )
-    if options.seed < 0:
-        raise ValueError(f"--seed must not be negative, got {options.seed}")
-    tasks = plan(options)
+    for name, least in _LEAST.items():
+        if (value := getattr(options, name)) < least:
+            raise ValueError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
     record = check_record(options)
+    tasks = plan(options)
     missing = [task for task in tasks if not task.path.exists()]
-    here = sum(task.count for task in tasks) - sum(task.count for task in missing)
-    report = Report((), 0)
-    with tqdm(
-        total=options.samples, initial=min(options.samples, here * VIEWS), unit="sample"
-    ) as bar:
-        report = run_tasks(missing, options.workers, lambda scenes: bar.update(scenes * VIEWS))
-    record["skipped_scenes"] = sorted({*record["skipped_scenes"], *report.skipped})
-    _write_record(options.out, record)
+    total, here = (VIEWS * sum(len(task.scenes) for task in some) for some in (tasks, missing))
+    with tqdm(total=total, initial=total - here, unit="sample") as bar:
+        report = run_tasks(missing, options.workers, bar.update)
     if report.restarts:
         print(f"{report.restarts} workers died and were replaced", file=sys.stderr)
-    if report.skipped:
-        print(f"left out after two deaths each: scenes {report.skipped}", file=sys.stderr)
+    for scene, words in report.skipped.items():
+        print(f"scene {scene} is left out after two deaths:\n{words}", file=sys.stderr)
+    record["skipped_scenes"] = sorted({*record["skipped_scenes"], *report.skipped})
+    _write_record(options.out, record)
+    if options.sheet is not None:
+        sheet = contact_sheet(list(itertools.islice(read_shards(options.out), 48)))
+        with whole_file(options.sheet) as temporary:
+            sheet.save(temporary, quality=80)
     return 1 if report.skipped else 0
 
 
 def plan(options: argparse.Namespace) -> list[Task]:
     """Return the shards of a run. A whole number of scenes makes a shard; the last may be short."""
-    scenes, per_shard = -(-options.samples // VIEWS), options.shard_samples // VIEWS
+    scenes, each = -(-options.samples // VIEWS), options.shard_samples // VIEWS
     return [
         Task(
-            path=options.out / f"shard-{first // per_shard:06d}.tar",
+            path=options.out / f"shard-{first // each:06d}.tar",
             seed=options.seed,
             size=options.size,
-            first=first,
-            count=min(per_shard, scenes - first),
+            scenes=range(first, min(first + each, scenes)),
         )
-        for first in range(0, scenes, per_shard)
+        for first in range(0, scenes, each)
     ]
 
 
-def check_record(options: argparse.Namespace) -> dict[str, Any]:
+def check_record(options: argparse.Namespace) -> dict:
     """Return what is noted beside the shards: how to make them again; written at the first run.
 
     Raises:
         ValueError: If the folder holds shards made in another way.
     """
     path = options.out / RECORD
-    names = ("seed", "size", "shard_samples", "samples")
-    record = {name: getattr(options, name) for name in names}
-    record |= {"version": __version__, "views": VIEWS, "families": FAMILIES, "skipped_scenes": []}
-    if path.exists():
-        before = json.loads(path.read_text())
-        changed = [
-            name for name in record if name != "skipped_scenes" and before.get(name) != record[name]
-        ]
-        if changed:
-            what = ", ".join(f"{name} {before.get(name)} → {record[name]}" for name in changed)
-            raise ValueError(
-                f"{options.out} holds another run ({what}): choose another folder, or the same "
-                "options to complete it"
-            )
-        return before
-    _write_record(options.out, record)
-    return record
+    record = {name: getattr(options, name) for name in _RECORDED}
+    record |= {"version": __version__, "views": VIEWS, "families": FAMILIES}
+    if not path.exists():
+        record["skipped_scenes"] = []
+        _write_record(options.out, record)
+        return record
+    before = json.loads(path.read_text())
+    changed = [f"{name} {before.get(name)} → {record[name]}" for name in record
+               if before.get(name) != record[name]]  # fmt: skip
+    if changed:
+        raise ValueError(
+            f"{options.out} holds another run ({', '.join(changed)}): choose another folder, or "
+            "the same options to complete it"
+        )
+    return before
 
 
-def _write_record(folder: Path, record: dict[str, Any]) -> None:
+def _write_record(folder: Path, record: dict) -> None:
     with whole_file(folder / RECORD) as temporary:
         temporary.write_text(json.dumps(record, indent=2) + "\n")
+
+
+def contact_sheet(samples: list[Sample], side: int = 200, columns: int = 8) -> Image.Image:
+    """Return the pictures in rows, every third one beside its depth, as it was framed."""
+    tiles: list[Image.Image] = []
+    for number, sample in enumerate(samples):
+        pictures = [sample.rgb]
+        if number % 3 == 0:
+            pictures.append(colorize(sample.depth))
+        wide = max(1.0, sample.fy_px / sample.f_px)
+        size = round(side * sample.fy_px / sample.f_px / wide), round(side / wide)
+        tiles += [Image.fromarray(np.asarray(picture)).resize(size) for picture in pictures]
+    sheet = Image.new("RGB", (columns * side, -(-len(tiles) // columns) * side), "white")
+    for number, tile in enumerate(tiles):
+        row, column = divmod(number, columns)
+        x, y = (side - tile.width) // 2, (side - tile.height) // 2
+        sheet.paste(tile, (column * side + x, row * side + y))
+    return sheet

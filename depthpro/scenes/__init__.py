@@ -1,10 +1,10 @@
 """Procedural scenes: RGB, metric depth and field of view, for anyone to train on.
 
-    seed → `families` (what is there) → `engine` (colour and exact depth) → `camera` (what a camera
-    does to colour) → `Sample` → `shards` (files)
+    seed → a family's scene → `engine` (colour and exact depth) → `camera` (what a camera does to
+    colour) → `Sample` → shards
 
-`render_scene` makes samples in this process; `python -m depthpro render` fills a folder with shards;
-`depthpro.shards` reads them. Rendering needs the `scenes` extra and Vulkan; reading does not.
+`render_scene` makes samples in this process; `python -m depthpro render` fills a folder with
+shards. Rendering needs the `scenes` extra and Vulkan; reading shards does not.
 """
 
 from depthpro.scenes.sample import render_scene

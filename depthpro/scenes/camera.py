@@ -14,24 +14,22 @@ from PIL import Image, ImageFilter
 from depthpro.scenes.textures import srgb_to_linear
 
 _TO_LINEAR = srgb_to_linear(np.arange(256) / 255).astype(np.float32)
-_LEVELS = np.linspace(0, 1, 4096)
-_CURVE = np.where(_LEVELS <= 0.0031308, 12.92 * _LEVELS, 1.055 * _LEVELS ** (1 / 2.4) - 0.055)
-_TO_SRGB = np.round(_CURVE * 255).astype(np.float32)
 
 
 class Shot(NamedTuple):
     """The settings of one exposure. The defaults change nothing."""
 
     gain: float = 1.0
+    """How many times lighter the darks become; white stays white, as on film."""
     balance: tuple[float, float, float] = (1.0, 1.0, 1.0)
     vignette: float = 0.0
-    """Share of the light that is lost in the corners."""
+    """Share of the value that is lost in the corners."""
     aperture_px: float = 0.0
     """Radius of the blur of what is much farther than the focus."""
     focus_m: float = np.inf
     blur_px: float = 0.0
     noise: float = 0.0
-    """Standard deviation in the middle greys, of 255."""
+    """Standard deviation in the darks, of 255; two thirds of it in the lights."""
     jpeg_quality: int | None = None
 
 
@@ -39,27 +37,27 @@ def pick_shot(
     rng: np.random.Generator, rgb: UInt8[ndarray, "h w 3"], depth: Float[ndarray, "h w"]
 ) -> Shot:
     """Return settings as a phone or a camera would choose for this picture, errors included."""
-    light, far = _TO_LINEAR[rgb[::8, ::8]], np.isinf(depth[::8, ::8])
-    # The sky may burn out: it hardly counts, as in a camera that meters what stands before it.
-    weight = np.where(far, 0.08, 1.0).ravel()
-    order = np.argsort(level := light.max(axis=-1).ravel())
-    share = np.cumsum(weight[order]) / weight.sum()
-    bright, wanted = float(level[order][np.searchsorted(share, 0.75)]), rng.uniform(0.32, 0.72)
-    warm, tint = rng.normal(0, 0.07), rng.normal(0, 0.02)
-    # Two thirds of the way to a grey world, as automatic white balance goes.
+    light, edge = _TO_LINEAR[rgb[::8, ::8]], len(rgb) // 40
+    # The middle is metered, and not the sky, which may burn out.
+    inner = np.isfinite(depth[::8, ::8])
+    inner[:edge] = inner[-edge:] = inner[:, :edge] = inner[:, -edge:] = False
+    metered = light[inner] if inner.mean() > 0.05 else light.reshape(-1, 3)
+    bright, wanted = np.quantile(metered.max(axis=-1), 0.6), rng.uniform(0.2, 0.45)
+    # Part of the way to a grey world, as automatic white balance goes, and some error.
     mean = light.reshape(-1, 3).mean(axis=0) + 1e-3
-    grey = (mean.mean() / mean) ** rng.uniform(0, 0.6)
-    red, green, blue = (np.clip(grey, 0.75, 1.3) * np.exp([warm, tint, -warm])).tolist()
-    near = float(np.percentile(depth, 15))
+    grey = (mean.mean() / mean) ** rng.uniform(0, 0.45)
+    warm = rng.normal(0, 0.06)
+    red, green, blue = (np.clip(grey, 0.8, 1.25) * np.exp([warm, 0, -warm])).tolist()
+    near = float(np.quantile(depth, 0.15))
     shallow = near < 1.6 and rng.random() < 0.3
     return Shot(
-        gain=float(np.clip(wanted / (bright + 1e-3), 0.5, 4.0)),
+        gain=float(np.clip(wanted / (bright + 1e-3), 0.6, 3.5)),
         balance=(red, green, blue),
-        vignette=float(rng.uniform(0, 0.35)) if rng.random() < 0.5 else 0.0,
-        aperture_px=float(rng.uniform(0.001, 0.005) * len(rgb)) if shallow else 0.0,
+        vignette=rng.uniform(0, 0.25) if rng.random() < 0.5 else 0.0,
+        aperture_px=rng.uniform(0.001, 0.006) * len(rgb) if shallow else 0.0,
         focus_m=near,
-        blur_px=float(rng.uniform(0.3, 0.9)) if rng.random() < 0.25 else 0.0,
-        noise=float(np.exp(rng.uniform(np.log(0.7), np.log(7)))) if rng.random() < 0.7 else 0.0,
+        blur_px=rng.uniform(0.3, 0.9) if rng.random() < 0.25 else 0.0,
+        noise=float(np.exp(rng.uniform(0, 2.2))) if rng.random() < 0.7 else 0.0,
         jpeg_quality=int(rng.integers(45, 96)) if rng.random() < 0.5 else None,
     )
 
@@ -73,19 +71,18 @@ def expose(
     if shot.blur_px > 0:
         rgb = np.asarray(Image.fromarray(rgb).filter(ImageFilter.GaussianBlur(shot.blur_px)))
     height, width = rgb.shape[:2]
-    scale = np.float32(shot.gain) * np.array(shot.balance, np.float32)
+    light = (1 - (1 - _TO_LINEAR[:, None]) ** shot.gain) * np.array(shot.balance)
+    light = np.clip(light, 0, 1)
+    table = 255 * np.where(light < 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    values = np.stack([table[:, c].astype(np.float32)[rgb[..., c]] for c in range(3)], axis=-1)
     if shot.vignette > 0:
         x, y = np.linspace(-1, 1, width)[None], np.linspace(-1, 1, height)[:, None]
         fall = 1 - shot.vignette * ((x * x + y * y) / 2) ** 1.5
-        light = _TO_LINEAR[rgb] * (fall[..., None].astype(np.float32) * scale)
-        values = _TO_SRGB[(np.minimum(light, 1) * 4095).astype(np.uint16)]
-    else:  # then each channel is a table
-        table = _TO_SRGB[(np.minimum(_TO_LINEAR[:, None] * scale, 1) * 4095).astype(np.uint16)]
-        values = np.stack([table[:, c][rgb[..., c]] for c in range(3)], axis=-1)
+        values *= fall[..., None].astype(np.float32)
     if shot.noise > 0:
         grain = rng.standard_normal((height, width, 3), dtype=np.float32)
         # Photon noise: after the curve of sRGB it is strongest in the darks.
-        values = values + grain * np.float32(shot.noise) * (1.4 - values * np.float32(0.8 / 255))
+        values += grain * np.float32(shot.noise) * (1 - values * np.float32(1 / 3 / 255))
     rgb = np.clip(values + np.float32(0.5), 0, 255).astype(np.uint8)
     if shot.jpeg_quality is None:
         return rgb

@@ -1,12 +1,13 @@
-"""The renderer: a scene in, colour and exact depth out. The only module that knows MuJoCo.
+"""The renderer: meshes in, colour and exact depth out. The only module that knows MuJoCo.
 
 MuJoCo 4 brings Filament as `mujoco.mjrf`: physically based materials, soft shadows and ambient
-occlusion, through Vulkan, on a GPU or on the CPU (Mesa's lavapipe). Its errors end the process, so it
-belongs into worker processes.
+occlusion, through Vulkan, on a GPU or on the CPU (Mesa's lavapipe). Its errors end the process, so
+it belongs into worker processes.
 """
 
 import contextlib
 import ctypes
+import importlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -15,8 +16,7 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from depthpro.scenes.mesh import Mesh, join, unit
-from depthpro.scenes.setting import Lamp, Scene
-from depthpro.scenes.sky import Environment, Sun, cube_directions, encode_ktx
+from depthpro.scenes.sky import Light, encode_ktx, horizon_colour
 from depthpro.scenes.textures import Material, draw_pattern
 
 NEAR_M, FAR_M = 0.03, 3000.0
@@ -34,14 +34,15 @@ class View(NamedTuple):
     """Width over height of the field of view on the image plane."""
 
 
-def require_renderer() -> None:
-    """Check that MuJoCo and a Vulkan loader are there.
+def require_renderer() -> Any:
+    """Return MuJoCo's module for rendering.
 
     Raises:
-        ValueError: If not, with the command that installs what is missing.
+        ValueError: If it or Vulkan is missing, with the command that installs it.
     """
     try:
-        import mujoco.studio  # noqa: F401
+        importlib.import_module("mujoco.studio")  # first: it says where the material files are
+        api = importlib.import_module("mujoco.mjrf")
     except ImportError as error:
         raise ValueError(
             "rendering scenes needs mujoco 4.0.0, which is not installed: "
@@ -54,6 +55,7 @@ def require_renderer() -> None:
             "rendering scenes needs Vulkan, and libvulkan.so.1 is not installed: "
             f"apt-get install -y libvulkan1 mesa-vulkan-drivers ({error})"
         ) from error
+    return api
 
 
 class Engine:
@@ -65,42 +67,33 @@ class Engine:
         Raises:
             ValueError: If MuJoCo or Vulkan is missing.
         """
-        require_renderer()
-        import mujoco.studio  # noqa: F401  (first: it says where the material files are)
-        from mujoco import mjrf
-
-        self._api: Any = mjrf
         self.size = size
-        vulkan = mjrf.GraphicsApi.GRAPHICS_API_VULKAN
-        self._context = mjrf.Context(mjrf.ContextConfig(graphics_api=vulkan))
+        self.api = api = require_renderer()
+        self.context = api.Context(
+            api.ContextConfig(graphics_api=api.GraphicsApi.GRAPHICS_API_VULKAN)
+        )
         self.rgb = np.zeros((size, size, 3), np.uint8)
         self.inverse = np.zeros((size, size), np.float32)
-        formats = mjrf.PixelFormat
         self.targets = [
-            self._target(formats.PIXEL_FORMAT_RGB8, self.rgb),
-            self._target(formats.PIXEL_FORMAT_R32F, self.inverse),
+            self._target(api.PixelFormat.PIXEL_FORMAT_RGB8, self.rgb),
+            self._target(api.PixelFormat.PIXEL_FORMAT_R32F, self.inverse),
         ]
         self._patterns: dict[tuple[str, int], Any] = {}
 
     def _target(self, pixel_format: Any, buffer: ndarray) -> tuple[Any, Any]:
         """Return a render target and the request that reads it into `buffer`."""
         size = self.size
-        config = self._api.RenderTargetConfig(width=size, height=size, color_format=pixel_format)
-        target = self._context.create_render_target(config)
+        config = self.api.RenderTargetConfig(width=size, height=size, color_format=pixel_format)
+        target = self.context.create_render_target(config)
         target.resize(size, size)
-        request = self._api.ReadRequest(target=target)
+        request = self.api.ReadRequest(target=target)
         request.set_buffer(buffer)
         return target, request
 
     @contextlib.contextmanager
-    def load(self, scene: Scene, haze_m: float = np.inf) -> Iterator["Stage"]:
-        """Give the scene ready to be photographed, and free it at the end.
-
-        Args:
-            scene: What is rendered.
-            haze_m: Distance at which haze has taken two thirds of the contrast.
-        """
-        stage = Stage(self, scene, haze_m)
+    def load(self, parts: dict[Material, list[Mesh]], light: Light) -> Iterator["Stage"]:
+        """Give a scene ready to be photographed, and free it at the end."""
+        stage = Stage(self, parts, light)
         try:
             yield stage
         finally:
@@ -110,7 +103,7 @@ class Engine:
         """Return the texture of a material's pattern; drawn and sent once."""
         key = (material.pattern, material.variant)
         if key not in self._patterns:
-            pixels, api = draw_pattern(*key), self._api
+            pixels, api = draw_pattern(*key), self.api
             config = api.TextureConfig(
                 width=pixels.shape[1],
                 height=pixels.shape[0],
@@ -121,15 +114,9 @@ class Engine:
             self._patterns[key] = self.upload(config, pixels.tobytes())
         return self._patterns[key]
 
-    def compile(self, xml: str) -> Any:
-        """Return the model that carries settings which the renderer takes from nowhere else."""
-        import mujoco
-
-        return mujoco.MjModel.from_xml_string(xml)
-
     def upload(self, config: Any, content: bytes) -> Any:
         """Return a texture on the device."""
-        texture, data = self._context.create_texture(config), self._api.TextureData()
+        texture, data = self.context.create_texture(config), self.api.TextureData()
         data.set_image(content)
         texture.upload(data)
         return texture
@@ -138,26 +125,21 @@ class Engine:
 class Stage:
     """A scene on the device. References are kept here, since the renderer holds bare pointers."""
 
-    def __init__(self, engine: Engine, scene: Scene, haze_m: float) -> None:
+    def __init__(self, engine: Engine, parts: dict[Material, list[Mesh]], light: Light) -> None:
         """Send meshes, materials and lights."""
-        self._engine, self._api, self._context = engine, engine._api, engine._context
+        self._engine, self._api, self._context = engine, engine.api, engine.context
         self._kept: list[Any] = []
         self._pending: list[Any] = []
-        self._scene = self._context.create_scene(self._api.SceneParams())
+        self._scene: Any = self._context.create_scene(self._api.SceneParams())
         self._scene.set_msaa(4)
-        if np.isfinite(haze_m):
-            self._add_haze(haze_m, scene.environment.cube)
-        for material, meshes in scene.parts.items():
+        self._configure(light)
+        for material, meshes in parts.items():
             self._add_part(material, join(meshes))
-        self._add_environment(scene.environment)
-        if scene.sun is not None:
-            self._add_sun(scene.sun)
-        for lamp in scene.lamps:
-            self._add_lamp(lamp)
+        self._add_light(light)
 
     def colour(self, view: View) -> UInt8[ndarray, "size size 3"]:
         """Return the picture in sRGB, antialiased."""
-        self._render(view, 0)
+        self._render(view, depth=False)
         return self._engine.rgb.copy()
 
     def depth(self, view: View) -> Float[ndarray, "size size"]:
@@ -165,36 +147,36 @@ class Stage:
 
         Not antialiased: no depth lies between those of two surfaces.
         """
-        self._render(view, 1)
+        self._render(view, depth=True)
         v = self._engine.inverse.astype(np.float64)
         depth = NEAR_M * FAR_M / (v * (FAR_M - NEAR_M) + NEAR_M)
         return np.where(v > 0, depth, np.inf).astype(np.float32)
 
-    def _render(self, view: View, number: int) -> None:
-        """Fill the engine's buffer of colour (0) or of depth (1)."""
+    def _render(self, view: View, depth: bool) -> None:
+        """Fill the engine's buffer of depth or of colour."""
         engine, api = self._engine, self._api
-        colour = number == 0
-        target, read = engine.targets[number]
-        modes = (api.DrawMode.DRAW_MODE_DEFAULT, api.DrawMode.DRAW_MODE_DEPTH)
+        target, read = engine.targets[depth]
+        modes = api.DrawMode.DRAW_MODE_DEFAULT, api.DrawMode.DRAW_MODE_DEPTH
         request = api.RenderRequest()
         request.scene, request.target, request.camera = self._scene, target, self._camera(view)
         request.viewport = api.Rect(0, 0, engine.size, engine.size)
-        request.draw_mode = modes[number]
-        request.post_processing = request.shadows = request.skybox = colour
+        request.draw_mode = modes[depth]
+        request.post_processing = request.shadows = request.skybox = not depth
         request.haze = request.reflections = False
         self._context.wait_for_frame(self._context.render([request], [read]))
-        for data in self._pending:  # the renderer reads it up to the first frame
-            data.free()
-        self._pending = []
+        self._drop_pending()  # the renderer reads it up to the first frame
 
     def free(self) -> None:
         """Drop all that was sent: the scene before what it points to."""
-        for data in self._pending:
-            data.free()
-        self._pending = []
+        self._drop_pending()
         self._context.flush()
         self._scene = None
         self._kept.clear()
+
+    def _drop_pending(self) -> None:
+        for data in self._pending:
+            data.free()
+        self._pending = []
 
     def _camera(self, view: View) -> Any:
         ahead = unit(view.towards)
@@ -211,6 +193,27 @@ class Stage:
             frustum_near=NEAR_M,
             frustum_far=FAR_M,
         )
+
+    def _configure(self, light: Light) -> None:
+        """Set what the renderer takes from a model only: tones as of film, and haze.
+
+        Far things fade to the colour of the horizon; the sky is beyond the haze.
+        """
+        import mujoco
+
+        settings: dict[str, Any] = {"cg.saturation": 0.88}
+        if np.isfinite(light.haze_m):
+            colour = " ".join(f"{value:.4f}" for value in horizon_colour(light.cube))
+            settings |= {"fog.enabled": 1, "fog.density": 1 / light.haze_m, "fog.color": colour,
+                        "fog.height_falloff": 0, "fog.cut_off_distance": FAR_M}  # fmt: skip
+        xml = "".join(f'<numeric name="filament.{k}" data="{v}"/>' for k, v in settings.items())
+        for name, text in (("cg.tone_mapping", "filmic"), ("ao.quality", "medium")):
+            xml += f'<text name="filament.{name}" data="{text}"/>'
+        model: Any = mujoco
+        model = model.MjModel.from_xml_string(
+            f"<mujoco><custom>{xml}</custom><worldbody/></mujoco>"
+        )
+        self._scene.configure_from_model(model)
 
     def _add_part(self, material: Material, mesh: Mesh) -> None:
         api = self._api
@@ -231,26 +234,21 @@ class Stage:
 
     def _send(self, mesh: Mesh, tile_m: float) -> Any:
         """Return the mesh on the device: positions, tangent frames as quaternions, uv."""
-        api = self._api
-        n = np.asarray(mesh.normals)
+        api, n = self._api, np.asarray(mesh.normals)
         # The quaternion that turns z onto the normal; straight down it is a half turn about x.
         frames = np.stack([-n[:, 1], n[:, 0], 0 * n[:, 0], 1 + n[:, 2]], axis=1)
         frames[n[:, 2] < -0.9999] = [1, 0, 0, 0]
         vertices = np.hstack([mesh.points, unit(frames), mesh.uv / tile_m])
-        usage, kind = api.VertexAttributeUsage, api.VertexAttributeType
+        layout = (("POSITION", 3), ("TANGENTS", 4), ("UV", 2))
         config = api.MeshConfig(
             max_vertices=len(vertices),
             max_indices=mesh.faces.size,
             attributes=[
                 api.VertexAttribute(
-                    usage.VERTEX_ATTRIBUTE_USAGE_POSITION, kind.VERTEX_ATTRIBUTE_TYPE_FLOAT3
-                ),
-                api.VertexAttribute(
-                    usage.VERTEX_ATTRIBUTE_USAGE_TANGENTS, kind.VERTEX_ATTRIBUTE_TYPE_FLOAT4
-                ),
-                api.VertexAttribute(
-                    usage.VERTEX_ATTRIBUTE_USAGE_UV, kind.VERTEX_ATTRIBUTE_TYPE_FLOAT2
-                ),
+                    getattr(api.VertexAttributeUsage, f"VERTEX_ATTRIBUTE_USAGE_{name}"),
+                    getattr(api.VertexAttributeType, f"VERTEX_ATTRIBUTE_TYPE_FLOAT{count}"),
+                )
+                for name, count in layout
             ],
             interleaved=True,
             index_type=api.IndexType.INDEX_TYPE_U32,
@@ -263,21 +261,17 @@ class Stage:
         self._pending.append(data)
         return device_mesh
 
-    def _add_haze(self, distance_m: float, cube: ndarray) -> None:
-        """Let far things fade to the colour of the horizon; the sky is beyond the haze."""
-        colour = " ".join(f"{value:.4f}" for value in _horizon(cube))
-        settings = {"enabled": 1, "density": 1 / distance_m, "height_falloff": 0,
-                    "cut_off_distance": FAR_M, "color": colour}  # fmt: skip
-        numbers = (f'<numeric name="filament.fog.{k}" data="{v}"/>' for k, v in settings.items())
-        xml = f"<mujoco><custom>{''.join(numbers)}</custom><worldbody/></mujoco>"
-        self._scene.configure_from_model(self._engine.compile(xml))
-
-    def _add_environment(self, environment: Environment) -> None:
-        light = self._cube(environment.cube)
-        kind = self._api.LightType.LIGHT_IMAGE
-        self._light(kind, environment.lux, np.ones(3), texture=light, shadow=False)
-        behind = environment.backdrop
-        self._scene.set_skybox(light if behind is None else self._cube(behind))
+    def _add_light(self, light: Light) -> None:
+        """Add the environment, the sky that is seen, the sun and the lamps."""
+        kinds, around = self._api.LightType, self._cube(light.cube)
+        self._shine(kinds.LIGHT_IMAGE, light.lux, texture=around)
+        self._scene.set_skybox(around if light.backdrop is None else self._cube(light.backdrop))
+        if sun := light.sun:
+            self._shine(kinds.LIGHT_DIRECTIONAL, sun.lux, sun.colour, towards=-sun.towards,
+                        shadow_map_size=2048)  # fmt: skip
+        for lamp in light.lamps:
+            self._shine(kinds.LIGHT_SPOT, lamp.candela, lamp.colour, lamp.at, lamp.towards,
+                        cutoff=85.0, softness=0.5, range=30.0, shadow_map_size=1024)  # fmt: skip
 
     def _cube(self, cube: ndarray) -> Any:
         """Return a cube map on the device."""
@@ -292,48 +286,25 @@ class Stage:
         self._kept.append(texture)
         return texture
 
-    def _add_sun(self, sun: Sun) -> None:
-        kind = self._api.LightType.LIGHT_DIRECTIONAL
-        self._light(kind, sun.lux, sun.colour, towards=-sun.towards, shadow_map_size=2048)
-
-    def _add_lamp(self, lamp: Lamp) -> None:
-        self._light(
-            self._api.LightType.LIGHT_SPOT,
-            lamp.candela,
-            lamp.colour,
-            at=lamp.at,
-            towards=lamp.towards,
-            cutoff=85.0,
-            softness=0.5,
-            range=30.0,
-            shadow_map_size=1024,
-        )
-
-    def _light(
+    def _shine(
         self,
         kind: Any,
         intensity: float,
-        colour: ndarray,
-        at: ndarray | None = None,
-        towards: ndarray | None = None,
-        shadow: bool = True,
+        colour: Any = (1, 1, 1),
+        at: Any = (0, 0, 0),
+        towards: Any = (0, 0, -1),
         **settings: Any,
     ) -> None:
+        """Add a light; those with a shadow map cast shadows."""
+        shadow = "shadow_map_size" in settings
         params = self._api.LightParams(
             type=kind, color=_floats(colour), intensity=intensity, cast_shadow=shadow, **settings
         )
         light = self._context.create_light(params)
-        at = np.zeros(3) if at is None else at
-        light.set_pose(_floats(at), _floats([0, 0, -1] if towards is None else unit(towards)))
+        light.set_pose(_floats(at), _floats(unit(towards)))
         self._scene.add_light(light)
         self._kept.append(light)
 
 
 def _floats(values: Any) -> ndarray:
     return np.ascontiguousarray(values, dtype=np.float32)
-
-
-def _horizon(cube: ndarray) -> ndarray:
-    """Return the mean radiance just above the horizon."""
-    up = cube_directions(cube.shape[1])[..., 2]
-    return cube[(up > 0.02) & (up < 0.12)].mean(axis=0)

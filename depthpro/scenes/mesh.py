@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 Points = Float[ndarray, "n 3"]
 Rotation = Float[ndarray, "3 3"]
+UP = np.array([0.0, 0.0, 1.0])
 
 
 class Mesh(NamedTuple):
@@ -38,11 +39,6 @@ def rotation(yaw: float, pitch: float = 0.0, roll: float = 0.0) -> Rotation:
     return turn @ tilt @ np.array([[cr, 0, sr], [0, 1, 0], [-sr, 0, cr]])
 
 
-def random_rotation(rng: np.random.Generator) -> Rotation:
-    """Return any rotation."""
-    return rotation(*rng.uniform(-np.pi, np.pi, 3))
-
-
 def place(mesh: Mesh, at: ArrayLike, turn: Rotation | float = 0.0, scale: float = 1.0) -> Mesh:
     """Return the mesh scaled, turned (a matrix, or a yaw in radians) and then moved to `at`."""
     matrix = turn if isinstance(turn, ndarray) else rotation(turn)
@@ -53,9 +49,12 @@ def place(mesh: Mesh, at: ArrayLike, turn: Rotation | float = 0.0, scale: float 
 def join(meshes: list[Mesh]) -> Mesh:
     """Return one mesh of many."""
     starts = np.cumsum([0, *(len(mesh.points) for mesh in meshes[:-1])])
-    faces = [mesh.faces + start for mesh, start in zip(meshes, starts, strict=True)]
-    columns = list(zip(*meshes, strict=True))[:3]
-    return Mesh(*(np.concatenate(column) for column in columns), np.concatenate(faces))
+    return Mesh(
+        np.concatenate([mesh.points for mesh in meshes]),
+        np.concatenate([mesh.normals for mesh in meshes]),
+        np.concatenate([mesh.uv for mesh in meshes]),
+        np.concatenate([mesh.faces + start for mesh, start in zip(meshes, starts, strict=True)]),
+    )
 
 
 def turn_to(mesh: Mesh, eye: ArrayLike) -> Mesh:
@@ -73,11 +72,11 @@ _CORNERS = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
 _QUAD = np.array([[0, 1, 2], [0, 2, 3]])
 
 
-def box(size: ArrayLike, picture: bool = False, at: ArrayLike = (0, 0, 0)) -> Mesh:
-    """Return a box of a full size around `at`; as a `picture`, a texture fills each face once."""
+def box(size: ArrayLike, picture: bool = False) -> Mesh:
+    """Return a box of a full size around 0; as a `picture`, a texture fills each face once."""
     half = np.asarray(size, dtype=np.float64) / 2
     across, up = _CORNERS[:, :1] * _RIGHT[:, None], _CORNERS[:, 1:] * _UP[:, None]
-    points = (_NORMAL[:, None] + across + up).reshape(-1, 3) * half + np.asarray(at)
+    points = (_NORMAL[:, None] + across + up).reshape(-1, 3) * half
     spans = 2 * np.abs(np.stack([_RIGHT @ half, _UP @ half], axis=1))
     uv = (np.ones((6, 2)) if picture else spans)[:, None] * ((_CORNERS * [1, -1] + 1) / 2)
     faces = (_QUAD + 4 * np.arange(6)[:, None, None]).reshape(-1, 3)
@@ -105,39 +104,32 @@ def lathe(radius: ArrayLike, height: ArrayLike, steps: int = 20) -> Mesh:
     return sheet(np.stack([r * np.cos(angle), r * np.sin(angle), z + 0 * angle], axis=-1))
 
 
-def disc_body(radius: float, thick: float, steps: int = 20) -> Mesh:
-    """Return a flat drum on z = 0."""
-    r = radius
-    return join(
-        [
-            lathe([r, r], [0, thick], steps),
-            lathe([r, 0], [thick, thick], steps),
-            lathe([0, r], [0, 0], steps),
-        ]
-    )
+def drum(radius: float, thick: float, steps: int = 20) -> Mesh:
+    """Return a disc with sharp edges that stands on z = 0."""
+    outline = ([radius, 0.0], [thick] * 2), ([radius] * 2, [0.0, thick]), ([0.0, radius], [0.0] * 2)
+    return join([lathe(r, z, steps) for r, z in outline])
 
 
 def blob(
-    size: ArrayLike, power: float = 2.0, rough: float = 0.0, seed: int = 0, steps: int = 24
+    size: ArrayLike, power: float = 2.0, bumps: ArrayLike | None = None, steps: int = 24
 ) -> Mesh:
     """Return a superellipsoid: an egg at power 2, a cushion at 4, nearly a block at 9.
 
     Args:
         size: Full width, depth and height in metres.
         power: Exponent of the shape.
-        rough: Height of bumps, as a share of the size.
-        seed: Which bumps.
+        bumps: Rows of a direction (x, y, z), a width and a height: what swells or sinks there, on
+            a sphere of radius 1.
+        steps: Points around.
     """
-    u, v = (
-        np.linspace(0, 2 * np.pi, steps + 1),
-        np.linspace(-np.pi / 2, np.pi / 2, steps // 2 + 1)[:, None],
-    )
+    u = np.linspace(0, 2 * np.pi, steps + 1)
+    v = np.linspace(-np.pi / 2, np.pi / 2, steps // 2 + 1)[:, None]
     shape = np.stack([np.cos(v) * np.cos(u), np.cos(v) * np.sin(u), np.sin(v) + 0 * u], axis=-1)
-    shape = np.sign(shape) * np.abs(shape) ** (2 / power)
-    if rough:
-        waves = np.random.default_rng(seed).normal(size=(5, 3)) * 2.0 ** np.arange(5)[:, None]
-        bumps = np.sin(shape @ waves.T + seed) @ (1.7 ** -np.arange(5))
-        shape = shape * (1 + rough * bumps[..., None])
+    swell = np.ones(shape.shape[:2])
+    for x, y, z, width, height in () if bumps is None else np.asarray(bumps):
+        away = ((shape - unit([x, y, z])) ** 2).sum(axis=-1)
+        swell += height * np.exp(-away / width**2)
+    shape = np.sign(shape) * np.abs(shape) ** (2 / power) * swell[..., None]
     return sheet(shape * np.asarray(size) / 2)
 
 
@@ -152,12 +144,12 @@ def tube(path: ArrayLike, radius: ArrayLike, steps: int = 8) -> Mesh:
 
 
 def ribbons(
+    rng: np.random.Generator,
     roots: Points,
     towards: Points,
     length: ArrayLike,
     width: float,
-    bend: ArrayLike,
-    rng: np.random.Generator,
+    bend: ArrayLike = (0, 0, -0.3),
     joints: int = 4,
 ) -> Mesh:
     """Return narrow strips that taper to a point: hair, grass, fronds. They are thin.
@@ -185,7 +177,7 @@ def ribbons(
 
 
 def leaves(
-    centres: Points, size: ArrayLike, normals: Points, rng: np.random.Generator, slim: float = 0.5
+    rng: np.random.Generator, centres: Points, size: ArrayLike, normals: Points, slim: float = 0.5
 ) -> Mesh:
     """Return rhombic leaves, turned at random and lit by `normals`. They are thin.
 

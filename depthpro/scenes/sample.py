@@ -1,6 +1,6 @@
-"""How a seed becomes samples."""
+"""How a seed becomes samples: a family, a scene of it, cameras that look at it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from jaxtyping import Float
@@ -9,11 +9,53 @@ from numpy import ndarray
 from depthpro.geometry import focal_from_fov
 from depthpro.sample import Sample
 from depthpro.scenes.camera import expose, pick_shot
-from depthpro.scenes.engine import Engine
-from depthpro.scenes.families import make_setting, pick_family, pick_view
+from depthpro.scenes.engine import Engine, Stage, View
+from depthpro.scenes.mesh import unit
+from depthpro.scenes.model import Setting, by_material
+from depthpro.scenes.nature import nature
+from depthpro.scenes.rooms import room
+from depthpro.scenes.streets import street
+from depthpro.scenes.studies import close_up, objects
 
 VIEWS = 3
 """Samples that are made from one scene, each from another place with another lens."""
+
+_FAMILIES: dict[str, tuple[float, Callable[[np.random.Generator], Setting]]] = {
+    "room": (0.34, room),
+    "street": (0.2, street),
+    "nature": (0.18, nature),
+    "objects": (0.12, objects),
+    "close-up": (0.16, close_up),
+}
+FAMILIES = {name: share for name, (share, _) in _FAMILIES.items()}
+"""Share of each family among all scenes."""
+
+ASPECTS = {1.0: 0.1, 4 / 3: 0.25, 3 / 2: 0.2, 16 / 9: 0.1, 3 / 4: 0.2, 2 / 3: 0.1, 9 / 16: 0.05}
+"""Share of each format, width over height, among all pictures."""
+
+
+def make_setting(rng: np.random.Generator, family: str) -> Setting:
+    """Return a scene of the family.
+
+    Raises:
+        ValueError: If there is no such family.
+    """
+    if family not in _FAMILIES:
+        raise ValueError(f"family must be one of {', '.join(_FAMILIES)}, got {family!r}")
+    return _FAMILIES[family][1](rng)
+
+
+def pick_view(rng: np.random.Generator, setting: Setting) -> View:
+    """Return a camera: lenses of 14 to 80 mm, level as people hold them, any usual format.
+
+    The focal length is that on 35 mm film whose long side is the picture's.
+    """
+    aspect = float(rng.choice(list(ASPECTS), p=list(ASPECTS.values())))
+    lens_mm = np.clip(np.exp(rng.normal(np.log(29), 0.42)), 14, 80)
+    fov_deg = 2 * np.degrees(np.arctan(18 * min(aspect, 1) / lens_mm))
+    at = setting.at + rng.uniform(-1, 1, 3) * setting.spread
+    towards = unit(setting.targets[rng.integers(len(setting.targets))] - at)
+    return View(at, towards, float(rng.normal(0, 0.03)), float(fov_deg), aspect)
 
 
 def render_scene(
@@ -35,32 +77,40 @@ def render_scene(
         ValueError: If there is no such family.
     """
     rng = np.random.default_rng([seed, number])
-    family = family or pick_family(rng)
-    size = engine.size
+    family = family or str(rng.choice(list(FAMILIES), p=list(FAMILIES.values())))
     setting = make_setting(rng, family)
-    with engine.load(setting.scene, setting.haze_m) as stage:
-        for view_number in range(views):
-            rng = np.random.default_rng([seed, number, view_number])
-            for attempt in range(8):
-                view = pick_view(rng, setting)
-                depth = stage.depth(view)
-                if attempt == 7 or _worth_taking(depth):
-                    break
-            rgb = stage.colour(view)
-            f_px = focal_from_fov(view.fov_deg, size)
-            yield Sample(
-                rgb=expose(rng, rgb, depth, pick_shot(rng, rgb, depth)),
-                depth=depth,
-                f_px=f_px,
-                fy_px=f_px * view.aspect,
-                cx_px=(size - 1) / 2,
-                cy_px=(size - 1) / 2,
-                family=family,
-                seed=(seed, number, view_number),
-            )
+    with engine.load(by_material(setting.model, setting.at), setting.light) as stage:
+        for number_of_view in range(views):
+            key = (seed, number, number_of_view)
+            yield _take(stage, np.random.default_rng(key), setting, family, key)
+
+
+def _take(
+    stage: Stage, rng: np.random.Generator, setting: Setting, family: str, key: tuple[int, ...]
+) -> Sample:
+    """Return a sample: the first view that is worth it, or the eighth."""
+    view = pick_view(rng, setting)
+    depth = stage.depth(view)
+    for _ in range(7):
+        if _worth_taking(depth):
+            break
+        view = pick_view(rng, setting)
+        depth = stage.depth(view)
+    rgb, size = stage.colour(view), len(depth)
+    f_px, middle = focal_from_fov(view.fov_deg, size), (size - 1) / 2
+    return Sample(
+        rgb=expose(rng, rgb, depth, pick_shot(rng, rgb, depth)),
+        depth=depth,
+        f_px=f_px,
+        fy_px=f_px * view.aspect,
+        cx_px=middle,
+        cy_px=middle,
+        family=family,
+        seed=key,
+    )
 
 
 def _worth_taking(depth: Float[ndarray, "h w"]) -> bool:
     """Return whether the camera is not in a wall or a bush, and sees more than the sky."""
     near = np.quantile(depth[::4, ::4], 0.02, method="nearest")
-    return bool(near > 0.2 and np.isfinite(depth[::4, ::4]).mean() > 0.3)
+    return bool(near > 0.15 and np.isfinite(depth[::4, ::4]).mean() > 0.3)

@@ -15,9 +15,6 @@ from numpy import ndarray
 from depthpro.scenes.mesh import unit
 from depthpro.scenes.textures import cloud_noise
 
-FACE = 256
-"""Pixels along a face of the sky."""
-
 
 class Sun(NamedTuple):
     """Light from one direction."""
@@ -28,49 +25,69 @@ class Sun(NamedTuple):
     lux: float
 
 
-class Environment(NamedTuple):
-    """Light from all around."""
+class Lamp(NamedTuple):
+    """A light in a room that shines in a wide cone."""
+
+    at: Float[ndarray, " 3"]
+    towards: Float[ndarray, " 3"]
+    colour: Float[ndarray, " 3"]
+    candela: float
+
+
+class Light(NamedTuple):
+    """All the light of a scene."""
 
     cube: Float[ndarray, "6 face face 3"]
+    """Radiance from all around, faces in the order of OpenGL."""
     lux: float
     """What radiance 1 stands for, in the renderer's units."""
     backdrop: Float[ndarray, "6 side side 3"] | None = None
     """What is seen behind everything, if it is not what gives the light (a room's windows)."""
+    sun: Sun | None = None
+    lamps: tuple[Lamp, ...] = ()
+    haze_m: float = np.inf
+    """Distance at which haze has taken two thirds of the contrast."""
 
 
-def outdoor_sky(rng: np.random.Generator, face: int = FACE) -> tuple[Environment, Sun]:
-    """Return a sky and its sun: clear, cloudy, overcast or low and golden."""
-    weather = rng.choice(["clear", "cloudy", "overcast", "golden"], p=[0.3, 0.35, 0.2, 0.15])
-    height = rng.uniform(0.08, 0.3) if weather == "golden" else rng.uniform(0.35, 1.25)
-    azimuth = rng.uniform(-np.pi, np.pi)
-    level = np.cos(height)
-    towards = np.array([level * np.sin(azimuth), level * np.cos(azimuth), np.sin(height)])
+# Share; the sun's height in radians; cover of clouds; the sun's strength.
+_WEATHERS = {
+    "clear": (0.35, (0.35, 1.25), (0.0, 0.2), 1.0),
+    "cloudy": (0.35, (0.35, 1.25), (0.35, 0.65), 0.85),
+    "overcast": (0.15, (0.35, 1.25), (0.6, 1.0), 0.06),
+    "golden": (0.15, (0.1, 0.3), (0.0, 0.6), 0.6),
+}
+
+
+def outdoor_light(rng: np.random.Generator, face: int = 256) -> Light:
+    """Return a sky of `face` pixels and its sun: clear, cloudy, overcast or low and golden."""
+    weather = str(rng.choice(list(_WEATHERS), p=[share for share, *_ in _WEATHERS.values()]))
+    _, heights, covers, strength = _WEATHERS[weather]
+    height, cover, azimuth = rng.uniform(*heights), rng.uniform(*covers), rng.uniform(-np.pi, np.pi)
+    flat = np.cos(height)
+    towards = np.array([flat * np.sin(azimuth), flat * np.cos(azimuth), np.sin(height)])
     warmth = np.exp(-2.2 * np.sin(height))  # the long way through the air takes the blue
     colour = np.array([1.0, 1 - 0.35 * warmth, 1 - 0.75 * warmth])
-    zenith = np.array([0.16, 0.32, 0.72]) * rng.uniform(0.6, 1.1)
-    horizon = np.array([0.72, 0.82, 0.95]) * rng.uniform(0.75, 1.05)
+    zenith = np.array([0.14, 0.3, 0.7]) * rng.uniform(0.6, 1.1)
+    horizon = np.array([0.62, 0.74, 0.92]) * rng.uniform(0.7, 1.05)
     if weather == "golden":
         horizon = horizon * [1.25, 0.92, 0.66]
     if weather == "overcast":
         grey = rng.uniform(0.6, 0.95)
         zenith, horizon = grey * np.array([0.9, 0.95, 1.0]), grey * np.array([0.8, 0.83, 0.87])
-    cover = {"clear": rng.uniform(0, 0.15), "cloudy": rng.uniform(0.35, 0.65),
-             "overcast": rng.uniform(0.5, 1), "golden": rng.uniform(0, 0.6)}[str(weather)]  # fmt: skip
-    sun_lux = {"clear": 1.0, "cloudy": 0.85, "overcast": 0.04, "golden": 0.6}[str(weather)]
     cube = _paint_sky(rng, face, towards, colour, zenith, horizon, cover)
-    return (
-        Environment(cube, 3.6e4 * rng.uniform(0.85, 1.2)),
-        Sun(towards, colour, 1e5 * sun_lux * rng.uniform(0.8, 1.15)),
-    )
+    sun = Sun(towards, colour, 1.1e5 * strength * rng.uniform(0.8, 1.15))
+    haze_m = float(np.exp(rng.uniform(5.2, 8.5)))
+    return Light(cube, 3.4e4 * rng.uniform(0.85, 1.2), sun=sun, haze_m=haze_m)
 
 
-def indoor_light(rng: np.random.Generator) -> Environment:
+def indoor_light(rng: np.random.Generator) -> Light:
     """Return the soft light that walls, floor and ceiling send back and forth."""
     lamp = np.array([1.0, rng.uniform(0.8, 1.0), rng.uniform(0.6, 1.0)])
     direction = cube_directions(16)
     side = unit(np.array([*rng.normal(size=2), 0.3]))
     shade = 0.62 + 0.25 * direction @ side + 0.1 * direction[..., 2]
-    return Environment((shade[..., None] * lamp).astype(np.float32), 2.6e4)
+    outside = outdoor_light(rng, 128).cube * np.float32(rng.uniform(1.0, 2.5))
+    return Light((shade[..., None] * lamp).astype(np.float32), 2.4e4, outside)
 
 
 def cube_directions(face: int) -> Float[ndarray, "6 {face} {face} 3"]:
@@ -83,6 +100,12 @@ def cube_directions(face: int) -> Float[ndarray, "6 {face} {face} 3"]:
     faces = [(one, -t, -s), (-one, -t, s), (s, one, t), (s, -one, -t), (s, -t, one), (-s, -t, -one)]
     x, y, z = (np.stack(axis) for axis in zip(*faces, strict=True))
     return unit(np.stack([x, -z, y], axis=-1))
+
+
+def horizon_colour(cube: Float[ndarray, "6 face face 3"]) -> Float[ndarray, " 3"]:
+    """Return the mean radiance just above the horizon."""
+    up = cube_directions(cube.shape[1])[..., 2]
+    return cube[(up > 0.02) & (up < 0.12)].mean(axis=0)
 
 
 def _paint_sky(
@@ -98,7 +121,7 @@ def _paint_sky(
     direction = cube_directions(face).astype(np.float32)
     up = direction[..., 2]
     cube = np.empty((*up.shape, 3), np.float32)
-    cube[:] = np.float32(0.28) * (horizon * 0.5 + np.array([0.25, 0.22, 0.18])) * (0.6 + towards[2])
+    cube[:] = np.float32(0.32) * (horizon * 0.5 + np.array([0.25, 0.22, 0.18])) * (0.7 + towards[2])
     above = up > -0.02
     d, height = direction[above], np.clip(up[above], 0, 1)[:, None]
     near_sun = np.clip(d @ towards.astype(np.float32), 0, 1)[:, None]

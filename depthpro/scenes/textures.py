@@ -38,24 +38,23 @@ class Material(NamedTuple):
 
 
 PALETTES = {
-    "plaster": "f2eee6 e9e2d0 d9d4c7 cfd3d2 e6d5c3 c3ccbf b7c1cc dcc3ab f5f3ef efe6d2 9aa3a8 d8a48f",
+    "plaster": "f2eee6 e9e2d0 d9d4c7 cfd3d2 e6d5c3 c3ccbf b7c1cc dcc3ab f5f3ef 9aa3a8 d8a48f",
     "concrete": "a8a49b b8b3aa 96948f aba597 c0bbb0",
     "asphalt": "6a6a6b 7b7978 5c5d60 858280",
-    "wood": "6b4428 8b5e3c a9784f c39a6b d3b68e 46301f 7d6a58 b58a5a",
+    "wood": "6b4428 8b5e3c a9784f c39a6b d3b68e 46301f 7d6a58 b58a5a d8c3a0 a08060",
     "fabric": "39465a 77879a b8a990 8a4038 55664a d9cfc0 2a2a2f c08b5c a3a3a0 6c4f63 e4dfd6 8fa3a8",
     "paint": "ededed 26262a 7c8087 a7abb0 8c1f1f 27406b 3c4a3c c9c4b8 5d2b2b b7a26a dcdfe2 4b5257",
     "accent": "b3392f d88c2b e3c04d 4e7a4b 2f6f86 355a94 7a4a7d c96f7e f0ede6 303236 97c0c9 c7a98b",
-    "leaf": "6f9139 82a548 5d8240 97aa4c 869a58 a3ad50 b0923f 71803a",
-    "grass": "8a9c4a 9daa5a 7b9144 b0ae6c c4bb80",
+    "leaf": "55722e 6f9139 82a548 5d8240 97aa4c 7c9450 a3ad50 b0923f 71803a 4c6a35",
+    "grass": "7a8c42 8fa04e 6f8a40 b0ae6c c4bb80",
     "soil": "8a7254 9f8565 745d49 b09a78 7d6a5a b8a480",
     "rock": "8d8880 a19a8e 77736d b3a995 6a6762 998a76",
     "bark": "6d5c4d 7f6d5b 5a4d43 958473 a39a8c",
-    "skin": "e8c3a5 d9a988 c48e6a a8714f 84563b 6b4a36 f0d2bb",
-    "hair": "1c1613 2d211a 4a3324 6e4f33 a37b4c c9a66b 8d8a88 8a4a2a",
+    "skin": "eccdb8 e0bca4 d0a88c b88c70 94705a 7a5c4a f0d8c8 e6c4ae",
+    "hair": "1c1613 2d211a 4a3324 6e4f33 a37b4c b39a70 8d8a88 7a4a30",
     "fur": "d9c4a0 8f6f4c 5d4d41 e9e3d8 a9835a 7f7a76 3a3532 b87f4a",
     "metal": "c8c8c6 9a9c9e 8f8f92 5d6063 d6d3cc",
     "facade": "e6dccb d5c3a8 c9b8a5 b9a08c dcd6cc c7cdd0 e8d3b0 b07a62 a8988a f0e9dc 8d9296",
-    "brick": "ffffff",
     "roof": "8a4a35 6d4436 5c5654 77706c",
     "rubber": "202022 2c2c2d",
     "glass": "2d363b 353d40 262c32",
@@ -63,21 +62,33 @@ PALETTES = {
 }  # fmt: skip
 """Colours as sRGB, by what they are the colours of."""
 
+# Of each palette: its own pattern, metres of one picture of it, and roughness.
+_SURFACES: dict[str, tuple[str, float, float]] = {
+    "plaster": ("plaster", 2.0, 0.8), "concrete": ("concrete", 3.0, 0.85),
+    "asphalt": ("asphalt", 3.0, 0.9), "wood": ("wood", 0.8, 0.6), "fabric": ("fabric", 0.4, 0.95),
+    "paint": ("smooth", 1.0, 0.3), "accent": ("smooth", 1.0, 0.5), "leaf": ("leaf", 0.2, 0.9),
+    "grass": ("grass", 7.0, 0.9), "soil": ("soil", 7.0, 0.95), "rock": ("rock", 1.5, 0.95),
+    "bark": ("bark", 0.4, 0.95), "skin": ("smooth", 1.0, 0.55), "hair": ("hair", 0.15, 0.55),
+    "fur": ("hair", 0.15, 0.9), "metal": ("smooth", 1.0, 0.4), "facade": ("facade", 13.0, 0.9),
+    "roof": ("bark", 3.0, 0.9), "rubber": ("smooth", 1.0, 0.7), "glass": ("smooth", 1.0, 0.1),
+    "white": ("plaster", 2.0, 0.85),
+}  # fmt: skip
+
 _TONES = {
-    # dark and light end in sRGB; first and last octave, gain and stretch of the noise
-    "smooth": (0.97, 1.0, 1, 4, 0.6, 1),
-    "plaster": (0.92, 1.0, 3, 8, 0.85, 1),
-    "concrete": (0.75, 1.0, 2, 8, 0.75, 1),
-    "asphalt": (0.55, 1.0, 2, 8, 0.95, 1),
-    "leaf": (0.7, 1.0, 2, 7, 0.8, 1),
-    "grass": (0.45, 1.0, 3, 8, 0.9, 1),
-    "soil": (0.5, 1.0, 2, 8, 0.85, 1),
-    "rock": (0.5, 1.0, 1, 8, 0.75, 1),
-    "bark": (0.45, 1.0, 2, 6, 0.75, 4),
-    "wood": (0.62, 1.0, 1, 5, 0.8, 8),
-    "hair": (0.55, 1.0, 3, 5, 0.8, 8),
+    # Dark end in sRGB (the light one is white); first and last octave, gain and stretch of noise.
+    "smooth": (0.97, 1, 4, 0.6, 1),
+    "plaster": (0.92, 3, 8, 0.85, 1),
+    "concrete": (0.75, 2, 8, 0.75, 1),
+    "asphalt": (0.6, 2, 8, 0.95, 1),
+    "leaf": (0.7, 2, 7, 0.8, 1),
+    "grass": (0.5, 2, 8, 0.95, 1),
+    "soil": (0.5, 1, 8, 0.92, 1),
+    "gravel": (0.3, 5, 8, 0.95, 1),
+    "rock": (0.5, 1, 8, 0.75, 1),
+    "bark": (0.45, 2, 6, 0.75, 4),
+    "wood": (0.62, 1, 5, 0.8, 8),
+    "hair": (0.55, 3, 5, 0.8, 8),
 }
-_ALIASES = {"roof": "bark", "fur": "hair"}
 
 
 def srgb_to_linear(value: Float[ndarray, "..."]) -> Float[ndarray, "..."]:
@@ -98,20 +109,18 @@ def paint(
     rng: np.random.Generator,
     palette: str,
     pattern: str | None = None,
-    tile_m: float = 1.0,
+    tile_m: float | None = None,
     roughness: float | None = None,
-    thin: bool = False,
-    metallic: float = 0.0,
-    glow: float = 0.0,
 ) -> Material:
-    """Return a material with a colour of the palette and its own pattern, or the one named."""
-    own = _ALIASES.get(palette, palette)
-    own = own if own in _TONES or own in _PAINTERS else "smooth"
-    rough = rng.uniform(0.45, 0.95) if roughness is None else roughness
-    tint, variant = pick_tint(rng, palette), int(rng.integers(VARIANTS))
-    return Material(
-        pattern or own, tint, variant, tile_m, round(float(rough), 2), metallic, glow, thin
-    )
+    """Return a material with a colour of the palette; what is not given is the palette's own."""
+    own, size, rough = _SURFACES[palette]
+    name, tint = pattern or own, pick_tint(rng, palette)
+    if name in _TONES:  # the mean of the pattern is to have the colour
+        middle = float(srgb_to_linear(np.array((1 + _TONES[name][0]) / 2)))
+        tint = (min(tint[0] / middle, 1.0), min(tint[1] / middle, 1.0), min(tint[2] / middle, 1.0))
+    rough = rough * rng.uniform(0.85, 1.05) if roughness is None else roughness
+    metal = 0.9 if palette == "metal" else 0.0
+    return Material(name, tint, int(rng.integers(VARIANTS)), tile_m or size, round(rough, 2), metal)
 
 
 def fractal_noise(
@@ -159,18 +168,12 @@ def draw_pattern(name: str, variant: int) -> UInt8[ndarray, "256 256 3"]:
 
 
 def _two_tone(
-    rng: np.random.Generator,
-    dark: float,
-    light: float,
-    first: int,
-    last: int,
-    gain: float,
-    stretch: int,
+    rng: np.random.Generator, dark: float, first: int, last: int, gain: float, stretch: int
 ) -> ndarray:
     """Return near-white noise with a slight drift of hue, for a tint to colour."""
-    tone = dark + (light - dark) * fractal_noise(rng, first, last, gain, stretch)
+    tone = dark + (1 - dark) * fractal_noise(rng, first, last, gain, stretch)
     drift = fractal_noise(rng, 1, 4)[..., None] - 0.5
-    return tone[..., None] * (1 + (light - dark) * drift * rng.normal(0, 0.15, 3))
+    return tone[..., None] * (1 + (1 - dark) * drift * rng.normal(0, 0.15, 3))
 
 
 def _courses(
@@ -220,7 +223,7 @@ def _weave(rng: np.random.Generator) -> ndarray:
 
 def _facade(rng: np.random.Generator) -> ndarray:
     """Return four storeys of four windows; one picture is 12 to 14 metres."""
-    wall = _two_tone(rng, 0.85, 1.0, 1, 8, 0.7, 1)
+    wall = _two_tone(rng, 0.85, 1, 8, 0.7, 1)
     h, w = (64 * rng.uniform((0.42, 0.28), (0.66, 0.62))).astype(int)
     frame, sill = rng.uniform(0.35, 1.0), rng.choice([0.6, 1.0])
     for row, column in np.ndindex(4, 4):
@@ -263,6 +266,4 @@ _PAINTERS: dict[str, Callable[[np.random.Generator], ndarray]] = {
     "fabric": _weave,
     "facade": _facade,
     "poster": _poster,
-    "print": _poster,
-    "gravel": lambda rng: _two_tone(rng, 0.4, 1.0, 5, 8, 0.95, 1),
 }
