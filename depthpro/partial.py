@@ -9,7 +9,7 @@ a square of 12 of 32 patches costs a sixth, and as many more pictures are seen i
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from depthpro.config import DepthProConfig, PyramidLevel
@@ -25,7 +25,7 @@ class Region(NamedTuple):
     left: int
     side: int
 
-    def crop(self, maps: Float[Tensor, "*b h w"], cell: int) -> Float[Tensor, "*b _h _w"]:
+    def crop(self, maps: Shaped[Tensor, "*b h w"], cell: int) -> Shaped[Tensor, "*b _h _w"]:
         """Return the region of maps in which a patch is `cell` pixels wide."""
         top, left, side = (cell * value for value in self)
         return maps[..., top : top + side, left : left + side]

@@ -3,11 +3,20 @@
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from depthpro.config import DepthProConfig
 
 PhaseName = Literal["encoders", "stage1", "stage2", "fov"]
+PHASES: tuple[PhaseName, ...] = get_args(PhaseName)
+
+
+def _refuse(made: object, rules: dict[str, bool]) -> None:
+    for name, met in rules.items():
+        if not met:
+            raise ValueError(
+                f"{type(made).__name__} cannot have {name}={getattr(made, name)!r} in {made}"
+            )
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,20 @@ class Phase:
     ema: float | None = None
     """Decay of the average of weights that is validated and kept; None keeps the last weights."""
 
+    def __post_init__(self) -> None:
+        """Refuse what no run can do, before anything is loaded."""
+        rules = {
+            "name": self.name in PHASES,
+            "steps": self.steps > 0,
+            "batch": self.batch > 0,
+            "accumulation": self.accumulation > 0 and self.batch % self.accumulation == 0,
+            "clip": self.clip > 0,
+            "warmup": 0 < self.warmup <= 1 and 0 <= self.constant <= 1 - self.warmup,
+            "region": self.region is None or (self.region > 0 and self.region % 4 == 0),
+            "ema": self.ema is None or 0 < self.ema < 1,
+        }
+        _refuse(self, rules)
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -67,6 +90,12 @@ class Augmentation:
     smallest_crop: float = 0.5
     """Least side of a centre crop, as a share of the picture's."""
     flip: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse shares that are none."""
+        rules = {name: 0 <= getattr(self, name) <= 1 for name in ("colour", "blur", "crop", "flip")}
+        rules |= {"jitter": self.jitter >= 0, "blur_px": self.blur_px >= 0.2}
+        _refuse(self, rules | {"smallest_crop": 0 < self.smallest_crop <= 1})
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,8 @@ def _depth_task(model: DepthPro, recipe: Recipe, phase: Phase) -> Task:
     model.requires_grad_(True)
     if model.fov is not None:
         model.fov.requires_grad_(False)
+    # The coarsest fusion has no skip. Processes would wait for the gradient that never comes.
+    model.decoder.fusions[-1].get_submodule("resnet1").requires_grad_(False)
     vits = [model.encoder.patch_encoder, model.encoder.image_encoder]
     for vit in vits:
         vit.set_grad_checkpointing(recipe.checkpointing)
@@ -175,7 +177,7 @@ def _fov_task(model: DepthPro, recipe: Recipe, phase: Phase) -> Task:
     last = model.fov.head[-1]
     assert isinstance(last, nn.Conv2d)
     assert last.bias is not None
-    if float(last.bias.abs()) < 1:  # not trained yet: start at an ordinary lens
+    if last.bias.detach().abs().item() < 1:  # not trained yet: start at an ordinary lens
         nn.init.constant_(last.bias, 60.0)
 
     def parts(wrapped: nn.Module, batch: Batch, rng: np.random.Generator) -> dict[str, Tensor]:

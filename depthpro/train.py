@@ -30,7 +30,7 @@ from depthpro.files import whole_file
 from depthpro.journal import Checkpoints, Journal, Progress
 from depthpro.model import DepthPro
 from depthpro.pretraining import WindowNetwork, give_encoders, load_dinov2
-from depthpro.recipe import PRESETS, Phase, Recipe
+from depthpro.recipe import PHASES, PRESETS, Phase, Recipe
 from depthpro.sample import Sample
 from depthpro.tasks import Task, make_task, prepare_scratch
 from depthpro.validation import validate
@@ -192,12 +192,8 @@ def make_loader(recipe: Recipe, phase: Phase, plan: Plan, first: int) -> DataLoa
     Stage 2 takes only what is metric and synthetic.
 
     Raises:
-        ValueError: If there is nothing to train this phase on, or batch and parts do not fit.
+        ValueError: If there is nothing to train this phase on.
     """
-    if phase.batch % phase.accumulation:
-        raise ValueError(
-            f"batch must be a multiple of accumulation, got {phase.batch} and {phase.accumulation}"
-        )
     sources = plan.sources
     if phase.name == "stage2":
         sources = [part for part in sources if len(part) and part[0].metric and part[0].synthetic]
@@ -264,7 +260,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--phases",
         nargs="+",
-        choices=("encoders", "stage1", "stage2", "fov"),
+        choices=PHASES,
         help="which phases; without it all that the recipe has",
     )
     add("--init", help="weights to start from instead of random ones: a file or a name")
