@@ -5,12 +5,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check chromium clean
+.PHONY: demo test check chromium vulkan clean
 
 demo: .venv/demo
 	$(BIN)/python app.py $(ARGS)
 
-test: check chromium
+test: check chromium vulkan
 	$(BIN)/python -m pytest
 
 check: .venv/test
@@ -36,6 +36,13 @@ chromium: .venv/test
 	if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; \
 	then apt-get update -qq && apt-get install -y -qq chromium > /dev/null; \
 	else $(BIN)/playwright install chromium; fi
+
+# A Vulkan driver for rendering scenes: that of a GPU, or else Mesa's for the CPU.
+vulkan:
+	@find /usr/share/vulkan /etc/vulkan -path "*icd.d/*.json" 2> /dev/null | grep -q . || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then apt-get update -qq && \
+		apt-get install -y -qq libvulkan1 mesa-vulkan-drivers > /dev/null; \
+	else echo "no Vulkan driver: apt-get install libvulkan1 mesa-vulkan-drivers"; fi
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache

@@ -4,12 +4,15 @@ World frame: x right, y ahead, z up, metres. Texture coordinates are metres too,
 as large as a brick; where a picture fills a face they run from 0 to 1.
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
-from numpy.typing import ArrayLike
+
+Numbers = ndarray | Sequence[Any] | float
+"""What NumPy makes an array of."""
 
 Points = Float[ndarray, "n 3"]
 Rotation = Float[ndarray, "3 3"]
@@ -25,7 +28,7 @@ class Mesh(NamedTuple):
     faces: Int[ndarray, "f 3"]
 
 
-def unit(vectors: ArrayLike) -> ndarray:
+def unit(vectors: Numbers) -> ndarray:
     """Return the vectors at length 1; a zero vector stays zero."""
     vectors = np.asarray(vectors, dtype=np.float64)
     return vectors / (np.linalg.norm(vectors, axis=-1, keepdims=True) + 1e-12)
@@ -39,7 +42,7 @@ def rotation(yaw: float, pitch: float = 0.0, roll: float = 0.0) -> Rotation:
     return turn @ tilt @ np.array([[cr, 0, sr], [0, 1, 0], [-sr, 0, cr]])
 
 
-def place(mesh: Mesh, at: ArrayLike, turn: Rotation | float = 0.0, scale: float = 1.0) -> Mesh:
+def place(mesh: Mesh, at: Numbers, turn: Rotation | float = 0.0, scale: float = 1.0) -> Mesh:
     """Return the mesh scaled, turned (a matrix, or a yaw in radians) and then moved to `at`."""
     matrix = turn if isinstance(turn, ndarray) else rotation(turn)
     points = mesh.points @ (scale * matrix.T) + np.asarray(at)
@@ -57,7 +60,7 @@ def join(meshes: list[Mesh]) -> Mesh:
     )
 
 
-def turn_to(mesh: Mesh, eye: ArrayLike) -> Mesh:
+def turn_to(mesh: Mesh, eye: Numbers) -> Mesh:
     """Return the mesh with every triangle turned so that it is seen from `eye`."""
     a, b, c = (mesh.points[mesh.faces[:, corner]] for corner in range(3))
     away = np.einsum("ij,ij->i", np.cross(b - a, c - a), np.asarray(eye) - a) < 0
@@ -72,7 +75,7 @@ _CORNERS = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
 _QUAD = np.array([[0, 1, 2], [0, 2, 3]])
 
 
-def box(size: ArrayLike, picture: bool = False) -> Mesh:
+def box(size: Numbers, picture: bool = False) -> Mesh:
     """Return a box of a full size around 0; as a `picture`, a texture fills each face once."""
     half = np.asarray(size, dtype=np.float64) / 2
     across, up = _CORNERS[:, :1] * _RIGHT[:, None], _CORNERS[:, 1:] * _UP[:, None]
@@ -97,7 +100,7 @@ def sheet(lattice: Float[ndarray, "m n 3"]) -> Mesh:
     return Mesh(lattice.reshape(-1, 3), normals, uv.reshape(-1, 2), faces)
 
 
-def lathe(radius: ArrayLike, height: ArrayLike, steps: int = 20) -> Mesh:
+def lathe(radius: Numbers, height: Numbers, steps: int = 20) -> Mesh:
     """Return a body turned about z from the radii at the given heights, listed from below."""
     angle = np.linspace(0, 2 * np.pi, steps)
     r, z = (np.asarray(value, dtype=np.float64)[:, None] for value in (radius, height))
@@ -110,9 +113,7 @@ def drum(radius: float, thick: float, steps: int = 20) -> Mesh:
     return join([lathe(r, z, steps) for r, z in outline])
 
 
-def blob(
-    size: ArrayLike, power: float = 2.0, bumps: ArrayLike | None = None, steps: int = 24
-) -> Mesh:
+def blob(size: Numbers, power: float = 2.0, bumps: Numbers | None = None, steps: int = 24) -> Mesh:
     """Return a superellipsoid: an egg at power 2, a cushion at 4, nearly a block at 9.
 
     Args:
@@ -133,7 +134,7 @@ def blob(
     return sheet(shape * np.asarray(size) / 2)
 
 
-def tube(path: ArrayLike, radius: ArrayLike, steps: int = 8) -> Mesh:
+def tube(path: Numbers, radius: Numbers, steps: int = 8) -> Mesh:
     """Return a tube along a path; `radius` is one number or one for each point."""
     path = np.asarray(path, dtype=np.float64)
     ahead = unit(np.gradient(path, axis=0))
@@ -147,9 +148,9 @@ def ribbons(
     rng: np.random.Generator,
     roots: Points,
     towards: Points,
-    length: ArrayLike,
+    length: Numbers,
     width: float,
-    bend: ArrayLike = (0, 0, -0.3),
+    bend: Numbers = (0, 0, -0.3),
     joints: int = 4,
 ) -> Mesh:
     """Return narrow strips that taper to a point: hair, grass, fronds. They are thin.
@@ -177,7 +178,7 @@ def ribbons(
 
 
 def leaves(
-    rng: np.random.Generator, centres: Points, size: ArrayLike, normals: Points, slim: float = 0.5
+    rng: np.random.Generator, centres: Points, size: Numbers, normals: Points, slim: float = 0.5
 ) -> Mesh:
     """Return rhombic leaves, turned at random and lit by `normals`. They are thin.
 

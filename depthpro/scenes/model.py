@@ -5,9 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy import ndarray
-from numpy.typing import ArrayLike
 
-from depthpro.scenes.mesh import Mesh, blob, box, place, turn_to
+from depthpro.scenes.mesh import Mesh, Numbers, blob, box, place, turn_to
 from depthpro.scenes.sky import Light
 from depthpro.scenes.textures import Material
 
@@ -23,7 +22,7 @@ class Model:
         self,
         material: Material,
         mesh: Mesh,
-        at: ArrayLike = (0, 0, 0),
+        at: Numbers = (0, 0, 0),
         turn: ndarray | float = 0.0,
     ) -> "Model":
         """Add a mesh, turned and then moved to `at`, and return the model."""
@@ -35,19 +34,19 @@ class Model:
         return self.add(material._replace(thin=True), mesh)
 
     def box(
-        self, material: Material, size: ArrayLike, at: ArrayLike, turn: ndarray | float = 0.0
+        self, material: Material, size: Numbers, at: Numbers, turn: ndarray | float = 0.0
     ) -> "Model":
         """Add a box with its middle at `at`."""
         return self.add(material, box(size), at, turn)
 
-    def boxes(self, material: Material, rows: Iterable[ArrayLike]) -> "Model":
+    def boxes(self, material: Material, rows: Iterable[Numbers]) -> "Model":
         """Add a box for each row of width, depth, height and the middle's x, y, z."""
         for row in rows:
             size, at = np.split(np.asarray(row, dtype=np.float64), 2)
             self.add(material, box(size), at)
         return self
 
-    def blobs(self, material: Material, rows: Iterable[ArrayLike], power: float = 2.0) -> "Model":
+    def blobs(self, material: Material, rows: Iterable[Numbers], power: float = 2.0) -> "Model":
         """Add an egg (or, with more `power`, a cushion) for each row, as `boxes` does."""
         for row in rows:
             size, at = np.split(np.asarray(row, dtype=np.float64), 2)
@@ -57,7 +56,7 @@ class Model:
     def put(
         self,
         other: "Model",
-        at: ArrayLike = (0, 0, 0),
+        at: Numbers = (0, 0, 0),
         turn: ndarray | float = 0.0,
         scale: float = 1.0,
     ) -> "Model":
