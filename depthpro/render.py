@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=int, default=512, help="side of the pictures in pixels")
     parser.add_argument("--workers", type=int, default=2, help="processes; one for each core")
     parser.add_argument("--shard-samples", type=int, default=300, help="pictures in one file")
-    parser.add_argument("--sheet", type=Path, help="also draw the first 48 pictures on this sheet")
+    parser.add_argument("--sheet", type=Path, help="also draw the first 36 scenes")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -57,7 +57,8 @@ def run(options: argparse.Namespace) -> int:
     record["skipped_scenes"] = sorted({*record["skipped_scenes"], *report.skipped})
     _write_record(options.out, record)
     if options.sheet is not None:
-        sheet = contact_sheet(list(itertools.islice(read_shards(options.out), 48)))
+        shown = itertools.islice(read_shards(options.out), 0, 36 * VIEWS, VIEWS)
+        sheet = contact_sheet(list(shown))
         with whole_file(options.sheet) as temporary:
             sheet.save(temporary, quality=80)
     return 1 if report.skipped else 0

@@ -3,7 +3,9 @@
 import argparse
 import os
 import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +35,8 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def shards_of(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix == ".tar"}
+    found = (path for path in folder.glob("*.tar") if not path.name.startswith("."))
+    return {path.name: path.read_bytes() for path in sorted(found)}
 
 
 @pytest.mark.slow
@@ -51,8 +54,8 @@ def test_render_fills_a_folder_and_resumes(rendered: Path, tmp_path: Path) -> No
     assert main(command(rendered, "--workers", "1", "--sheet", str(sheet))) == 0
     assert shards_of(rendered) == before
     assert kept.stat().st_mtime_ns == stamp
-    # 12 pictures and every third one's depth: 16 tiles of 200 px, 8 in a row.
-    assert np.asarray(Image.open(sheet)).shape == (400, 1600, 3)
+    # A picture of each of 4 scenes, every third one's depth: 6 tiles of 200 px, 8 in a row.
+    assert np.asarray(Image.open(sheet)).shape == (200, 1600, 3)
 
 
 def test_render_refuses_a_folder_of_another_run(
@@ -97,6 +100,19 @@ def test_a_killed_worker_is_replaced_and_the_bytes_are_the_same(
     assert sum(calls) == 12
     assert min(calls) < 0  # the shard was begun anew
     assert shards_of(tmp_path) == shards_of(rendered)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_is_completed_by_the_next(rendered: Path, tmp_path: Path) -> None:
+    arguments = [sys.executable, "-m", "depthpro", *command(tmp_path, "--workers", "1")]
+    with subprocess.Popen(arguments, stderr=subprocess.DEVNULL) as run:
+        while run.poll() is None and not list(tmp_path.glob(".shard-000001.*")):
+            time.sleep(0.02)
+        run.kill()
+    assert list(shards_of(tmp_path)) == ["shard-000000.tar"]  # the other one is not there in part
+    assert main(command(tmp_path)) == 0
+    assert shards_of(tmp_path) == shards_of(rendered)
+    assert not list(tmp_path.glob(".*"))
 
 
 @pytest.mark.slow

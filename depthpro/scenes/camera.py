@@ -49,12 +49,12 @@ def pick_shot(
     warm = rng.normal(0, 0.06)
     red, green, blue = (np.clip(grey, 0.8, 1.25) * np.exp([warm, 0, -warm])).tolist()
     near = float(np.quantile(depth, 0.15))
-    shallow = near < 1.6 and rng.random() < 0.3
+    shallow = near < 1.2 and rng.random() < 0.3
     return Shot(
         gain=float(np.clip(wanted / (bright + 1e-3), 0.6, 3.5)),
         balance=(red, green, blue),
         vignette=rng.uniform(0, 0.25) if rng.random() < 0.5 else 0.0,
-        aperture_px=rng.uniform(0.001, 0.006) * len(rgb) if shallow else 0.0,
+        aperture_px=rng.uniform(0.001, 0.0045) * len(rgb) if shallow else 0.0,
         focus_m=near,
         blur_px=rng.uniform(0.3, 0.9) if rng.random() < 0.25 else 0.0,
         noise=float(np.exp(rng.uniform(0, 2.2))) if rng.random() < 0.7 else 0.0,

@@ -104,18 +104,22 @@ class Engine:
         key = (material.pattern, material.variant)
         if key not in self._patterns:
             pixels, api = draw_pattern(*key), self.api
+            form, space = api.PixelFormat.PIXEL_FORMAT_RGB8, api.ColorSpace.COLORSPACE_SRGB
+            kind, (height, width) = api.SamplerType.TEXTURE_2D, pixels.shape[:2]
             config = api.TextureConfig(
-                width=pixels.shape[1],
-                height=pixels.shape[0],
-                format=api.PixelFormat.PIXEL_FORMAT_RGB8,
-                color_space=api.ColorSpace.COLORSPACE_SRGB,
-                sampler_type=api.SamplerType.TEXTURE_2D,
+                width=width, height=height, format=form, color_space=space, sampler_type=kind
             )
-            self._patterns[key] = self.upload(config, pixels.tobytes())
+            self._patterns[key] = self._upload(config, pixels.tobytes())
         return self._patterns[key]
 
-    def upload(self, config: Any, content: bytes) -> Any:
-        """Return a texture on the device."""
+    def cube(self, cube: Float[ndarray, "6 face face 3"]) -> Any:
+        """Return a cube map on the device."""
+        content, api = encode_ktx(cube), self.api
+        form, kind = api.PixelFormat.PIXEL_FORMAT_KTX, api.SamplerType.TEXTURE_CUBE
+        config = api.TextureConfig(width=len(content), height=0, format=form, sampler_type=kind)
+        return self._upload(config, content)
+
+    def _upload(self, config: Any, content: bytes) -> Any:
         texture, data = self.context.create_texture(config), self.api.TextureData()
         data.set_image(content)
         texture.upload(data)
@@ -239,17 +243,16 @@ class Stage:
         frames = np.stack([-n[:, 1], n[:, 0], 0 * n[:, 0], 1 + n[:, 2]], axis=1)
         frames[n[:, 2] < -0.9999] = [1, 0, 0, 0]
         vertices = np.hstack([mesh.points, unit(frames), mesh.uv / tile_m])
-        layout = (("POSITION", 3), ("TANGENTS", 4), ("UV", 2))
+        usage, kind = api.VertexAttributeUsage, api.VertexAttributeType
+        layout = (
+            (usage.VERTEX_ATTRIBUTE_USAGE_POSITION, kind.VERTEX_ATTRIBUTE_TYPE_FLOAT3),
+            (usage.VERTEX_ATTRIBUTE_USAGE_TANGENTS, kind.VERTEX_ATTRIBUTE_TYPE_FLOAT4),
+            (usage.VERTEX_ATTRIBUTE_USAGE_UV, kind.VERTEX_ATTRIBUTE_TYPE_FLOAT2),
+        )
         config = api.MeshConfig(
             max_vertices=len(vertices),
             max_indices=mesh.faces.size,
-            attributes=[
-                api.VertexAttribute(
-                    getattr(api.VertexAttributeUsage, f"VERTEX_ATTRIBUTE_USAGE_{name}"),
-                    getattr(api.VertexAttributeType, f"VERTEX_ATTRIBUTE_TYPE_FLOAT{count}"),
-                )
-                for name, count in layout
-            ],
+            attributes=[api.VertexAttribute(*pair) for pair in layout],
             interleaved=True,
             index_type=api.IndexType.INDEX_TYPE_U32,
             primitive_type=api.MeshPrimitiveType.MESH_PRIMITIVE_TYPE_TRIANGLES,
@@ -263,28 +266,18 @@ class Stage:
 
     def _add_light(self, light: Light) -> None:
         """Add the environment, the sky that is seen, the sun and the lamps."""
-        kinds, around = self._api.LightType, self._cube(light.cube)
+        kinds, cube = self._api.LightType, self._engine.cube
+        around = cube(light.cube)
+        behind = around if light.backdrop is None else cube(light.backdrop)
+        self._kept += [around, behind]
         self._shine(kinds.LIGHT_IMAGE, light.lux, texture=around)
-        self._scene.set_skybox(around if light.backdrop is None else self._cube(light.backdrop))
+        self._scene.set_skybox(behind)
         if sun := light.sun:
             self._shine(kinds.LIGHT_DIRECTIONAL, sun.lux, sun.colour, towards=-sun.towards,
                         shadow_map_size=2048)  # fmt: skip
         for lamp in light.lamps:
             self._shine(kinds.LIGHT_SPOT, lamp.candela, lamp.colour, lamp.at, lamp.towards,
                         cutoff=85.0, softness=0.5, range=30.0, shadow_map_size=1024)  # fmt: skip
-
-    def _cube(self, cube: ndarray) -> Any:
-        """Return a cube map on the device."""
-        content, api = encode_ktx(cube), self._api
-        config = api.TextureConfig(
-            width=len(content),
-            height=0,
-            format=api.PixelFormat.PIXEL_FORMAT_KTX,
-            sampler_type=api.SamplerType.TEXTURE_CUBE,
-        )
-        texture = self._engine.upload(config, content)
-        self._kept.append(texture)
-        return texture
 
     def _shine(
         self,

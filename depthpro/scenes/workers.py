@@ -91,8 +91,7 @@ def run_tasks(tasks: list[Task], workers: int, progress: Callable[[int], object]
                     failed_starts = 0
                     progress(worker.advance(message))
                     continue
-                del running[pipe]
-                words = worker.stop()
+                words = running.pop(pipe).stop()
                 if message == DONE:
                     continue
                 if message is not None:
@@ -102,7 +101,6 @@ def run_tasks(tasks: list[Task], workers: int, progress: Callable[[int], object]
                 if failed_starts == MAX_FAILED_STARTS:
                     raise ValueError(f"the renderer does not start. It said:\n{words}")
                 progress(-worker.done)
-                _clean_up(worker.task)
                 waiting.appendleft(_again(worker, deaths, report, words))
     finally:
         for worker in running.values():
@@ -119,6 +117,7 @@ def _clean_up(task: Task) -> None:
 def _again(worker: "_Worker", deaths: Counter[int], report: Report, words: str) -> Task:
     """Return the dead worker's task, without the scene if it was the second death on it."""
     task, scene = worker.task, worker.scene
+    _clean_up(task)
     if scene is None:
         return task
     deaths[scene] += 1
