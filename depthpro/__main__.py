@@ -1,12 +1,21 @@
 """The command line: `python -m depthpro COMMAND`."""
 
 import argparse
+import importlib
 import io
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
-from depthpro import benchmark, predict, render, train
 from depthpro.version import __version__
+
+COMMANDS = {
+    "predict": "depth, picture and 3D files for a photo or a folder of photos",
+    "render": "procedural scenes with depth, as shards for training",
+    "train": "the two-stage curriculum and the field of view, on any RGB-D data",
+    "evaluate": "measures of a network on held-out samples, beside plain baselines",
+    "benchmark": "time and memory from photo to depth",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -16,15 +25,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"depthpro {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, command, summary in (
-        ("predict", predict, "depth, picture and 3D files for a photo or a folder of photos"),
-        ("render", render, "procedural scenes with depth, as shards for training"),
-        ("train", train, "the two-stage curriculum and the field of view, on any RGB-D data"),
-        ("benchmark", benchmark, "time and memory from photo to depth"),
-    ):
-        subparser = commands.add_parser(name, help=summary, description=summary.capitalize())
-        command.add_arguments(subparser)
-        subparser.set_defaults(run=command.run)
+    given = sys.argv[1:] if arguments is None else arguments
+    for name, summary in COMMANDS.items():
+        subparser = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:])
+        if name in given[:1]:  # only what is asked for is imported: training needs more packages
+            command = _imported(name, parser)
+            command.add_arguments(subparser)
+            subparser.set_defaults(run=command.run)
     options = parser.parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):  # a name that cannot be printed must not stop the work
         if isinstance(stream, io.TextIOWrapper):
@@ -33,6 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return options.run(options)
     except (ValueError, OSError, MemoryError) as error:
         parser.exit(2, f"{parser.prog} {options.command}: {error}\n")
+
+
+def _imported(name: str, parser: argparse.ArgumentParser) -> ModuleType:
+    try:
+        return importlib.import_module(f"depthpro.{name}")
+    except ModuleNotFoundError as error:
+        parser.exit(2, f"{parser.prog} {name} needs {error.name}: pip install 'depthpro[train]'\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`python -m depthpro benchmark`: how long a photo takes, part by part, and how much memory."""
+"""`python -m depthpro benchmark`: how long a photo or a training step takes, and its memory."""
 
 import argparse
 import itertools
@@ -15,6 +15,7 @@ from PIL import Image
 from tqdm import trange
 
 from depthpro.image import load_image
+from depthpro.losses import stage2_loss
 from depthpro.model import DepthPro
 
 _PARTS = ("read the photo", "network", "depth at the photo's size", "all")
@@ -26,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="small", help="'small', a file, a folder or a hub name")
     parser.add_argument("--device", help="cuda, mps or cpu; the best there is if not given")
     parser.add_argument("--runs", type=int, default=15, help="counted runs, after one that is not")
+    parser.add_argument(
+        "--training", action="store_true", help="time training steps and their losses instead"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -37,6 +41,8 @@ def run(options: argparse.Namespace) -> int:
     if options.runs < 1:
         raise ValueError(f"--runs must be at least 1, got {options.runs}")
     model = DepthPro.from_pretrained(options.model, device=options.device)
+    if options.training:
+        return _report_training(model, options.runs)
     with tempfile.TemporaryDirectory() as folder:
         photo = options.photo or _sample_photo(Path(folder))
         height, width = load_image(photo).rgb.shape[:2]
@@ -50,6 +56,47 @@ def run(options: argparse.Namespace) -> int:
     if model.device.type == "cuda":
         print(f"peak memory of the GPU: {torch.cuda.max_memory_allocated() / 1e6:.0f} MB")
     return 0
+
+
+def _report_training(model: DepthPro, runs: int) -> int:
+    """Time stage-2 steps on two pictures, and print what share of a step its loss takes."""
+    side, device = model.config.image_size, model.device
+    image = torch.rand(2, 3, side, side, device=device) * 2 - 1
+    target = torch.rand(2, side, side, device=device)
+    model.train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6)
+    times = [_time_step(model, optimizer, image, target) for _ in trange(runs + 1, leave=False)]
+    step, loss = (statistics.median(column) for column in zip(*times[1:], strict=True))
+    share = statistics.median(part / whole for whole, part in times[1:])
+    print(f"{model.provenance.name} on {device}, {torch.get_num_threads()} threads, {runs} runs")
+    print(f"  a step of stage 2, two pictures     {step:.3f} s, {2 / step:.2f} pictures/s")
+    print(f"  its loss, forward and backward      {loss:.3f} s, {100 * share:.1f} % of the step")
+    return 0
+
+
+def _time_step(
+    model: DepthPro,
+    optimizer: torch.optim.Optimizer,
+    image: torch.Tensor,
+    target: torch.Tensor,
+) -> tuple[float, float]:
+    """Return the seconds of a step, and of them those of the loss, forward and backward."""
+    marks = [_now(image.device)]
+    inverse, _ = model(image)
+    leaf = inverse.detach().requires_grad_()
+    marks.append(_now(image.device))
+    stage2_loss(leaf, target).backward()
+    marks.append(_now(image.device))
+    inverse.backward(leaf.grad)
+    optimizer.step()
+    optimizer.zero_grad()
+    return _now(image.device) - marks[0], marks[2] - marks[1]
+
+
+def _now(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
 
 
 def _time_parts(model: DepthPro, photo: Path) -> tuple[float, float, float, float]:

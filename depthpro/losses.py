@@ -1,8 +1,7 @@
 """The training objectives on canonical inverse depth, and the one on the field of view.
 
-`mae`, `mse`, `mage`, `male` and `msge` return one number a picture, shape (b,): a mean over that
-picture's valid pixels, and over scales and components where there are any. `stage1_loss`,
-`stage2_loss` and `fov_loss` return the mean of those over the batch, ready for `backward`.
+Each loss is a mean over the valid pixels of a picture, and over scales and components where there
+are any; then a mean over the pictures of the batch: one number, ready for `backward`.
 
 Invalid pixels never enter the arithmetic, so they may hold NaN. A picture without a valid pixel
 has a loss of exactly 0, a gradient of zeros, and still counts in the mean over the batch. What is
@@ -21,6 +20,7 @@ from torch.nn import functional as F
 Maps = Float[Tensor, "b h w"]
 Mask = Bool[Tensor, "b h w"]
 PerPicture = Float[Tensor, " b"]
+Loss = Float[Tensor, ""]
 
 SCALES = 6
 """Scales of the derivative losses: of 512 pixels, the coarsest has 16."""
@@ -34,8 +34,8 @@ CURVATURE = (1.0, -2.0, 1.0)
 BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 
 
-def mae(prediction: Maps, target: Maps, mask: Mask | None = None, trim: float = 0.0) -> PerPicture:
-    """Return the mean absolute error of each picture without its largest errors.
+def mae(prediction: Maps, target: Maps, mask: Mask | None = None, trim: float = 0.0) -> Loss:
+    """Return the mean absolute error without the largest errors of each picture.
 
     Args:
         prediction: Canonical inverse depth, or what `ssi_normalize` makes of it.
@@ -49,16 +49,16 @@ def mae(prediction: Maps, target: Maps, mask: Mask | None = None, trim: float = 
     """
     prediction, target, mask = _comparable(prediction, target, mask)
     error = (prediction - target).abs()
-    return _mean(error, _trimmed_shares(error, mask, trim))
+    return _mean(error, _trimmed_shares(error, mask, trim)).mean()
 
 
-def mse(prediction: Maps, target: Maps, mask: Mask | None = None) -> PerPicture:
-    """Return the mean squared error of each picture; arguments as for `mae`.
+def mse(prediction: Maps, target: Maps, mask: Mask | None = None) -> Loss:
+    """Return the mean squared error; arguments as for `mae`.
 
     Source: Table 17, Appendix B.5.
     """
     prediction, target, mask = _comparable(prediction, target, mask)
-    return _mean((prediction - target).square(), _shares(mask.to(prediction.dtype)))
+    return _mean((prediction - target).square(), _shares(mask.to(prediction.dtype))).mean()
 
 
 def ssi_normalize(values: Maps, mask: Mask | None = None) -> Maps:
@@ -79,8 +79,8 @@ def ssi_normalize(values: Maps, mask: Mask | None = None) -> Maps:
 
 def mage(
     prediction: Maps, target: Maps, mask: Mask | None = None, scales: int = SCALES
-) -> PerPicture:
-    """Return the mean absolute gradient error (Scharr) of each picture over all scales.
+) -> Loss:
+    """Return the mean absolute gradient error (Scharr) over all scales.
 
     Args:
         prediction: As for `mae`.
@@ -92,23 +92,23 @@ def mage(
     Source: Section 3.2, L_{S,1,M}; kernels, pyramid and masks as in FACTS 12.
     """
     prediction, target, mask = _comparable(prediction, target, mask)
-    return _derivative_loss(prediction - target, mask, scales, mage=1)
+    return _derivative_loss(prediction - target, mask, scales, mage=1).mean()
 
 
 def male(
     prediction: Maps, target: Maps, mask: Mask | None = None, scales: int = SCALES
-) -> PerPicture:
-    """Return the mean absolute Laplace error of each picture, L_{L,1,M}; else as `mage`."""
+) -> Loss:
+    """Return the mean absolute Laplace error, L_{L,1,M}; else as `mage`."""
     prediction, target, mask = _comparable(prediction, target, mask)
-    return _derivative_loss(prediction - target, mask, scales, male=1)
+    return _derivative_loss(prediction - target, mask, scales, male=1).mean()
 
 
 def msge(
     prediction: Maps, target: Maps, mask: Mask | None = None, scales: int = SCALES
-) -> PerPicture:
-    """Return the mean squared gradient error (Scharr) of each picture, L_{S,2,M}; as `mage`."""
+) -> Loss:
+    """Return the mean squared gradient error (Scharr), L_{S,2,M}; else as `mage`."""
     prediction, target, mask = _comparable(prediction, target, mask)
-    return _derivative_loss(prediction - target, mask, scales, msge=1)
+    return _derivative_loss(prediction - target, mask, scales, msge=1).mean()
 
 
 def stage1_loss(
@@ -120,7 +120,7 @@ def stage1_loss(
     synthetic: Bool[Tensor, " b"],
     mage_weight: float = 1.0,
     scales: int = SCALES,
-) -> Float[Tensor, ""]:
+) -> Loss:
     """Return the first stage's loss, a mean over the batch of what each picture can teach.
 
     | picture | loss |
@@ -167,7 +167,7 @@ def stage2_loss(
     male_weight: float = 1.0,
     msge_weight: float = 1.0,
     scales: int = SCALES,
-) -> Float[Tensor, ""]:
+) -> Loss:
     """Return MAE + MSE + MAGE + MALE + MSGE, the second stage's loss, a mean over the batch.
 
     What has weight 0 is not computed. All 1 is ablation 2A; 2B is without MALE, 2C also without
@@ -188,7 +188,7 @@ def stage2_loss(
     return loss.mean()
 
 
-def fov_loss(fov_deg: Float[Tensor, " b"], target_deg: Float[Tensor, " b"]) -> Float[Tensor, ""]:
+def fov_loss(fov_deg: Float[Tensor, " b"], target_deg: Float[Tensor, " b"]) -> Loss:
     """Return the squared error of the field of view in degrees, over 100, a mean over the batch.
 
     10 degrees off costs 1.

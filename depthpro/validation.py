@@ -5,14 +5,14 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from depthpro.boundary import boundary_f1
 from depthpro.data import Batch, as_item
 from depthpro.geometry import focal_from_fov
+from depthpro.metrics import boundary_f1, depth_metrics, focal_accuracy
 from depthpro.sample import Sample
 from depthpro.tasks import Estimate, Task
 from depthpro.viz import DepthRange, colorize
@@ -72,19 +72,20 @@ def score(item: Batch, said: Estimate) -> Scores:
     """Return the scores of one picture (items and estimates without batch axis)."""
     delta1 = scaled = abs_rel = f1 = focal = None
     if said.inverse is not None:
-        true, ours = item.inverse.double().numpy(), said.inverse.double().cpu().numpy()
-        seen = item.mask.numpy() & (true > 0)
-        if seen.any():
-            ratio = np.maximum(ours[seen], 1e-4) / true[seen]  # of inverse depths
-            delta1, abs_rel = _within(ratio), float(np.abs(1 / ratio - 1).mean())
-            scaled = _within(ratio / np.median(ratio))
-            depth = [1 / np.maximum(maps, 1e-4) for maps in (ours, true)]
-            f1 = float(boundary_f1(depth[0], depth[1], item.mask.numpy()))
-    if said.fov_deg is not None:
-        ratio = focal_from_fov(float(said.fov_deg.clamp(1, 175)), 1) / focal_from_fov(
-            float(item.fov_deg), 1
+        # Depth in units of the focal length over the width; what is C = 0 lies at 10 km.
+        ours, true = (
+            1 / maps.double().cpu().clamp(min=1e-4) for maps in (said.inverse, item.inverse)
         )
-        focal = float(abs(ratio - 1) < 0.25)
+        ground = item.mask & (item.inverse > 0)
+        if ground.any():
+            plain = depth_metrics(ours, true, ground)
+            delta1, abs_rel = float(plain.delta1), float(plain.abs_rel)
+            scaled = float(depth_metrics(ours, true, ground, alignment="median_scale").delta1)
+            f1 = float(boundary_f1(ours, true, item.mask))
+    if said.fov_deg is not None:
+        angles = torch.stack([said.fov_deg.cpu(), item.fov_deg]).double().clamp(1, 175)
+        focal_px = focal_from_fov(angles, 1)
+        focal = float(focal_accuracy(focal_px[:1], focal_px[1:], 1).delta25)
     return Scores(delta1, scaled, abs_rel, f1, focal)
 
 
@@ -95,10 +96,6 @@ def _of_picture(said: Estimate, place: int, side: int) -> Estimate:
         if inverse.shape[-1] != side:
             inverse = F.interpolate(inverse[None, None], (side, side), mode="bilinear")[0, 0]
     return Estimate(inverse, None if said.fov_deg is None else said.fov_deg[place].float())
-
-
-def _within(ratio: Float[ndarray, " n"]) -> float:
-    return float((np.maximum(ratio, 1 / ratio) < 1.25).mean())
 
 
 def _mean(values: list[float | None]) -> float | None:
