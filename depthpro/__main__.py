@@ -27,7 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     given = sys.argv[1:] if arguments is None else arguments
     for name, summary in COMMANDS.items():
-        subparser = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:])
+        subparser = commands.add_parser(
+            name, help=summary, description=summary[0].upper() + summary[1:]
+        )
         if name in given[:1]:  # only what is asked for is imported: training needs more packages
             command = _imported(name, parser)
             command.add_arguments(subparser)
