@@ -126,6 +126,5 @@ def animal(rng: np.random.Generator, size: float, strands: bool = False) -> Mode
         reach = size * rng.uniform(0.06, 0.2) * rng.uniform(0.6, 1.3, len(part))
         roots = rows[part, 3:] + out * rows[part, :3] / 2
         mesh = ribbons(rng, roots, way, reach, size * rng.uniform(0.008, 0.018), [0, 0.2, -0.5])
-        red, green, blue = (min(1.0, 1.25 * value) for value in fur.tint)
-        model.thin(fur._replace(tint=(red, green, blue)), mesh)
+        model.thin(fur, mesh)
     return model

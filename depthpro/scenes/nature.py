@@ -32,8 +32,11 @@ def nature(rng: np.random.Generator) -> Setting:
     gravel = kind == "stones" and rng.random() < 0.5
     axis = np.sinh(np.linspace(-6, 6, 130)) / np.sinh(6) * 1800
     x, y = np.meshgrid(axis, axis)
-    lattice = np.stack([x, y, ground(x, y)], axis=-1)
-    model.add(paint(rng, cover, "gravel" if gravel else None), sheet(lattice))
+    surface = sheet(np.stack([x, y, ground(x, y)], axis=-1))
+    # Texture in metres as seen from above, bent so that its repetition makes no rows.
+    flat = surface.points[:, :2]
+    surface = surface._replace(uv=flat + 1.5 * np.sin(flat[:, ::-1] / 5 + rng.uniform(0, 6, 2)))
+    model.add(paint(rng, cover, "gravel" if gravel else None), surface)
 
     def spot(near: float, far: float, width: float) -> ndarray:
         away, angle = np.exp(rng.uniform(np.log(near), np.log(far))), rng.normal(0, width)

@@ -86,19 +86,23 @@ def close_up(rng: np.random.Generator) -> Setting:
     away = float(np.exp(rng.uniform(np.log(0.35), np.log(1.8))))
     ahead = unit((setting.targets[0] - setting.at) * [1, 1, 0.3])
     middle = setting.at + ahead * away + rng.normal(0, 0.05, 3) * away
-    kind, subject = rng.integers(4), Model()
+    kind, subject, low = rng.integers(4), Model(), 0.0
     if kind == 0:
         adult = person(rng, strands=True)
         subject.put(adult, [0, 0, -(adult.extent()[1][2] - 0.15)])
     elif kind == 1:
-        subject.put(animal(rng, min(away * rng.uniform(0.25, 0.4), 0.35), strands=True))
+        beast = animal(rng, min(away * rng.uniform(0.25, 0.4), 0.35), strands=True)
+        low = beast.extent()[0][2]
+        subject.put(beast)
     elif kind == 2:
-        wood, low = paint(rng, "wood"), -away * 0.35
+        low = -away * 0.35
         subject.put(potted_plant(rng, away * 0.7), [0, 0, low])
-        subject.add(wood, drum(away * 0.5, 0.03, 32), [0, 0, low - 0.03])
-        subject.box(wood, [0.06, 0.06, 1], [0, 0, low - 0.53])
     else:
         subject.put(twigs(rng, away * rng.uniform(0.5, 0.9)))
+    if low:  # what would hang in the air stands on a round table
+        wood, radius = paint(rng, "wood"), max(away * 0.5, 0.4)
+        subject.add(wood, drum(radius, 0.03, 32), [0, 0, low - 0.03])
+        subject.box(wood, [0.06, 0.06, 2], [0, 0, low - 1.03])
     turn = np.arctan2(-ahead[0], ahead[1]) + rng.normal(0, 0.6)
     model = Model().put(setting.model).put(subject, middle, turn)
     targets = middle + rng.normal(0, 0.12, (8, 3)) * away

@@ -117,7 +117,8 @@ def paint(
     name, tint = pattern or own, pick_tint(rng, palette)
     if name in _TONES:  # the mean of the pattern is to have the colour
         middle = float(srgb_to_linear(np.array((1 + _TONES[name][0]) / 2)))
-        tint = (min(tint[0] / middle, 1.0), min(tint[1] / middle, 1.0), min(tint[2] / middle, 1.0))
+        scale = min(1 / middle, 1 / max(tint))
+        tint = (tint[0] * scale, tint[1] * scale, tint[2] * scale)
     rough = rough * rng.uniform(0.85, 1.05) if roughness is None else roughness
     metal = 0.9 if palette == "metal" else 0.0
     return Material(name, tint, int(rng.integers(VARIANTS)), tile_m or size, round(rough, 2), metal)
