@@ -67,7 +67,7 @@ _SURFACES: dict[str, tuple[str, float, float]] = {
     "plaster": ("plaster", 2.0, 0.8), "concrete": ("concrete", 3.0, 0.85),
     "asphalt": ("asphalt", 3.0, 0.9), "wood": ("wood", 0.8, 0.6), "fabric": ("fabric", 0.4, 0.95),
     "paint": ("smooth", 1.0, 0.3), "accent": ("smooth", 1.0, 0.5), "leaf": ("leaf", 0.2, 0.9),
-    "grass": ("grass", 7.0, 0.9), "soil": ("soil", 7.0, 0.95), "rock": ("rock", 1.5, 0.95),
+    "grass": ("grass", 4.0, 0.9), "soil": ("soil", 4.0, 0.95), "rock": ("rock", 1.5, 0.95),
     "bark": ("bark", 0.4, 0.95), "skin": ("smooth", 1.0, 0.55), "hair": ("hair", 0.15, 0.55),
     "fur": ("hair", 0.15, 0.9), "metal": ("smooth", 1.0, 0.4), "facade": ("facade", 13.0, 0.9),
     "roof": ("bark", 3.0, 0.9), "rubber": ("smooth", 1.0, 0.7), "glass": ("smooth", 1.0, 0.1),
