@@ -50,7 +50,7 @@ def write_shard(path: str | Path, samples: Iterable[Sample], lossless: bool = Fa
     """
     count = 0
     with whole_file(path) as temporary, tarfile.open(temporary, "w") as archive:
-        for count, sample in enumerate(samples, start=1):  # noqa: B007 (counts)
+        for count, sample in enumerate(samples, start=1):
             for suffix, content in encode_sample(sample, lossless).items():
                 member = tarfile.TarInfo(f"{count - 1:06d}.{suffix}")
                 member.size = len(content)
