@@ -8,7 +8,6 @@ import torch
 from jaxtyping import Float
 from timm.layers.layer_scale import LayerScale
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from depthpro import losses
 from depthpro.data import Batch
@@ -17,10 +16,6 @@ from depthpro.model import DepthPro
 from depthpro.partial import Region, coarsest_map, inverse_of_region, patches
 from depthpro.pretraining import WindowNetwork, cut_crops, shrink
 from depthpro.recipe import Phase, Recipe
-
-LEAK = 0.05
-"""Slope below 0 of the depth head's last ReLU while it trains: a ReLU that is 0 everywhere would
-never recover."""
 
 
 class Estimate(NamedTuple):
@@ -102,7 +97,11 @@ def _encoder_task(recipe: Recipe, phase: Phase) -> Task:
 
 
 class DepthNetwork(nn.Module):
-    """The network without its field of view, before the last ReLU, of a region if one is given."""
+    """The network without its field of view and its last ReLU, of a region if one is given.
+
+    A ReLU that is 0 everywhere would never learn to be more; and without it, the loss itself
+    penalises what is negative.
+    """
 
     def __init__(self, model: DepthPro) -> None:
         """Train the given model's weights."""
@@ -141,7 +140,7 @@ def _depth_task(model: DepthPro, recipe: Recipe, phase: Phase) -> Task:
             batch = batch._replace(
                 inverse=region.crop(batch.inverse, cell), mask=region.crop(batch.mask, cell)
             )
-        return {phase.name: objective(F.leaky_relu(raw, LEAK), batch, phase)}
+        return {phase.name: objective(raw, batch, phase)}
 
     def estimate(network: nn.Module, image: Tensor) -> Estimate:
         return Estimate(network(image).clamp(min=0), None)

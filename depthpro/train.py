@@ -293,7 +293,8 @@ def run(options: argparse.Namespace) -> int:
     plan = Plan(
         out=options.out,
         sources=sources,
-        held_out=[held_out[index] for index in range(count)],
+        # Spread over all: neighbours in a shard show the same scene.
+        held_out=[held_out[index * len(held_out) // count] for index in range(count)],
         seed=options.seed,
         minutes=options.minutes,
         save_minutes=options.save_minutes,
