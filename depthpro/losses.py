@@ -77,9 +77,7 @@ def ssi_normalize(values: Maps, mask: Mask | None = None) -> Maps:
     return centred / scale[:, None, None]
 
 
-def mage(
-    prediction: Maps, target: Maps, mask: Mask | None = None, scales: int = SCALES
-) -> Loss:
+def mage(prediction: Maps, target: Maps, mask: Mask | None = None, scales: int = SCALES) -> Loss:
     """Return the mean absolute gradient error (Scharr) over all scales.
 
     Args:
@@ -95,17 +93,13 @@ def mage(
     return _derivative_loss(prediction - target, mask, scales, mage=1).mean()
 
 
-def male(
-    prediction: Maps, target: Maps, mask: Mask | None = None, scales: int = SCALES
-) -> Loss:
+def male(prediction: Maps, target: Maps, mask: Mask | None = None, scales: int = SCALES) -> Loss:
     """Return the mean absolute Laplace error, L_{L,1,M}; else as `mage`."""
     prediction, target, mask = _comparable(prediction, target, mask)
     return _derivative_loss(prediction - target, mask, scales, male=1).mean()
 
 
-def msge(
-    prediction: Maps, target: Maps, mask: Mask | None = None, scales: int = SCALES
-) -> Loss:
+def msge(prediction: Maps, target: Maps, mask: Mask | None = None, scales: int = SCALES) -> Loss:
     """Return the mean squared gradient error (Scharr), L_{S,2,M}; else as `mage`."""
     prediction, target, mask = _comparable(prediction, target, mask)
     return _derivative_loss(prediction - target, mask, scales, msge=1).mean()

@@ -8,7 +8,7 @@ import yaml
 from PIL import Image
 
 import depthpro
-from depthpro.__main__ import main
+from depthpro.__main__ import COMMANDS, main
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -39,7 +39,7 @@ def test_commands_are_there(capsys: pytest.CaptureFixture[str]) -> None:
     for target in re.findall(r"^make (\w+)", README, re.MULTILINE):
         assert f"\n{target}:" in makefile
     commands = set(re.findall(r"python -m depthpro (\w+)", README))
-    assert commands == {"predict", "benchmark"}
+    assert commands == set(COMMANDS) - {"ablate"}
     for command in commands:
         with pytest.raises(SystemExit) as caught:
             main([command, "--help"])
