@@ -14,6 +14,7 @@ COMMANDS = {
     "render": "procedural scenes with depth, as shards for training",
     "train": "the two-stage curriculum and the field of view, on any RGB-D data",
     "evaluate": "measures of a network on held-out samples, beside plain baselines",
+    "ablate": "the paper's ablations in miniature, beside the paper's own numbers",
     "benchmark": "time and memory from photo to depth",
 }
 
