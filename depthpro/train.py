@@ -7,7 +7,6 @@ Each phase starts from the weights that the one before it left in the run's fold
 """
 
 import argparse
-import copy
 import dataclasses
 import json
 import time
@@ -23,17 +22,16 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
-from depthpro.checkpoint import OWN_LICENCE, Provenance
 from depthpro.data import TrainingSet
 from depthpro.datasets import open_dataset
 from depthpro.files import whole_file
 from depthpro.journal import Checkpoints, Journal, Progress
+from depthpro.judge import Judge, weights_path
 from depthpro.model import DepthPro
-from depthpro.pretraining import WindowNetwork, give_encoders, load_dinov2
+from depthpro.pretraining import give_encoders, load_dinov2
 from depthpro.recipe import PHASES, PRESETS, Phase, Recipe
 from depthpro.sample import Sample
 from depthpro.tasks import Task, make_task, prepare_scratch
-from depthpro.validation import validate
 from depthpro.version import __version__
 
 ENDLESS = 2**40
@@ -59,6 +57,60 @@ def train_phase(model: DepthPro, recipe: Recipe, phase: Phase, plan: Plan) -> No
     Raises:
         ValueError: If the loss is not finite, or there is no data for the phase.
     """
+    run = _prepare(model, recipe, phase, plan)
+    accelerator, network, optimizer, progress = run[:4]
+    with Journal(plan.out, phase, progress, accelerator.is_main_process) as journal:
+        judge = Judge(accelerator, model, run.task, run.kept, plan.held_out, recipe, phase)
+        mark = time.monotonic()
+        for number, batch in enumerate(run.loader, start=run.first):
+            share = progress.share(phase, plan.minutes)
+            if share >= 1:
+                break
+            set_rate(optimizer, rate(share, phase))
+            with accelerator.accumulate(network):
+                dice = np.random.default_rng([plan.seed, number])
+                with accelerator.autocast():
+                    losses = run.task.losses(network, batch, dice)
+                accelerator.backward(sum(losses.values()))
+                if accelerator.sync_gradients:
+                    accelerator.clip_grad_norm_(network.parameters(), phase.clip)
+                optimizer.step()
+                optimizer.zero_grad()
+            journal.note(accelerator, losses)
+            if not accelerator.sync_gradients:
+                continue
+            if run.average:
+                run.average.update_parameters(accelerator.unwrap_model(network))
+            progress.advance(phase.batch, _shared(time.monotonic() - mark, accelerator))
+            journal.write(progress, rate(share, phase))
+            if progress.due(plan.save_minutes):
+                judge.now(journal, progress)
+                run.checkpoints.save(progress.step)
+            mark = time.monotonic()
+        judge.now(journal, progress)
+        judge.leave_weights(weights_path(plan.out, phase))
+    run.checkpoints.delete()
+
+
+class _Run(NamedTuple):
+    """All that a phase's loop works with."""
+
+    accelerator: Accelerator
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    progress: Progress
+    task: Task
+    average: AveragedModel | None
+    kept: nn.Module
+    """The network whose weights are judged and kept."""
+    checkpoints: Checkpoints
+    loader: DataLoader[Any]
+    first: int
+    """Number of the loader's first batch."""
+
+
+def _prepare(model: DepthPro, recipe: Recipe, phase: Phase, plan: Plan) -> _Run:
+    """Return everything for a phase, as its last checkpoint left it if there is one."""
     accelerator = Accelerator(
         mixed_precision=mixed_precision(plan.precision),
         gradient_accumulation_steps=phase.accumulation,
@@ -74,87 +126,9 @@ def train_phase(model: DepthPro, recipe: Recipe, phase: Phase, plan: Plan) -> No
     first = progress.step * phase.accumulation
     loader = accelerator.prepare(make_loader(recipe, phase, plan, first))
     kept = average.module if average else accelerator.unwrap_model(network)
-    with Journal(plan.out, phase, progress, accelerator.is_main_process) as journal:
-        judge = _Judge(accelerator, model, kept, task, recipe, phase, plan, progress, journal)
-        mark = time.monotonic()
-        for number, batch in enumerate(loader, start=first):
-            share = progress.share(phase, plan.minutes)
-            if share >= 1:
-                break
-            set_rate(optimizer, rate(share, phase))
-            with accelerator.accumulate(network):
-                dice = np.random.default_rng([plan.seed, number])
-                with accelerator.autocast():
-                    losses = task.losses(network, batch, dice)
-                accelerator.backward(sum(losses.values()))
-                if accelerator.sync_gradients:
-                    accelerator.clip_grad_norm_(network.parameters(), phase.clip)
-                optimizer.step()
-                optimizer.zero_grad()
-            journal.note(accelerator, losses)
-            if not accelerator.sync_gradients:
-                continue
-            if average:
-                average.update_parameters(accelerator.unwrap_model(network))
-            progress.advance(phase.batch, _shared(time.monotonic() - mark, accelerator))
-            journal.write(progress, rate(share, phase))
-            if progress.due(plan.save_minutes):
-                judge.now()
-                checkpoints.save(progress.step)
-            mark = time.monotonic()
-        judge.now()
-        judge.leave_weights()
-    checkpoints.delete()
-
-
-class _Judge:
-    """Validates, and keeps the weights that are the best on held-out samples so far."""
-
-    def __init__(self, *parts: Any) -> None:
-        (self.accelerator, self.model, self.kept, self.task, self.recipe, self.phase, self.plan,
-         self.progress, self.journal) = parts  # fmt: skip
-        self.best = self.plan.out / f".{self.phase.name}.best.safetensors"
-
-    def now(self) -> None:
-        """Validate, note it, and keep the weights if they are the best ones, or none are judged."""
-        if self.accelerator.is_main_process:
-            better = True
-            if self.plan.held_out:
-                side = self.recipe.config.image_size
-                scores, picture = validate(self.kept, self.task, self.plan.held_out, side)
-                value = scores.delta1 if scores.delta1 is not None else scores.focal25 or 0.0
-                better = self.progress.best is None or value >= self.progress.best
-                self.progress.best = value if better else self.progress.best
-                self.journal.judged(self.progress, scores._asdict(), picture)
-            if better:
-                self._write()
-        self.accelerator.wait_for_everyone()
-
-    def _write(self) -> None:
-        """Write the network with the kept weights in it; what trains on is not touched."""
-        model = copy.deepcopy(self.model)
-        if isinstance(self.kept, WindowNetwork):
-            give_encoders(self.kept.vit, model)
-        else:
-            model.load_state_dict(self.kept.get_submodule("model").state_dict())
-        record = {
-            "depthpro": __version__, "phase": self.phase.name, "step": self.progress.step,
-            "pictures": self.progress.pictures, "seed": self.plan.seed,
-            "recipe": json.loads(self.recipe.to_json()),
-        }  # fmt: skip
-        model.provenance = Provenance("depthpro train", OWN_LICENCE)
-        model.save_pretrained(self.best, json.dumps(record))
-
-    def leave_weights(self) -> None:
-        """Give the best weights their name: the phase is done."""
-        if self.accelerator.is_main_process:
-            self.best.replace(weights_path(self.plan.out, self.phase))
-        self.accelerator.wait_for_everyone()
-
-
-def weights_path(out: Path, phase: Phase) -> Path:
-    """Return where a phase leaves its weights."""
-    return out / f"{phase.name}.safetensors"
+    return _Run(
+        accelerator, network, optimizer, progress, task, average, kept, checkpoints, loader, first
+    )
 
 
 def make_optimizer(task: Task, phase: Phase) -> torch.optim.Optimizer:
