@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from depthpro.curves import draw_curves
 from depthpro.files import whole_file
 from depthpro.recipe import Phase
 
@@ -164,6 +165,7 @@ class Journal:
         self._board.add_image("validation", picture, progress.step, dataformats="HWC")
         with whole_file(self.out / f"{self.phase.name}.jpg") as temporary:
             Image.fromarray(picture).save(temporary, quality=90)
+        draw_curves(self.out / LOG, self.out / "curves.png")
         self._bar.write(f"{self.phase.name} {progress.step}: " + "  ".join(
             f"{name} {value:.3f}" for name, value in known.items()
         ))  # fmt: skip

@@ -45,7 +45,7 @@ def make_task(model: DepthPro, recipe: Recipe, phase: Phase) -> Task:
         ValueError: If the network has not what the phase trains.
     """
     if phase.name == "encoders":
-        return _encoder_task(recipe, phase)
+        return _encoder_task(model, recipe, phase)
     if phase.name == "fov":
         return _fov_task(model, recipe, phase)
     return _depth_task(model, recipe, phase)
@@ -71,10 +71,10 @@ def _scale_layers(network: nn.Module, value: float | None) -> None:
             nn.init.constant_(module.gamma, value)
 
 
-def _encoder_task(recipe: Recipe, phase: Phase) -> Task:
+def _encoder_task(model: DepthPro, recipe: Recipe, phase: Phase) -> Task:
     config = recipe.config
     network = WindowNetwork(config)
-    _scale_layers(network, recipe.layer_scale)
+    network.vit.load_state_dict(model.encoder.image_encoder.state_dict())
 
     def parts(wrapped: nn.Module, batch: Batch, rng: np.random.Generator) -> dict[str, Tensor]:
         whole, crops = shrink(batch, config.window), cut_crops(batch, config)

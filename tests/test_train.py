@@ -10,6 +10,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from conftest import TINY
@@ -19,6 +20,7 @@ from training import make_recipe, make_samples
 
 from depthpro import DepthPro
 from depthpro.__main__ import main
+from depthpro.curves import running_mean
 from depthpro.recipe import Phase, Recipe, paper
 from depthpro.shards import write_shard
 from depthpro.train import Plan, first_model, rate, train, train_phase
@@ -71,6 +73,8 @@ def test_a_run_leaves_weights_log_pictures_and_record(finished: Path) -> None:
         with Image.open(finished / f"{phase}.jpg") as picture:
             assert picture.width > 256
         assert list((finished / "tensorboard" / phase).iterdir())
+    with Image.open(finished / "curves.png") as picture:
+        assert picture.height > 4 * 200
     record = json.loads((finished / "run.json").read_text())
     assert Recipe.from_json(json.dumps(record["recipe"])) == make_recipe(TINY)
     assert not [path for path in finished.iterdir() if path.name.startswith(".")]
@@ -160,6 +164,10 @@ def test_a_minute_budget_ends_a_phase(tmp_path: Path) -> None:
     assert log(tmp_path)[-1]["seconds"] >= 1.2
     assert log(tmp_path)[-1]["rate"] < 1
     assert (tmp_path / "encoders.safetensors").exists()
+
+
+def test_a_running_mean_begins_with_what_there_is() -> None:
+    assert running_mean(np.array([1.0, 3.0, 5.0, 7.0]), 2).tolist() == [1, 2, 4, 6]
 
 
 def test_the_rate_is_the_papers() -> None:
