@@ -124,16 +124,16 @@ class Journal:
             self._bar.close()
 
     def note(self, accelerator: Accelerator, losses: dict[str, Tensor]) -> None:
-        """Take down the losses of a part of a batch, averaged over processes.
-
-        Raises:
-            ValueError: If one is not finite: going on would spoil the weights.
-        """
+        """Take down the losses of a part of a batch, averaged over processes."""
         parts = {name: value.detach().float() for name, value in losses.items()}
         self._noted.append(accelerator.reduce(parts, reduction="mean"))  # pyright: ignore
 
-    def write(self, progress: Progress, factor: float) -> None:
-        """Write a step's line."""
+    def write(self, progress: Progress, factor: float, share: float) -> None:
+        """Write a step's line, with the learning rate's factor; show how much of the phase is done.
+
+        Raises:
+            ValueError: If the loss is not finite: going on would spoil the weights.
+        """
         means = {
             name: torch.stack([parts[name] for parts in self._noted]).mean().item()
             for name in self._noted[0]
@@ -151,7 +151,7 @@ class Journal:
         line |= {"pictures": progress.pictures, "seconds": round(progress.seconds, 3)}
         self._line(progress, line)
         self._board.add_scalar("loss", total, progress.step)
-        self._bar.set_postfix(loss=f"{total:.4f}", refresh=False)
+        self._bar.set_postfix(done=f"{share:.1%}", loss=f"{total:.4f}", refresh=False)
         self._bar.update(progress.pictures - self._bar.n)
 
     def judged(

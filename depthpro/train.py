@@ -82,7 +82,7 @@ def train_phase(model: DepthPro, recipe: Recipe, phase: Phase, plan: Plan) -> No
             if run.average:
                 run.average.update_parameters(accelerator.unwrap_model(network))
             progress.advance(phase.batch, _shared(time.monotonic() - mark, accelerator))
-            journal.write(progress, rate(share, phase))
+            journal.write(progress, rate(share, phase), share)
             if progress.due(plan.save_minutes):
                 judge.now(journal, progress)
                 run.checkpoints.save(progress.step)

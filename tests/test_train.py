@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from conftest import TINY
 from PIL import Image
 from safetensors.torch import load_file
@@ -154,6 +155,20 @@ def test_accumulated_parts_are_one_batch(data: Path, tmp_path: Path) -> None:
         train(first_model(recipe, None), recipe, recipe.phases, plan)
         values[parts] = [line[2] for line in losses(out)]
     assert values[1] == pytest.approx(values[2], rel=1e-3)
+
+
+def test_bfloat16_is_close_to_float32(tmp_path: Path) -> None:
+    values = {}
+    for precision in ("float32", "bfloat16"):
+        AcceleratorState._reset_state(True)  # a process has one precision, but here
+        recipe = make_recipe(TINY)
+        plan = Plan(tmp_path / precision, [make_samples(4)], [], precision=precision)
+        torch.manual_seed(0)
+        train(first_model(recipe, None), recipe, recipe.phases[:1], plan)
+        values[precision] = [line[2] for line in losses(tmp_path / precision)]
+    AcceleratorState._reset_state(True)
+    assert values["bfloat16"] != values["float32"]
+    assert values["bfloat16"] == pytest.approx(values["float32"], rel=0.05)
 
 
 def test_a_minute_budget_ends_a_phase(tmp_path: Path) -> None:
