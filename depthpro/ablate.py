@@ -92,6 +92,8 @@ CONDITIONS: dict[str, Condition] = {
     "inverse": Condition("C", _TARGET, partial(variants.target_task, target="inverse")),
     "log": Condition("ln (1 / C)", _TARGET, partial(variants.target_task, target="log")),
     "depth": Condition("1 / C", _TARGET, partial(variants.target_task, target="depth")),
+    "untrained": Condition("about 60° for every picture: where all four start", _FOV,
+                           partial(variants.fov_task, reads="parallel"), trained=False),
     "depth encoder": Condition("reads the depth network's coarsest map", _FOV,
                                partial(variants.fov_task, reads="depth encoder")),
     "focal encoder": Condition("reads the picture through its own ViT", _FOV,
@@ -102,12 +104,17 @@ CONDITIONS: dict[str, Condition] = {
                           partial(variants.fov_task, reads="parallel")),
 }  # fmt: skip
 
-_DEPTH_MEASURES = {"delta1": "δ1 %", "abs_rel": "AbsRel (median)", "boundary_f1": "boundary F1"}
+_DEPTH_MEASURES = {
+    "delta1": "δ1 %",
+    "delta1_scaled": "δ1 % scaled",
+    "abs_rel": "AbsRel (median)",
+    "boundary_f1": "F1",
+}
 _HYPERSIM = ("Hypersim δ1 %", "Hypersim AbsRel", "Hypersim F1")
 
 EXPERIMENTS: dict[str, Experiment] = {
     "gradient": Experiment(
-        "Gradient loss off and on", "Table 11", variants.measure_depth, 4,
+        "Gradient loss off and on", "Tables 11–13, 1A and 1C", variants.measure_depth, 4,
         _DEPTH_MEASURES, _HYPERSIM,
         {"start": (None, None, None), "1A": (75.4, 0.259, 0.221), "1C": (79.9, 0.235, 0.442)},
     ),
@@ -130,11 +137,12 @@ EXPERIMENTS: dict[str, Experiment] = {
         "Heads for the field of view", "Table 14", variants.measure_focal, 2,
         {"focal25": "% within 25 %", "focal_error": "mean relative error"},
         ("% within 25 %, 500 photos",),
-        {"depth encoder": (60.0,), "focal encoder": (74.4,), "refinement": (63.6,),
-         "parallel": (78.2,)},
+        {"untrained": (None,), "depth encoder": (60.0,), "focal encoder": (74.4,),
+         "refinement": (63.6,), "parallel": (78.2,)},
     ),
     "stage2": Experiment(
-        "Losses of stage 2", "Table 12", variants.measure_depth, 4, _DEPTH_MEASURES, _HYPERSIM,
+        "Losses of stage 2", "Tables 11–13, 2A to 2E", variants.measure_depth, 4,
+        _DEPTH_MEASURES, _HYPERSIM,
         {"2A": (81.3, 0.235, 0.465), "2B": (81.0, 0.230, 0.463), "2C": (80.8, 0.235, 0.468),
          "2D": (79.8, 0.239, 0.461), "2E": (80.6, 0.242, 0.459)},
     ),

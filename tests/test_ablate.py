@@ -1,6 +1,7 @@
 """The ablations: each condition differs in what it says, and in nothing else."""
 
 import json
+import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -389,6 +390,12 @@ def test_tables_have_mean_and_deviation_over_seeds() -> None:
     row = next(line for line in table.splitlines() if line.startswith("| parallel"))
     assert "| 78.2 | 20 ± 14 | – | 7 × 2 pictures, 2 seeds |" in row
     assert "– | – | – |" in next(line for line in table.splitlines() if line.startswith("| 2A"))
+
+
+def test_the_document_has_the_papers_rows() -> None:
+    document = (Path(__file__).parents[1] / "docs" / "ablations.md").read_text()
+    for line in ablate.make_table({}).splitlines():  # nothing measured: every row ends in dashes
+        assert re.sub(r"( – \|)+$", "", line) in document
 
 
 @pytest.mark.parametrize(
