@@ -49,7 +49,11 @@ def _imported(name: str, parser: argparse.ArgumentParser) -> ModuleType:
     try:
         return importlib.import_module(f"depthpro.{name}")
     except ModuleNotFoundError as error:
-        parser.exit(2, f"{parser.prog} {name} needs {error.name}: pip install 'depthpro[train]'\n")
+        parser.exit(
+            2,
+            f"{parser.prog} {name} needs {error.name}, which is not installed: "
+            "pip install accelerate h5py tensorboard\n",
+        )
 
 
 if __name__ == "__main__":

@@ -103,8 +103,7 @@ def measure(model: DepthPro, samples: Iterable[Sample]) -> Iterator[Row]:
     """
     for number, sample in enumerate(samples):
         said = model.infer(sample.rgb)
-        estimated = said.estimated_f_px if said.estimated_f_px is not None else said.f_px
-        ratio = float(estimated) / sample.f_px
+        ratio = float(said.f_px) / sample.f_px
         depth = said.depth[0].cpu().numpy()
         row = {"system": "network", **compare(depth, sample)}
         row["delta1_focal"] = compare(depth / ratio, sample)["delta1"]

@@ -9,6 +9,7 @@ Each phase starts from the weights that the one before it left in the run's fold
 import argparse
 import dataclasses
 import json
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -209,7 +210,9 @@ def train(model: DepthPro, recipe: Recipe, phases: Sequence[Phase], plan: Plan) 
         ValueError: If data, recipe and network do not fit together.
     """
     for phase in phases:
-        if not weights_path(plan.out, phase).exists():
+        if weights_path(plan.out, phase).exists():
+            print(f"{phase.name} is done: {weights_path(plan.out, phase)}", file=sys.stderr)
+        else:
             train_phase(model, recipe, phase, plan)
         model = DepthPro.from_pretrained(weights_path(plan.out, phase), device="cpu").train()
     return model
@@ -260,9 +263,9 @@ def run(options: argparse.Namespace) -> int:
         return 0
     if not options.data:
         raise ValueError("--data is needed: a folder of shards (python -m depthpro render)")
-    note_recipe(options, recipe)
     sources = [open_dataset(spec) for spec in options.data]
     held_out = open_dataset(options.validation) if options.validation else []
+    note_recipe(options, recipe)
     count = min(options.validation_samples, len(held_out))
     plan = Plan(
         out=options.out,
@@ -300,7 +303,20 @@ def chosen_recipe(options: argparse.Namespace) -> Recipe:
 
 
 def note_recipe(options: argparse.Namespace, recipe: Recipe) -> None:
-    """Write what the run is made with into its folder."""
+    """Write what the run is made with into its folder.
+
+    Raises:
+        ValueError: If the folder holds a run of another network or seed.
+    """
+    path = options.out / "run.json"
+    if path.exists():
+        before = json.loads(path.read_text())
+        other = Recipe.from_json(json.dumps(before["recipe"])).config
+        if (other, before["seed"]) != (recipe.config, options.seed):
+            raise ValueError(
+                f"{options.out} holds a run with seed {before['seed']} of {other}; got seed "
+                f"{options.seed} and {recipe.config}: choose another folder with --out"
+            )
     record = {
         "depthpro": __version__,
         "torch": torch.__version__,
@@ -309,7 +325,7 @@ def note_recipe(options: argparse.Namespace, recipe: Recipe) -> None:
         "minutes": options.minutes,
         "recipe": json.loads(recipe.to_json()),
     }
-    with whole_file(options.out / "run.json") as temporary:
+    with whole_file(path) as temporary:
         temporary.write_text(json.dumps(record, indent=2) + "\n")
 
 

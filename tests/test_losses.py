@@ -267,7 +267,10 @@ def test_what_has_no_weight_is_not_computed(
 def test_stage1_without_edges_has_no_pyramid(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(losses, "_derivative_loss")
     yes = torch.tensor([True])
-    stage1_loss(*maps(1, 16, 16), metric=yes, synthetic=yes, mage_weight=0)
+    without = stage1_loss(*maps(1, 16, 16), metric=yes, synthetic=yes, mage_weight=0)
+    assert without > 0
+    with pytest.raises(NameError, match="_derivative_loss"):
+        stage1_loss(*maps(1, 16, 16), metric=yes, synthetic=yes, mage_weight=1)
 
 
 # Scales

@@ -157,4 +157,4 @@ def test_without_mujoco_the_command_says_what_to_install(
     monkeypatch.setitem(sys.modules, "mujoco.studio", None)
     with pytest.raises(SystemExit):
         main(command(tmp_path))
-    assert "pip install 'depthpro[scenes]'" in capsys.readouterr().err
+    assert "pip install mujoco==4.0.0" in capsys.readouterr().err

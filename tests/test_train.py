@@ -22,7 +22,7 @@ from training import make_recipe, make_samples
 from depthpro import DepthPro
 from depthpro.__main__ import main
 from depthpro.curves import running_mean
-from depthpro.recipe import Phase, Recipe, paper
+from depthpro.recipe import Phase, Recipe, paper, small
 from depthpro.shards import write_shard
 from depthpro.train import Plan, first_model, rate, train, train_phase
 
@@ -95,6 +95,21 @@ def test_a_finished_run_is_not_trained_again(finished: Path, data: Path) -> None
     before = (finished / "log.jsonl").read_text()
     assert main(arguments(finished, data)) == 0
     assert (finished / "log.jsonl").read_text() == before
+
+
+def test_a_folder_holds_one_run(
+    finished: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (finished / "run.json").read_text()
+    for other in (["--seed", "1"], ["--preset", "small", "--recipe", str(finished / "small.json")]):
+        (finished / "small.json").write_text(small().to_json())
+        with pytest.raises(SystemExit) as stopped:
+            main(["train", "--data", str(data), "--out", str(finished), "--recipe",
+                  str(finished / "recipe.json"), *other])  # fmt: skip
+        assert stopped.value.code == 2
+        assert "holds a run with seed 0" in capsys.readouterr().err
+    (finished / "small.json").unlink()
+    assert (finished / "run.json").read_text() == before
 
 
 @pytest.mark.slow

@@ -75,7 +75,7 @@ def read_hdf5(path: Path, like: Shaped[ndarray, "h w *c"]) -> Float[ndarray, "h 
     try:
         import h5py
     except ImportError as error:
-        raise ImportError("HDF5 files need h5py: pip install 'depthpro[train]'") from error
+        raise ImportError("HDF5 files need h5py: pip install h5py") from error
     with naming(path), h5py.File(path, "r") as file:
         return _of_size(np.asarray(file["dataset"]), like)
 

@@ -46,7 +46,7 @@ def require_renderer() -> Any:
     except ImportError as error:
         raise ValueError(
             "rendering scenes needs mujoco 4.0.0, which is not installed: "
-            f"pip install 'depthpro[scenes]' (or mujoco==4.0.0) ({error})"
+            f"pip install mujoco==4.0.0 ({error})"
         ) from error
     try:
         ctypes.CDLL("libvulkan.so.1")
