@@ -36,6 +36,7 @@ class Phase:
     accumulation: int = 1
     """Parts in which a batch is computed one after the other, to need less memory."""
     encoder_lr: float = 1.28e-5
+    """In stages, 0 leaves the encoders as they are, which saves their backward pass."""
     decoder_lr: float = 1.28e-4
     weight_decay: float = 0.0
     clip: float = 0.2
@@ -65,6 +66,8 @@ class Phase:
             "steps": self.steps > 0,
             "batch": self.batch > 0,
             "accumulation": self.accumulation > 0 and self.batch % self.accumulation == 0,
+            "encoder_lr": self.encoder_lr > 0 or (self.encoder_lr == 0 and "stage" in self.name),
+            "decoder_lr": self.decoder_lr > 0,
             "clip": self.clip > 0,
             "warmup": 0 < self.warmup <= 1 and 0 <= self.constant <= 1 - self.warmup,
             "region": self.region is None or (self.region > 0 and self.region % 4 == 0),

@@ -151,6 +151,7 @@ def _depth_task(model: DepthPro, recipe: Recipe, phase: Phase) -> Task:
     vits = [model.encoder.patch_encoder, model.encoder.image_encoder]
     for vit in vits:
         vit.set_grad_checkpointing(recipe.checkpointing)
+        vit.requires_grad_(phase.encoder_lr > 0)
     if recipe.freeze_norms:
         _freeze_norms(vits)
     objective = stage2 if phase.name == "stage2" else stage1

@@ -68,6 +68,8 @@ def test_a_phase_that_is_not_there() -> None:
         ({"steps": 0}, "steps"), ({"batch": 0}, "batch"), ({"accumulation": 3}, "accumulation"),
         ({"warmup": 0.5, "constant": 0.6}, "warmup"), ({"clip": 0.0}, "clip"),
         ({"ema": 1.0}, "ema"), ({"region": 6}, "region"), ({"name": "stage3"}, "stage3"),
+        ({"encoder_lr": -1e-3}, "encoder_lr"), ({"name": "fov", "encoder_lr": 0.0}, "encoder_lr"),
+        ({"decoder_lr": 0.0}, "decoder_lr"),
     ],
 )  # fmt: skip
 def test_impossible_phases_are_refused(changes: dict, part: str, unchecked: None) -> None:

@@ -56,6 +56,18 @@ def test_rates_are_the_encoders_and_the_decoders() -> None:
     assert slow == vits
 
 
+def test_a_rate_of_0_leaves_the_encoders_as_they_are() -> None:
+    model = make_model()
+    for encoder_lr in (0.0, 1e-4):  # a later stage trains them again
+        recipe = make_recipe(TINY)
+        phase = replace(recipe.phase("stage2"), encoder_lr=encoder_lr)
+        task = make_task(model, recipe, phase)
+        sum(task.losses(task.network, make_batch(), np.random.default_rng(0)).values()).backward()
+        for vit in (model.encoder.patch_encoder, model.encoder.image_encoder):
+            assert all((p.grad is not None) == (encoder_lr > 0) for p in vit.parameters())
+        assert model.decoder.convs[1].weight.grad is not None
+
+
 def test_pretrained_norms_stay_frozen() -> None:
     recipe, model = replace(make_recipe(TINY), freeze_norms=True), make_model()
     make_task(model, recipe, recipe.phase("stage1"))
