@@ -32,6 +32,7 @@ __all__ = [
     "DepthMetrics",
     "FocalAccuracy",
     "PointCloudMetrics",
+    "align_depth",
     "average_rank",
     "boundary_f1",
     "boundary_precision_recall",
@@ -134,6 +135,34 @@ def depth_metrics(
 
     Source: Appendix C.6; FACTS 6.1, 12. Clamping is this project's choice.
     """
+    depth, truth, valid = _align(prediction, target, mask, depth_range, alignment)
+    values = _depth_errors(depth, truth, valid)
+    return DepthMetrics(*(as_given(value, prediction) for value in values))
+
+
+def align_depth(
+    prediction: Maps,
+    target: Maps,
+    mask: Mask | None = None,
+    depth_range: tuple[float, float] | None = None,
+    alignment: Alignment = "none",
+) -> Maps:
+    """Return the prediction as `depth_metrics` compares it; 1 where no pixel counts.
+
+    Arguments and errors are those of `depth_metrics`.
+    """
+    depth, _, _ = _align(prediction, target, mask, depth_range, alignment)
+    return as_given(depth, prediction)
+
+
+def _align(
+    prediction: Maps,
+    target: Maps,
+    mask: Mask | None,
+    depth_range: tuple[float, float] | None,
+    alignment: Alignment,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return aligned prediction, target and which pixels count; both are 1 where none does."""
     low, high = depth_range or (MIN_DEPTH_M, MAX_DEPTH_M)
     if not 0 < low < high < math.inf:
         raise ValueError(f"depth_range must be 0 < near < far in metres, got {depth_range}")
@@ -146,8 +175,7 @@ def depth_metrics(
         )
     depth, truth = depth.where(valid, 1), truth.where(valid, 1)
     depth = _aligned(depth, truth, valid, alignment, 1 / high).clamp(low, high)
-    values = _depth_errors(depth, truth, valid)
-    return DepthMetrics(*(as_given(value, prediction) for value in values))
+    return depth.where(valid, 1), truth, valid
 
 
 def focal_accuracy(

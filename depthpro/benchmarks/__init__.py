@@ -1,0 +1,1 @@
+"""The paper's benchmarks as their authors ship them."""
