@@ -1,32 +1,39 @@
-"""`python -m depthpro evaluate`: a network and two plain baselines on held-out samples."""
+"""`python -m depthpro evaluate`: systems on benchmarks, a line for each picture, then a report.
+
+Rows go to OUT/BENCHMARK/SYSTEM.jsonl, and the report is made of all rows in OUT: systems and
+benchmarks can be measured one after the other. A run that was stopped goes on where it was.
+`torchrun -m depthpro evaluate` shares the pictures among processes.
+"""
 
 import argparse
+import contextlib
+import dataclasses
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+import os
+import re
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
+from typing import Any, TextIO, get_args
 
 import numpy as np
-from jaxtyping import Bool, Float
-from numpy import ndarray
+import torch
+from torch import distributed
 from tqdm import tqdm
 
-from depthpro.datasets import open_dataset
+from depthpro.benchmarks import READERS, Benchmark, Case, open_benchmark
+from depthpro.error_figures import draw_cases, draw_curves
 from depthpro.files import whole_file
-from depthpro.geometry import MAX_DEPTH_M
-from depthpro.metrics import boundary_f1, depth_metrics
-from depthpro.model import DepthPro
-from depthpro.sample import Sample
+from depthpro.metrics import Alignment
+from depthpro.report import read_rows, write_report
+from depthpro.scoring import Row, Said, score
+from depthpro.systems import Kind, System, open_predictions, open_system
+from depthpro.version import __version__
 
-PAIRS = 50_000
-"""Random pairs of pixels in `ordinal_accuracy`."""
-APART = 1.05
-"""Least ratio of the depths of a pair that counts: nearer ones have no order worth telling."""
-HORIZON, EYE_M = 0.4, 1.5
-"""The ramp: a level ground seen from this height, its horizon at this share of the rows."""
-BASELINES = ("constant", "ramp")
-
-Row = dict[str, float | str | int]
+CONSTANT_M = 3.0
+"""What "constant" says everywhere."""
+HORIZON, EYE_M, FAR_M = 0.4, 1.5, 1000.0
+"""What "ramp" says: a level ground seen from this height, its horizon at this share of the rows."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,153 +41,234 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "--data",
+        action="append",
         required=True,
         metavar="[KIND:]FOLDER",
-        help="held-out samples: shards, hypersim:, vkitti2:, arkitscenes:, or motorcycle",
+        help=f"a benchmark, {', '.join(READERS)}; held-out shards; or motorcycle; may be repeated",
     )
-    add("--model", default="small", help="'small', a file, a folder or a hub name")
-    add("--samples", type=int, help="how many; all if not given")
+    add(
+        "--model",
+        nargs="+",
+        default=["small"],
+        help="'small', a file, a folder or a hub name, ours or of transformers; 'constant' and "
+        "'ramp' are plain baselines",
+    )
+    add("--predictions", type=Path, help="folder of depth maps that another system has saved")
+    add("--title", help="that system's name in the report")
+    add(
+        "--kind",
+        choices=get_args(Kind),
+        default="depth",
+        help="what the maps are: depth in metres, inverse (1/m), relative (inverse depth up to "
+        "scale and shift), relative-depth (depth likewise), or focal lengths alone",
+    )
+    add("--scale", type=float, default=1.0, help="units of the maps in a metre, or in 1/m")
+    add("--focal", choices=("estimated", "true"), default="estimated", help="focal length used")
+    add(
+        "--alignment",
+        choices=get_args(Alignment),
+        help="of predicted depth to the truth; none for metric systems, scale_and_shift for others",
+    )
+    add("--samples", type=int, help="only the first so many of each benchmark")
     add("--device", help="cuda, mps or cpu; the best there is if not given")
-    add("-o", "--out", type=Path, help="folder for samples.jsonl and report.md")  # fmt: skip
+    add("-o", "--out", type=Path, default=Path("runs/evaluation"), help="folder of the results")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure, print the table, and return the exit status.
+    """Measure what is not measured yet, write and print the report, and return the exit status.
 
     Raises:
-        ValueError: If data or weights cannot be read, or an option is out of range.
+        ValueError: If data, weights or predictions cannot be read, or an option is out of range.
     """
-    samples = [motorcycle()] if options.data == "motorcycle" else open_dataset(options.data)
     if options.samples is not None and options.samples < 1:
         raise ValueError(f"--samples must be at least 1, got {options.samples}")
-    count = min(options.samples or len(samples), len(samples))
-    model = DepthPro.from_pretrained(options.model, device=options.device)
-    rows = list(tqdm(measure(model, (samples[i] for i in range(count))), total=3 * count))
-    report = table(rows)
-    print(report)
-    if options.out:
-        with whole_file(options.out / "samples.jsonl") as temporary:
-            temporary.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        with whole_file(options.out / "report.md") as temporary:
-            temporary.write_text(f"{model.provenance.name}, {count} samples\n\n{report}\n")
+    if options.predictions is not None and not options.title:
+        raise ValueError("--predictions needs --title, the system's name in the report")
+    benchmarks = [open_benchmark(spec) for spec in options.data]
+    rank, processes = _join_processes()
+    for system, record in _systems(options):
+        for benchmark, spec in zip(benchmarks, options.data, strict=True):
+            alignment = options.alignment or ("none" if system.metric else "scale_and_shift")
+            about = record | {"alignment": alignment, "data": spec, "samples": options.samples}
+            rows = measure(system, benchmark, options.out, about, rank, processes)
+            if rank == 0:
+                draw_cases(rows, benchmark, system)
+    if rank == 0:
+        for benchmark in benchmarks:
+            draw_curves(options.out / slug(benchmark.title))
+        print(write_report(options.out))
     return 0
 
 
-def motorcycle() -> Sample:
-    """Return Motorcycle of Middlebury 2014, a real picture with measured depth, 741 x 500.
+def measure(
+    system: System,
+    benchmark: Benchmark,
+    out: Path,
+    about: dict[str, Any],
+    rank: int = 0,
+    processes: int = 1,
+) -> Path:
+    """Measure the cases that have no row yet, and return the file of rows, in the order of cases.
+
+    Args:
+        system: What is measured.
+        benchmark: On what.
+        out: Folder of all results.
+        about: What the rows depend on: `alignment`, and whatever the caller wants to be the same
+            when rows are added; `samples` limits the cases.
+        rank: Of this process.
+        processes: How many there are.
 
     Raises:
-        ValueError: If scikit-image, which brings it, is not installed.
-
-    Source: scikit-image's `stereo_motorcycle`; calibration of the set, halved four times.
+        ValueError: If the folder has rows that were made otherwise, or a case cannot be measured.
     """
+    folder, name = out / slug(benchmark.title), slug(system.title)
+    rows = folder / f"{name}.jsonl"
+    if rank == 0:
+        _note(rows.with_suffix(".json"), {"benchmark": benchmark.title, **about})
+    _wait(processes)
+    names = list(benchmark.cases)[: about.get("samples")]
+    parts = [rows, *sorted(folder.glob(f".{name}.*.part"))]
+    done = {row["case"] for part in parts if part.exists() for row in read_rows(part)}
+    _wait(processes)
+    mine = [each for each in names[rank::processes] if each not in done]
+    with _appending(folder / f".{name}.{rank}.part") as file:
+        for case_name in tqdm(mine, desc=f"{system.title}, {benchmark.title}", disable=rank > 0):
+            row = measure_case(system, benchmark, case_name, about["alignment"])
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+    _wait(processes)
+    if rank == 0:
+        _merge(rows, list(benchmark.cases), sorted(folder.glob(f".{name}.*.part")))
+    _wait(processes)
+    return rows
+
+
+def measure_case(
+    system: System, benchmark: Benchmark, name: str, alignment: Alignment = "none"
+) -> Row:
+    """Return the row of a case.
+
+    Raises:
+        ValueError: If it cannot be read or measured; with its name.
+    """
+    case = benchmark.cases[name]()
     try:
-        from skimage.data import stereo_motorcycle
-    except ImportError as error:
-        raise ValueError("motorcycle comes with scikit-image: pip install scikit-image") from error
-    left, _, disparity = stereo_motorcycle()
-    known = np.isfinite(disparity)
-    f_px, baseline_m, offset_px = 994.978, 0.193001, 31.086
-    depth = baseline_m * f_px / (np.where(known, disparity, 0) + offset_px)
-    height, width = depth.shape
-    return Sample(
-        rgb=np.ascontiguousarray(left),
-        depth=depth.astype(np.float32),
-        f_px=f_px,
-        fy_px=f_px,
-        cx_px=(width - 1) / 2,
-        cy_px=(height - 1) / 2,
-        mask=known,
-        synthetic=False,
-        family="motorcycle",
-    )
+        said = system.say(name, case)
+        values = score(said, case, benchmark.measures, benchmark.range_m, alignment)
+    except ValueError as error:
+        raise ValueError(f"{system.title} on {benchmark.title}, {name}: {error}") from error
+    return {"case": name, "family": case.family, **values}
 
 
-def measure(model: DepthPro, samples: Iterable[Sample]) -> Iterator[Row]:
-    """Give a row for the network and for each baseline, of every sample.
+def baseline(kind: str) -> System:
+    """Return what somebody says who has not looked: 3 m everywhere, or a level ground."""
 
-    The network's depth uses its own field of view, and in `delta1_focal` the true one.
-    """
-    for number, sample in enumerate(samples):
-        said = model.infer(sample.rgb)
-        ratio = float(said.f_px) / sample.f_px
-        depth = said.depth[0].cpu().numpy()
-        row = {"system": "network", **compare(depth, sample)}
-        row["delta1_focal"] = compare(depth / ratio, sample)["delta1"]
-        row["focal_error"] = abs(ratio - 1)
-        row["focal_within_25"] = float(abs(ratio - 1) < 0.25)
-        for system in (row, *({"system": name, **compare(baseline(name, sample), sample)}
-                              for name in BASELINES)):  # fmt: skip
-            yield {"sample": number, "family": sample.family, **system}
+    def constant(name: str, case: Case) -> Said:
+        return Said(np.full(case.rgb.shape[:2], CONSTANT_M, np.float32))
 
+    def ramp(name: str, case: Case) -> Said:
+        height, width = case.rgb.shape[:2]
+        f_px = case.fy_px or case.f_px or width
+        below = (np.arange(height) - HORIZON * height).clip(min=f_px * EYE_M / FAR_M)
+        return Said(np.tile((f_px * EYE_M / below)[:, None], width).astype(np.float32))
 
-def baseline(name: str, sample: Sample) -> Float[ndarray, "h w"]:
-    """Return the depth that somebody says who has not looked: 3 m, or a level ground."""
-    height, width = sample.depth.shape
-    if name == "constant":
-        return np.full((height, width), 3.0, np.float32)
-    below = (np.arange(height) - HORIZON * height).clip(min=sample.fy_px * EYE_M / 1000)
-    return np.broadcast_to((sample.fy_px * EYE_M / below)[:, None], (height, width)).astype(
-        np.float32
-    )
+    if kind == "constant":
+        return System(f"constant {CONSTANT_M:g} m", True, constant)
+    return System("level ground", True, ramp)
 
 
-def compare(depth: Float[ndarray, "h w"], sample: Sample) -> dict[str, float]:
-    """Return the measures of a depth map. Sky counts for boundaries only."""
-    known = np.ones(depth.shape, bool) if sample.mask is None else sample.mask
-    ground = known & np.isfinite(sample.depth)
-    depth = depth.clip(1e-3, MAX_DEPTH_M)
-    plain = depth_metrics(depth, sample.depth, ground)
-    scaled = depth_metrics(depth, sample.depth, ground, alignment="median_scale")
-    aligned = depth_metrics(depth, sample.depth, ground, alignment="scale_and_shift")
+def slug(title: str) -> str:
+    """Return a title as the name of a file."""
+    return re.sub(r"[^A-Za-z0-9.+-]+", "_", title).strip("_.") or "unnamed"
+
+
+def _systems(options: argparse.Namespace) -> Iterator[tuple[System, dict[str, Any]]]:
+    """Give each system with what its rows depend on; weights are loaded one after the other."""
+    if options.predictions is not None:
+        system = open_predictions(options.predictions, options.title, options.kind, options.scale)
+        yield system, _record(system, options, str(options.predictions))
+        return
+    if options.title and len(options.model) > 1:
+        raise ValueError("--title names one system; give one --model")
+    for model in options.model:
+        if model in ("constant", "ramp"):
+            yield baseline(model), {"system": baseline(model).title, "depthpro": __version__}
+            continue
+        system = open_system(model, options.device, options.focal)
+        title = options.title or system.title
+        if options.focal == "true":
+            title += ", true focal length"
+        system = dataclasses.replace(system, title=title)
+        yield system, _record(system, options, model)
+
+
+def _record(system: System, options: argparse.Namespace, origin: str) -> dict[str, Any]:
+    path = Path(__file__).parent / "weights/small.safetensors" if origin == "small" else origin
+    path = Path(path)
+    stamp = path.stat() if path.exists() else None
     return {
-        "delta1": float(plain.delta1),
-        "abs_rel": float(plain.abs_rel),
-        "delta1_scaled": float(scaled.delta1),
-        "abs_rel_aligned": float(aligned.abs_rel),
-        "ordinal": ordinal_accuracy(depth, sample.depth, ground),
-        "boundary_f1": float(boundary_f1(depth, sample.depth, known)),
+        "system": system.title,
+        "model": origin,
+        # Other weights under the same name are another system.
+        "weights": stamp and [stamp.st_size, stamp.st_mtime_ns],
+        "focal": f"{options.focal} focal length",
+        "kind": options.kind if options.predictions else None,
+        "scale": options.scale if options.predictions else None,
+        "note": system.note,
+        "depthpro": __version__,
     }
 
 
-def ordinal_accuracy(
-    depth: Float[ndarray, "h w"],
-    target: Float[ndarray, "h w"],
-    mask: Bool[ndarray, "h w"],
-    seed: int = 0,
-) -> float:
-    """Return the share of random pairs of pixels whose order in depth is right; 0.5 for a tie.
-
-    Pairs whose true depths differ by less than 5 % do not count; of a map without a pair it is 0.
-    """
-    places = np.flatnonzero(mask)
-    if len(places) < 2:
-        return 0.0
-    pairs = np.random.default_rng(seed).choice(places, (2, PAIRS))
-    ours, true = (np.log(maps.ravel()[pairs]) for maps in (depth, target))
-    difference, order = ours[0] - ours[1], true[0] - true[1]
-    counted = np.abs(order) > np.log(APART)
-    if not counted.any():
-        return 0.0
-    right = (np.sign(difference) == np.sign(order)) + 0.5 * (difference == 0)
-    return float(right[counted].mean())
+def _note(path: Path, about: dict[str, Any]) -> None:
+    """Write what rows depend on beside them; refuse to mix them with others."""
+    fixed = {key: value for key, value in about.items() if key != "samples"}
+    if path.exists():
+        before = json.loads(path.read_text())
+        differing = [key for key in {**before, **fixed} if before.get(key) != fixed.get(key)]
+        if differing:
+            raise ValueError(
+                f"{path.with_suffix('.jsonl')} was measured with other {', '.join(differing)}: "
+                "choose another --out or --title, or delete it"
+            )
+        return
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps(fixed, indent=1) + "\n")
 
 
-def table(rows: Sequence[Row]) -> str:
-    """Return means as Markdown: of each system, and of the network for each family."""
-    names = [name for name in rows[0] if isinstance(rows[0][name], float)]
-    groups: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        groups[f"**{row['system']}**"].append(row)
-    for row in rows:
-        if row["system"] == "network" and row["family"]:
-            groups[f"network, {row['family']}"].append(row)
-    lines = [f"| | samples | {' | '.join(names)} |", "|---" * (len(names) + 2) + "|"]
-    for group, members in groups.items():
-        cells = [_mean([row[name] for row in members if name in row]) for name in names]
-        lines.append(f"| {group} | {len(members)} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+@contextlib.contextmanager
+def _appending(path: Path) -> Iterator[TextIO]:
+    """Open a file to add lines to, without the half line that a killed run may have left."""
+    if path.exists():
+        text = path.read_text(encoding="utf-8")
+        with whole_file(path) as temporary:
+            temporary.write_text(text[: text.rfind("\n") + 1], encoding="utf-8")
+    with path.open("a", encoding="utf-8") as file:
+        yield file
 
 
-def _mean(values: list[float | str | int]) -> str:
-    return f"{np.mean([float(value) for value in values]):.3f}" if values else "–"
+def _merge(rows: Path, names: list[str], parts: list[Path]) -> None:
+    """Write all rows into one file in the order of cases, and delete the parts."""
+    found = {
+        row["case"]: row for path in (rows, *parts) if path.exists() for row in read_rows(path)
+    }
+    with whole_file(rows) as temporary:
+        lines = (json.dumps(found[name]) + "\n" for name in names if name in found)
+        temporary.write_text("".join(lines), encoding="utf-8")
+    for path in parts:
+        path.unlink()
+
+
+def _join_processes() -> tuple[int, int]:
+    """Return this process's rank and how many there are, as torchrun or accelerate started them."""
+    rank, processes = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    if processes > 1 and not distributed.is_initialized():
+        distributed.init_process_group("gloo", timeout=timedelta(days=7))
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+    return rank, processes
+
+
+def _wait(processes: int) -> None:
+    if processes > 1:
+        distributed.barrier()

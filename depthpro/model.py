@@ -97,7 +97,7 @@ class DepthPro(nn.Module):
         """
         if dtype not in _DTYPES.values():
             raise ValueError(f"dtype must be one of {list(_DTYPES.values())}, got {dtype}")
-        target = default_device() if device is None else _usable(device)
+        target = default_device() if device is None else usable_device(device)
         weights = checkpoint.load(name, config)
         with torch.device("meta"):  # no memory and no time for random weights
             model = cls(weights.config)
@@ -203,8 +203,12 @@ def default_device() -> torch.device:
     return torch.device("cpu")
 
 
-def _usable(device: torch.device | str) -> torch.device:
-    """Return the device, or say at once that it is not there."""
+def usable_device(device: torch.device | str) -> torch.device:
+    """Return the device.
+
+    Raises:
+        ValueError: If it cannot be used here; with the one that can.
+    """
     try:
         return torch.empty(0, device=device).device
     except (RuntimeError, AssertionError, NotImplementedError) as error:

@@ -134,7 +134,7 @@ def _against_depth(
     ground = known & np.isfinite(truth) & (truth >= low) & (truth <= high)
     row: Row = {}
     if "boundary" in measures:
-        curve = boundary_precision_recall(ours, truth, known)
+        curve = boundary_precision_recall(ours, truth.clip(max=MAX_DEPTH_M), known)
         for name in ("f1", "precision", "recall"):
             row[f"boundary_{name}"] = float(getattr(curve, name) @ curve.weights)
     if not ground.any():
@@ -144,8 +144,10 @@ def _against_depth(
         row |= _depth_errors(ours, depth, truth, ground, range_m)
     if "cloud" in measures and case.f_px is not None:
         row |= _cloud_errors(depth, truth, case, ground)
-    if "ibims" in measures and case.ibims is not None:
-        row |= _ibims_errors(depth, truth, case, ground)
+    if "ibims" in measures and case.ibims is not None:  # which has no range of its own
+        solid = known & np.isfinite(truth) & (truth > 0)
+        depth = np.asarray(align_depth(ours, truth, solid, None, alignment))
+        row |= _ibims_errors(depth, truth, case, solid)
     return row
 
 

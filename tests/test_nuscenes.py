@@ -122,6 +122,7 @@ def test_one_of_several_versions_is_named(tmp_path: Path) -> None:
     drive(tmp_path, "v1.0-trainval", frames=3)
     assert len(nuscenes(tmp_path, "v1.0-mini").cases) == 2
     assert len(nuscenes(tmp_path, "v1.0-trainval").cases) == 3
+    assert len(nuscenes(tmp_path / "v1.0-trainval").cases) == 3
     for version in (None, "v1.0-test"):
         message = rf"one version's .* got {version!r} of \['v1\.0-mini', 'v1\.0-trainval'\]"
         with pytest.raises(ValueError, match=message):

@@ -100,6 +100,13 @@ def test_a_blurred_step_is_less_sharp() -> None:
     assert 0 < row["boundary_f1"] < 0.9
 
 
+def test_what_is_farther_than_the_network_can_say_is_no_edge() -> None:
+    truth = plate(1e11)
+    truth[:5] = 2e4
+    case = Case(rgb=np.zeros((40, 60, 3), np.uint8), depth=truth)
+    assert score(Said(plate(np.inf)), case, ("boundary",))["boundary_f1"] == pytest.approx(1)
+
+
 def test_masks_count_by_recall_alone() -> None:
     alpha = (plate() == 1).astype(np.float32)
     case = Case(rgb=np.zeros((40, 60, 3), np.uint8), alpha=alpha)

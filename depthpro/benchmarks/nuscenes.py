@@ -57,7 +57,7 @@ def nuscenes(root: str | Path, version: str | None = None) -> Benchmark:
     so some points are hidden from the camera by what no point of the lidar lies on: they stay.
 
     Args:
-        root: The folder that holds the version's.
+        root: The folder that holds the version's, or the version's own.
         version: Such as "v1.0-mini"; None where there is only one.
 
     Raises:
@@ -67,6 +67,8 @@ def nuscenes(root: str | Path, version: str | None = None) -> Benchmark:
     Source: FACTS 6.1; which frames and points is this project's choice.
     """
     root = Path(root)
+    if version is None and (root / "sample_data.json").is_file():
+        root, version = root.parent, root.name
     folder = _find_version(root, version)
     samples = _read_samples(folder)
     cars = _read_cars(folder, {frame.car for pair in samples.values() for frame in pair.values()})

@@ -1,0 +1,130 @@
+"""Where a system is right and wrong: its worst and best pictures, and its error over depth."""
+
+import heapq
+import json
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from jaxtyping import Float, UInt8
+from matplotlib.figure import Figure
+from numpy import ndarray
+from PIL import Image
+
+from depthpro.benchmarks.case import Benchmark, Case
+from depthpro.files import whole_file
+from depthpro.metrics import Alignment, align_depth
+from depthpro.report import METRICS, read_rows
+from depthpro.scoring import CURVE_M, at_size
+from depthpro.systems import System
+from depthpro.viz import colorize, depth_range
+
+KEYS = ("delta1", "boundary_recall")
+"""What pictures are ordered by: the first one that they have."""
+SHOWN = 3
+"""Worst and best pictures, so many of each."""
+HEIGHT = 240
+"""Of a picture in the figure, in pixels."""
+FACTOR = 1.5
+"""Error that the map of errors shows in its strongest colours."""
+
+
+def draw_cases(rows: Path, benchmark: Benchmark, system: System) -> Path | None:
+    """Draw the worst and the best pictures of a file of rows; return the figure's path, if any.
+
+    Each has photo, truth, prediction in the truth's colours, and a map of its errors: blue where it
+    is too near, red where too far, fully at a factor of 1.5. Of a mask there is no such map.
+    """
+    key = next((key for key in KEYS if any(key in row for row in read_rows(rows))), None)
+    if key is None:
+        return None
+    alignment = json.loads(rows.with_suffix(".json").read_text())["alignment"]
+    scored = [(row[key], row["case"]) for row in read_rows(rows) if key in row]
+    worst = heapq.nsmallest(SHOWN, scored)
+    best = [each for each in heapq.nlargest(SHOWN, scored) if each not in worst][::-1]
+    figure = Figure(figsize=(12, 2.3 * len(worst + best)), layout="constrained")
+    grid = figure.subplots(len(worst + best), 4, squeeze=False)
+    for axes, (value, name) in zip(grid, worst + best, strict=True):
+        case = benchmark.cases[name]()
+        tiles = _tiles(case, system.say(name, case).depth, benchmark.range_m, alignment)
+        for axis in axes:
+            axis.axis("off")
+        for axis, tile in zip(axes, tiles, strict=False):
+            axis.imshow(tile)
+        metric = METRICS[key]
+        score = f"{metric.factor * value:.{metric.decimals}f}"
+        axes[0].set_title(f"{name}: {metric.title} {score}", loc="left", fontsize=9)
+    path = rows.with_suffix(".jpg")
+    with whole_file(path) as temporary:
+        figure.savefig(temporary, dpi=100)
+    return path
+
+
+def draw_curves(folder: Path) -> Path | None:
+    """Draw the error over true depth of all systems in a benchmark's folder.
+
+    Each bin is the mean of |d - d*| / d* over its pixels of all pictures; bins with less than a
+    thousandth of the pixels are left out.
+    """
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    middles = np.sqrt(CURVE_M[1:] * CURVE_M[:-1])
+    for rows in sorted(folder.glob("*.jsonl")):
+        total, pixels = np.zeros(len(middles) + 2), np.zeros(len(middles) + 2)
+        for row in read_rows(rows):
+            if "error_by_depth" in row:
+                count = np.array(row["pixels_by_depth"])
+                total += count * row["error_by_depth"]
+                pixels += count
+        shown = (pixels > 1e-3 * pixels.sum())[1:-1]
+        if shown.any():
+            error = (total / pixels.clip(min=1))[1:-1]
+            label = json.loads(rows.with_suffix(".json").read_text())["system"]
+            axes.plot(middles[shown], error[shown], marker="o", label=label)
+    if not axes.lines:
+        return None
+    axes.set(xscale="log", yscale="log", xlabel="true depth in metres", ylabel="mean |d - d*| / d*")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    path = folder / "error_over_depth.png"
+    with whole_file(path) as temporary:
+        figure.savefig(temporary, dpi=120)
+    return path
+
+
+def _tiles(
+    case: Case,
+    depth: Float[ndarray, "H W"],
+    range_m: tuple[float, float] | None,
+    alignment: Alignment,
+) -> list[UInt8[ndarray, "_ _ 3"]]:
+    if case.depth is None:
+        assert case.alpha is not None
+        alpha = np.repeat(np.uint8(255 * case.alpha)[..., None], 3, axis=2)
+        return [
+            _small(each) for each in (case.rgb, alpha, colorize(at_size(depth, case.alpha.shape)))
+        ]
+    truth = case.depth.astype(np.float32)
+    known = np.ones(truth.shape, bool) if case.mask is None else case.mask
+    ours = at_size(depth, truth.shape)
+    ground = known & np.isfinite(truth) & (truth > 0)
+    if range_m:
+        ground &= (truth >= range_m[0]) & (truth <= range_m[1])
+    aligned = np.asarray(align_depth(ours, truth, ground, range_m, alignment))
+    shown = np.where(ground, truth, np.inf)
+    span = depth_range(shown)
+    error = np.where(ground, np.log(aligned / np.where(ground, truth, 1)) / np.log(FACTOR), 0)
+    colours = matplotlib.colormaps["coolwarm"](np.clip((error + 1) / 2, 0, 1))[..., :3]
+    maps = (
+        colorize(shown, span) * known[..., None],
+        colorize(np.where(ground, aligned, ours), span),
+        np.uint8(255 * colours) * ground[..., None],
+    )
+    return [_small(each) for each in (case.rgb, *maps)]
+
+
+def _small(picture: UInt8[ndarray, "h w 3"]) -> UInt8[ndarray, "_ _ 3"]:
+    image = Image.fromarray(picture)
+    # Nearest, so that measured pixels which stand alone do not vanish into black.
+    return np.asarray(image.resize((round(image.width * HEIGHT / image.height), HEIGHT), 0))

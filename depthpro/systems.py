@@ -1,0 +1,249 @@
+"""Every system of the paper's tables: networks that run here, and what other systems saved.
+
+| system | how it is opened |
+|---|---|
+| Depth Pro | `open_system("small")`, `"apple/DepthPro"`, `"transformers:apple/DepthPro-hf"` |
+| ZoeDepth | `open_system("Intel/zoedepth-nyu-kitti")` |
+| Depth Anything | `open_system("LiheYoung/depth-anything-large-hf")`, relative |
+| Depth Anything v2 | `open_system("depth-anything/Depth-Anything-V2-Large-hf")`, relative |
+| the same | `open_system("depth-anything/Depth-Anything-V2-Metric-Outdoor-Large-hf")` |
+| DPT | `open_system("Intel/dpt-large")` |
+| Metric3D, Metric3D v2, PatchFusion, UniDepth, ZeroDepth | `open_predictions(folder, title)` |
+| Marigold | `open_predictions(folder, title, "relative-depth")` |
+| SPEC, im2pcl | `open_predictions(folder, title, "focal")` |
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from numpy import ndarray
+from torch.nn import functional as F
+
+from depthpro import transformers_depth
+from depthpro.benchmarks.case import Case
+from depthpro.checkpoint import PUBLISHED_LICENCE
+from depthpro.depth_files import Stored, find_map, read_focal, read_map
+from depthpro.geometry import MIN_DEPTH_M
+from depthpro.model import DepthPro
+from depthpro.scoring import Said
+
+Focal = Literal["estimated", "true"]
+Kind = Literal["depth", "inverse", "relative", "relative-depth", "focal"]
+
+PREFIX = "transformers:"
+"""Before the name of a Depth Pro: run it by transformers instead of this package."""
+NEAREST = 0.01
+"""Nearest depth of a relative system: what can be measured then spans a million to one."""
+_HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+_ALIGNED = "aligned to the truth of each picture by scale and shift of depth"
+
+
+@dataclass(frozen=True)
+class System:
+    """What turns a picture into depth."""
+
+    title: str
+    """As a report lists it."""
+    metric: bool
+    """Whether depth is in metres; else it is so up to scale and shift of inverse depth."""
+    say: Callable[[str, Case], Said]
+    """What it says of the case of a name."""
+    note: str = ""
+    """Licence or provenance."""
+
+
+def open_system(
+    model: str = "small", device: str | None = None, focal: Focal = "estimated"
+) -> System:
+    """Return a network that runs here.
+
+    Args:
+        model: As in `DepthPro.from_pretrained`; or a depth network of transformers, by its name on
+            the hub or its folder. Of Depth Pro in either layout, "transformers:NAME" is run by
+            transformers.
+        device: None takes CUDA or MPS where there is one, else the CPU.
+        focal: "true" gives the network the focal length of the case.
+
+    Raises:
+        ValueError: If it cannot be loaded, or has no use for a focal length, or no estimate of it.
+    """
+    if focal not in get_args(Focal):
+        raise ValueError(f'focal must be "estimated" or "true", got {focal!r}')
+    if not model.startswith(PREFIX) and _is_ours(model):
+        return _open_ours(model, device, focal)
+    return _open_theirs(model, device, focal)
+
+
+def open_predictions(folder: Path, title: str, kind: Kind = "depth", scale: float = 1.0) -> System:
+    """Return a system that is known by what it saved: FOLDER/CASE.npz, .npy, .png, .exr or .pfm.
+
+    | kind | values |
+    |---|---|
+    | "depth" | `scale` of them make a metre; positive, infinite for sky |
+    | "inverse" | `scale` of them make 1/m; 0 for sky |
+    | "relative" | inverse depth up to scale and shift |
+    | "relative-depth" | depth up to scale and shift, as Marigold says it |
+    | "focal" | none: only `f_px`, in .npz |
+
+    Maps may be of another size than the picture, and cover all of it. For "relative-depth" least
+    squares against all depth that the case knows make metres, as Marigold's authors do; where no
+    depth is known, it is taken as it is.
+
+    Args:
+        folder: Of the files; a case named a/b is in its folder a.
+        title: Of the system, for the report.
+        kind: See above.
+        scale: See above, such as 1000 for millimetres in PNG, or 256.
+
+    Raises:
+        ValueError: If there is no such folder, kind or scale; and from `say`, with the file's name,
+            if a file is missing or broken or its values are impossible.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"no folder {folder}: pass the one that holds a file for each case")
+    if kind not in get_args(Kind):
+        raise ValueError(f"kind must be one of {', '.join(get_args(Kind))}; got {kind!r}")
+    if not 0 < scale < math.inf:
+        raise ValueError(f"scale, stored units in a metre, must be positive; got {scale}")
+
+    def say(name: str, case: Case) -> Said:
+        if kind == "focal":
+            return _say_focal(folder, name, case)
+        path = find_map(folder, name)
+        stored = read_map(path)
+        try:
+            depth = _to_depth(stored, kind, scale)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        return Said(_fitted(depth, case) if kind == "relative-depth" else depth, stored.f_px)
+
+    note = "predictions as saved" + (f", {_ALIGNED}" if kind == "relative-depth" else "")
+    return System(title, kind != "relative", say, note)
+
+
+def relative_depth(inverse: Float[ndarray, "H W"]) -> Float[ndarray, "H W"]:
+    """Return depth in an unknown unit for inverse depth up to scale and shift.
+
+    It is `NEAREST` over the inverse depth's share of its maximum, infinite where that is 0: to
+    fit scale and shift to its inverse is to fit them to what was given. The shift, on which
+    boundaries depend, stays as given unless some of it is negative: then the least becomes 0.
+    """
+    shifted = inverse.astype(np.float64) - min(0.0, float(inverse.min()))
+    greatest = shifted.max()
+    if greatest == 0:
+        return np.full_like(inverse, NEAREST)
+    with np.errstate(divide="ignore"):
+        return (NEAREST * greatest / shifted).astype(np.float32)
+
+
+def _is_ours(model: str) -> bool:
+    """Return whether this package runs it: all but what names another model_type."""
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        try:
+            settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return True  # which says what it misses
+        return not isinstance(settings, dict) or settings.get("model_type") in (None, "depth_pro")
+    if folder.suffix in (".pt", ".pth", ".safetensors") or not _HUB_NAME.fullmatch(model):
+        return True
+    if folder.is_file() or model in ("apple/DepthPro", "apple/DepthPro-hf"):
+        return True
+    return transformers_depth.model_type(model) == "depth_pro"
+
+
+def _open_ours(name: str, device: str | None, focal: Focal) -> System:
+    model = DepthPro.from_pretrained(name, device=device)
+    if model.fov is None and focal == "estimated":
+        raise ValueError(f'{name!r} estimates no field of view: pass focal="true"')
+
+    def say(_: str, case: Case) -> Said:
+        f_px = _true_focal(case) if focal == "true" else None
+        prediction = model.infer(case.rgb, f_px)
+        estimate = prediction.estimated_f_px
+        return Said(
+            prediction.depth[0].cpu().numpy(), None if estimate is None else estimate.item()
+        )
+
+    title = f"Depth Pro ({model.provenance.name})"
+    return System(title, True, say, f"licence {model.provenance.licence}")
+
+
+def _open_theirs(model: str, device: str | None, focal: Focal) -> System:
+    name = model.removeprefix(PREFIX)
+    folder = Path(name).expanduser()
+    theirs = transformers_depth.load(str(folder) if folder.is_dir() else name, device)
+    if focal == "true" and not theirs.estimates_focal:
+        raise ValueError(f'{name!r} has no use for a focal length: pass focal="estimated"')
+
+    def say(_: str, case: Case) -> Said:
+        values, f_px = theirs.infer(case.rgb)
+        if focal == "true" and f_px is not None:
+            values = values * np.float32(_true_focal(case) / f_px)
+        return Said(relative_depth(values) if theirs.relative else values, f_px)
+
+    licence = PUBLISHED_LICENCE if theirs.estimates_focal else "see its page"
+    title = folder.resolve().name if folder.is_dir() else name
+    title += " by transformers" if model.startswith(PREFIX) else ""
+    return System(title, not theirs.relative, say, f"by transformers, licence {licence}")
+
+
+def _true_focal(case: Case) -> float:
+    if case.f_px is None:
+        raise ValueError('the benchmark does not say the focal length: pass focal="estimated"')
+    return case.f_px
+
+
+def _say_focal(folder: Path, name: str, case: Case) -> Said:
+    if case.depth is not None or case.alpha is not None:
+        raise ValueError('of kind "focal" only focal lengths are known: measure those')
+    f_px = read_focal(find_map(folder, name, (".npz",)))
+    return Said(np.ones(case.rgb.shape[:2], np.float32), f_px)
+
+
+def _to_depth(stored: Stored, kind: Kind, scale: float) -> Float[ndarray, "H W"]:
+    """Return depth in metres, or in the unit of a relative system."""
+    metric = kind in ("depth", "inverse")
+    if metric and stored.values.dtype.kind in "ui" and scale == 1:
+        raise ValueError("whole numbers need a scale: how many make a metre, such as 1000 or 256")
+    values = stored.values.astype(np.float32)
+    if kind == "depth":
+        _demand(values > 0, values, "positive; infinite is sky")
+        return values / np.float32(scale)
+    if kind == "inverse":
+        _demand((values >= 0) & (values < np.inf), values, "0 or more and finite; 0 is sky")
+        with np.errstate(divide="ignore"):
+            return np.float32(scale) / values
+    _demand(np.isfinite(values), values, "finite")
+    return relative_depth(values) if kind == "relative" else values
+
+
+def _demand(fit: Bool[ndarray, "H W"], values: Float[ndarray, "H W"], wanted: str) -> None:
+    if not fit.all():
+        raise ValueError(
+            f"{(~fit).sum()} of {fit.size} values are not {wanted}, such as {values[~fit][0]:g}: "
+            "save the map as the system says it, and check the kind"
+        )
+
+
+def _fitted(values: Float[ndarray, "H W"], case: Case) -> Float[ndarray, "H W"]:
+    """Return metres: the values, scaled and shifted to fit the depth that the case knows."""
+    if case.depth is not None:
+        known = np.isfinite(case.depth) & (case.depth > 0)
+        known &= True if case.mask is None else case.mask
+        maps = torch.from_numpy(values)[None, None]
+        at_truth = F.interpolate(maps, case.depth.shape, mode="bilinear")[0, 0].numpy()
+        x, y = at_truth[known].astype(np.float64), case.depth[known].astype(np.float64)
+        if len(x):
+            centred = x - x.mean()
+            slope = centred @ y / max(centred @ centred, np.finfo(float).tiny)
+            values = (slope * (values - x.mean()) + y.mean()).astype(np.float32)
+    return np.maximum(values, np.float32(MIN_DEPTH_M))
