@@ -4,10 +4,8 @@ import csv
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from depthpro.metrics import average_rank
 from depthpro.published import TABLES, published, published_of
 from depthpro.report import METRICS, from_paper, gather, markdown, read_rows, write_report
 
@@ -50,19 +48,6 @@ def test_published_metrics_are_ours_in_our_units() -> None:
     for row in (row for table in (1, 3, 4, 6) for row in published(table)):
         if row.metric != "rank" and METRICS[row.metric].factor == 100:
             assert 0 <= row.value <= 100
-
-
-def test_average_rank_from_the_data_is_the_papers() -> None:
-    rows = [row for row in published(1) if row.benchmark]
-    systems, sets = (
-        sorted({getattr(row, name) for row in rows}) for name in ("system", "benchmark")
-    )
-    scores = np.full((len(systems), len(sets)), np.nan)
-    for row in rows:
-        scores[systems.index(row.system), sets.index(row.benchmark)] = row.value
-    ranks = dict(zip(systems, average_rank(scores), strict=True))
-    printed = {row.system: row.value for row in published(1) if row.metric == "rank"}
-    assert ranks["Depth Pro"] == printed["Depth Pro"] == 2.5
 
 
 def test_means_by_hand(tmp_path: Path) -> None:
