@@ -25,6 +25,7 @@ SHOWN = 3
 """Worst and best pictures, so many of each."""
 HEIGHT = 240
 """Of a picture in the figure, in pixels."""
+_TITLES = "truth", "prediction", "error: blue too near, red too far"
 FACTOR = 1.5
 """Error that the map of errors shows in its strongest colours."""
 
@@ -53,7 +54,9 @@ def draw_cases(rows: Path, benchmark: Benchmark, system: System) -> Path | None:
             axis.imshow(tile)
         metric = METRICS[key]
         score = f"{metric.factor * value:.{metric.decimals}f}"
-        axes[0].set_title(f"{name}: {metric.title} {score}", loc="left", fontsize=9)
+        titles = f"{name}: {metric.title} {score}", *_TITLES
+        for axis, title in zip(axes, titles, strict=True):
+            axis.set_title(title, loc="left", fontsize=9)
     path = rows.with_suffix(".jpg")
     with whole_file(path) as temporary:
         figure.savefig(temporary, dpi=100)
@@ -68,7 +71,7 @@ def draw_curves(folder: Path) -> Path | None:
     """
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
-    middles = np.sqrt(CURVE_M[1:] * CURVE_M[:-1])
+    middles, shown_m = np.sqrt(CURVE_M[1:] * CURVE_M[:-1]), []
     for rows in sorted(folder.glob("*.jsonl")):
         total, pixels = np.zeros(len(middles) + 2), np.zeros(len(middles) + 2)
         for row in read_rows(rows):
@@ -81,10 +84,13 @@ def draw_curves(folder: Path) -> Path | None:
             error = (total / pixels.clip(min=1))[1:-1]
             label = json.loads(rows.with_suffix(".json").read_text())["system"]
             axes.plot(middles[shown], error[shown], marker="o", label=label)
+            shown_m += middles[shown].tolist()
     if not axes.lines:
         return None
     axes.set(xscale="log", yscale="log", xlabel="true depth in metres", ylabel="mean |d - d*| / d*")
-    axes.xaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
+    axes.set_xticks(middles, [f"{middle:.2g}" for middle in middles])
+    axes.set_xlim(0.9 * min(shown_m), 1.1 * max(shown_m))
     axes.grid(alpha=0.3)
     axes.legend()
     path = folder / "error_over_depth.png"
@@ -101,7 +107,7 @@ def _tiles(
 ) -> list[UInt8[ndarray, "_ _ 3"]]:
     if case.depth is None:
         assert case.alpha is not None
-        alpha = np.repeat(np.uint8(255 * case.alpha)[..., None], 3, axis=2)
+        alpha = np.repeat((255 * case.alpha).astype(np.uint8)[..., None], 3, axis=2)
         return [
             _small(each) for each in (case.rgb, alpha, colorize(at_size(depth, case.alpha.shape)))
         ]
@@ -119,7 +125,7 @@ def _tiles(
     maps = (
         colorize(shown, span) * known[..., None],
         colorize(np.where(ground, aligned, ours), span),
-        np.uint8(255 * colours) * ground[..., None],
+        (255 * colours).astype(np.uint8) * ground[..., None],
     )
     return [_small(each) for each in (case.rgb, *maps)]
 

@@ -30,8 +30,8 @@ from depthpro.scoring import Row, Said, score
 from depthpro.systems import Kind, System, open_predictions, open_system
 from depthpro.version import __version__
 
-CONSTANT_M = 3.0
-"""What "constant" says everywhere."""
+CONSTANT_M = 3.9
+"""What "constant" says everywhere: the median depth of `render --seed 3`, without sky."""
 HORIZON, EYE_M, FAR_M = 0.4, 1.5, 1000.0
 """What "ramp" says: a level ground seen from this height, its horizon at this share of the rows."""
 
@@ -162,7 +162,7 @@ def measure_case(
 
 
 def baseline(kind: str) -> System:
-    """Return what somebody says who has not looked: 3 m everywhere, or a level ground."""
+    """Return what somebody says who has not looked: the same everywhere, or a level ground."""
 
     def constant(name: str, case: Case) -> Said:
         return Said(np.full(case.rgb.shape[:2], CONSTANT_M, np.float32))

@@ -27,8 +27,9 @@ PAIRS = 50_000
 """Random pairs of pixels in `ordinal_accuracy`."""
 APART = 1.05
 """Least ratio of the depths of a pair that counts: nearer ones have no order worth telling."""
-CLOUD_POINTS = 200_000
-"""Most points of each cloud; of more, a random part with the same pixels in both."""
+CLOUD_POINTS = 50_000
+"""Most points of each cloud; of more, a random part with the same pixels in both. Twice as many
+take four times as long, and made Motorcycle's chamfer distance 1 % smaller."""
 NEAREST_M = 1e-3
 """Predicted depth below this counts as this: 0 is what some systems say where they know nothing."""
 CURVE_M = np.geomspace(0.25, 256, 11)
@@ -186,8 +187,8 @@ def _cloud_errors(
     if len(chosen) > CLOUD_POINTS:
         chosen = np.random.default_rng(0).choice(chosen, CLOUD_POINTS, replace=False)
     rays = _rays(case, truth.shape)[chosen]
-    clouds = (rays * maps.ravel()[chosen, None] for maps in (depth, truth))
-    cloud = point_cloud_metrics(*clouds)
+    ours, true = (rays * maps.ravel()[chosen, None] for maps in (depth, truth))
+    cloud = point_cloud_metrics(ours, true)
     return {"chamfer_m": cloud.chamfer_m, "f_score": cloud.f_score, "iou": cloud.iou}
 
 

@@ -113,7 +113,7 @@ def test_the_ramp_is_a_level_ground_seen_from_eye_height() -> None:
     row = round(0.4 * height) + 48
     assert ramp[row, 7] == pytest.approx(case.fy_px * 1.5 / (row - 0.4 * height), rel=1e-5)
     assert (ramp[: int(0.4 * height)] == ramp[0, 0]).all()
-    assert (baseline("constant").say("", case).depth == 3).all()
+    assert (baseline("constant").say("", case).depth == np.float32(3.9)).all()
 
 
 def test_motorcycle_is_a_real_picture_with_metres() -> None:
@@ -148,11 +148,11 @@ def test_the_command_writes_rows_report_and_figures(
     assert main([*command, "-o", str(out)]) == 0
     printed = capsys.readouterr().out
     assert printed.strip() == (out / "report.md").read_text().strip()
-    assert "**constant 3 m** | measured, 3 pictures" in printed
+    assert "**constant 3.9 m** | measured, 3 pictures" in printed
     folder = out / "held-out"
     assert len(list(folder.glob("*.jsonl"))) == len(list(folder.glob("*.jpg"))) == 3
     assert (folder / "error_over_depth.png").is_file()
-    row = json.loads((folder / "constant_3_m.jsonl").read_text().splitlines()[0])
+    row = json.loads((folder / "constant_3.9_m.jsonl").read_text().splitlines()[0])
     assert row["case"] == "000000"
     assert "focal_error" not in row  # a constant estimates no focal length
     assert main([*command, "-o", str(out), "--focal", "true"]) == 0
