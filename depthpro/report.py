@@ -57,6 +57,30 @@ RANKED = ("delta1", "boundary_f1", "boundary_recall")
 """Measures over several benchmarks, of which the paper gives the first one's average rank."""
 
 
+class _Means:
+    """Running means: memory does not grow with the rows."""
+
+    def __init__(self) -> None:
+        self.pictures = 0
+        self._sums: dict[str, tuple[float, int]] = {}
+
+    def add(self, row: dict) -> None:
+        self.pictures += 1
+        for name in METRICS.keys() & row.keys():
+            total, count = self._sums.get(name, (0.0, 0))
+            self._sums[name] = total + row[name], count + 1
+
+    def count(self) -> str:
+        return f"{self.pictures} picture{'s' * (self.pictures != 1)}"
+
+    def means(self) -> dict[str, float]:
+        return {
+            name: METRICS[name].factor * self._sums[name][0] / self._sums[name][1]
+            for name in METRICS
+            if name in self._sums
+        }
+
+
 class Result(NamedTuple):
     """The means of one system on one benchmark, in the paper's units."""
 
@@ -67,7 +91,7 @@ class Result(NamedTuple):
     pictures: int | None
     """How many; None if the paper does not say."""
     means: dict[str, float]
-    families: dict[str, dict[str, float]]
+    families: dict[str, _Means]
     """The same for each part of the benchmark, if it has some."""
 
 
@@ -87,7 +111,7 @@ def measured(rows: Path) -> Result:
         total.add(row)
         if row["family"]:
             families.setdefault(row["family"], _Means()).add(row)
-    said = [f"measured, {total.pictures} picture{'s' * (total.pictures != 1)}"]
+    said = [f"measured, {total.count()}"]
     if record["alignment"] != "none":
         said.append(f"aligned by {record['alignment'].replace('_', ' ')}")
     said += [record[name] for name in ("focal", "note") if record.get(name)]
@@ -97,29 +121,8 @@ def measured(rows: Path) -> Result:
         ", ".join(said),
         total.pictures,
         total.means(),
-        {name: means.means() for name, means in families.items()} if len(families) > 1 else {},
+        families if len(families) > 1 else {},
     )
-
-
-class _Means:
-    """Running means: memory does not grow with the rows."""
-
-    def __init__(self) -> None:
-        self.pictures = 0
-        self._sums: dict[str, tuple[float, int]] = {}
-
-    def add(self, row: dict) -> None:
-        self.pictures += 1
-        for name in METRICS.keys() & row.keys():
-            total, count = self._sums.get(name, (0.0, 0))
-            self._sums[name] = total + row[name], count + 1
-
-    def means(self) -> dict[str, float]:
-        return {
-            name: METRICS[name].factor * self._sums[name][0] / self._sums[name][1]
-            for name in METRICS
-            if name in self._sums
-        }
 
 
 def from_paper(benchmark: str) -> list[Result]:
@@ -149,21 +152,26 @@ def gather(folder: Path) -> list[Result]:
 
 
 def markdown(results: list[Result]) -> str:
-    """Return a table for each benchmark, then the ranks over them, as Markdown."""
+    """Return a table for each benchmark, then the ranks over the paper's, as Markdown."""
     titles = list(dict.fromkeys(result.benchmark for result in results))
     parts = []
     for title in titles:
         rows = [result for result in results if result.benchmark == title]
         parts.append(f"## {title}\n\n{_table(rows)}")
         apart = [
-            row._replace(system=f"{row.system}, {name}", means=means)
+            row._replace(
+                system=f"{row.system}, {name}",
+                source=f"measured, {part.count()}",
+                means=part.means(),
+            )
             for row in rows
-            for name, means in row.families.items()
+            for name, part in row.families.items()
         ]
         if apart:
             parts.append(_table(apart))
+    known = {title for title in titles if from_paper(title)}
     for metric in RANKED:
-        of_metric = [result for result in results if metric in result.means]
+        of_metric = [row for row in results if metric in row.means and row.benchmark in known]
         if len({result.benchmark for result in of_metric}) > 1:
             title = METRICS[metric].title
             parts.append(f"## Average rank by {title}\n\n{_ranks(of_metric, metric)}")
@@ -221,6 +229,12 @@ def _as_markdown(lines: Iterable[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def _with_families(row: Result) -> Iterator[tuple[str, dict[str, float]]]:
+    yield "", row.means
+    for name, part in row.families.items():
+        yield name, part.means()
+
+
 def write_report(folder: Path) -> str:
     """Write report.md, report.csv and report.json of a folder of rows; return the Markdown."""
     results = gather(folder)
@@ -236,7 +250,7 @@ def write_report(folder: Path) -> str:
             "value": value,
         }
         for row in results
-        for family, means in {"": row.means, **row.families}.items()
+        for family, means in _with_families(row)
         for name, value in means.items()
     ]
     table = io.StringIO()
