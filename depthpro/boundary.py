@@ -212,11 +212,15 @@ def _thinned_counts(ratio: Tensor, theirs: Tensor) -> Tensor:
     size = ratio[0].numel()
     counts = _plain_counts(ratio, theirs)
     place, height, valley = _peaks(ratio)
-    batch, level = place // size, theirs.flatten()[place]
-    for t, threshold in enumerate(_floors(ratio)):
-        kept = _highest(height, valley, threshold)
-        counts[1, :, t] = torch.bincount(batch[kept], minlength=len(ratio))
-        counts[0, :, t] = torch.bincount(batch[kept[level[kept] > t]], minlength=len(ratio))
+    cell = place // size * LEVELS
+    # A peak is the highest of its run above t where its height exceeds t and its saddle does not.
+    first, last = _levels(_saddles(height, valley)), _levels(height)
+    for row, end in enumerate((last.minimum(theirs.flatten()[place]), last)):
+        changes = [
+            torch.bincount(cell + at, minlength=len(ratio) * LEVELS)
+            for at in (first, end.maximum(first))
+        ]
+        counts[row] = (changes[0] - changes[1]).view(-1, LEVELS).cumsum(1)[:, :-1]
     return counts
 
 
@@ -238,21 +242,30 @@ def _peaks(ratio: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return line * size + column, height, valley
 
 
-def _highest(height: Tensor, valley: Tensor, threshold: Tensor) -> Tensor:
-    """Return which peaks are the highest of their run above a threshold.
+def _saddles(height: Tensor, valley: Tensor) -> Tensor:
+    """Return how low one has to go from each peak to reach one that beats it; 0 if none does.
 
-    A tournament: of two neighbours in a run the lower leaves, and who is alone has won. A round
-    leaves at most half of those in a run, rounded up.
+    A higher one beats it, of equal ones the first. A peak whose higher valley leads to a neighbour
+    that beats it leaves with that valley as its saddle; what is left becomes neighbours, across the
+    lowest valley between. The highest valley of all lets one leave, so every round ends some. What
+    is below the first threshold is as good as 0.
     """
-    ends = (valley <= threshold).int()
-    left = (height > threshold).nonzero()[:, 0]
-    run, height = (ends.cumsum(0, dtype=torch.int32) - ends)[left], height[left]
-    won = []
-    while len(left):
-        together = F.pad(run[1:] == run[:-1], (1, 1))
-        rises = F.pad(height[1:] > height[:-1], (1, 1))
-        rivals = together[:-1] | together[1:]
-        beaten = (together[:-1] & ~rises[:-1]) | (together[1:] & rises[1:])
-        won.append(left[~rivals])
-        left, run, height = (each[rivals & ~beaten] for each in (left, run, height))
-    return torch.cat([left, *won])
+    low = _floors(height)[0]
+    saddle, left_over = torch.zeros_like(height), torch.arange(len(height), device=height.device)
+    right = valley.clone()
+    right[-1:] = 0
+    while len(left_over):
+        left = F.pad(right[:-1], (1, 0))
+        rises = height[1:] > height[:-1]
+        beaten = (right >= left) & F.pad(rises, (0, 1))
+        beaten |= (left >= right) & F.pad(~rises, (1, 0))
+        highest = left.maximum(right)
+        beaten &= highest > low
+        saddle[left_over[beaten]] = highest[beaten]
+        stays = ~beaten & (highest > low)
+        owner = stays.cumsum(0)  # the last one before or at a place that stays, counted from 1
+        left_over, height = left_over[stays], height[stays]
+        right = right.new_full((len(left_over) + 1,), torch.inf).scatter_reduce(
+            0, owner, right, "amin"
+        )[1:]
+    return saddle

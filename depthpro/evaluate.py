@@ -97,6 +97,8 @@ def run(options: argparse.Namespace) -> int:
         for benchmark in benchmarks:
             draw_curves(options.out / slug(benchmark.title))
         print(write_report(options.out))
+    if processes > 1:
+        distributed.destroy_process_group()
     return 0
 
 

@@ -11,7 +11,7 @@ import torch
 from numpy import ndarray
 from torch.testing import assert_close
 
-from depthpro.boundary import THRESHOLDS, _highest, _levels, _peaks
+from depthpro.boundary import THRESHOLDS, _levels, _peaks, _saddles
 from depthpro.metrics import boundary_f1, boundary_precision_recall, boundary_recall
 
 GOLDEN = np.load(Path(__file__).parent / "data" / "boundary_metrics.npz")
@@ -73,7 +73,7 @@ def test_thinning_equals_a_loop_over_runs(threshold: float) -> None:
     ratio = rng.choice(levels, (3, 20, 101), p=[0.05, 0.05, 0.1, 0.2, 0.3, 0.3])
     place, height, valley = _peaks(torch.from_numpy(ratio))
     kept = np.zeros(ratio.size, dtype=bool)
-    kept[place[_highest(height, valley, torch.tensor(threshold).double())]] = True
+    kept[place[(height > threshold) & (_saddles(height, valley) <= threshold)]] = True
     expected = [reference.thin(lines, threshold, (0, 1)) for lines in ratio]
     assert (kept.reshape(ratio.shape) == np.stack(expected)).all()
 
@@ -87,7 +87,7 @@ def test_thinning_is_fast() -> None:
     for _ in range(3):
         start = time.perf_counter()
         _, height, valley = _peaks(rows)
-        _highest(height, valley, torch.tensor(1.05).double())
+        _saddles(height, valley)  # of all thresholds at once
         took.append(time.perf_counter() - start)
     start = time.perf_counter()
     reference.thin(ratio[0], 1.05, (0, 1))
