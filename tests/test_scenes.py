@@ -158,7 +158,7 @@ def test_without_mujoco_or_vulkan_the_error_says_what_to_install(
     with pytest.raises(ValueError, match="apt-get install -y libvulkan1 mesa-vulkan-drivers"):
         Engine(SIZE)
     monkeypatch.setitem(sys.modules, "mujoco.studio", None)
-    with pytest.raises(ValueError, match="pip install mujoco==4.0.0"):
+    with pytest.raises(ValueError, match=r"pip install mujoco==4\.0\.0"):
         Engine(SIZE)
 
 
