@@ -72,7 +72,7 @@ def draw_curves(folder: Path) -> Path | None:
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
     middles, shown_m = np.sqrt(CURVE_M[1:] * CURVE_M[:-1]), []
-    for rows in sorted(folder.glob("*.jsonl")):
+    for rows in sorted(folder.glob("[!.]*.jsonl")):
         total, pixels = np.zeros(len(middles) + 2), np.zeros(len(middles) + 2)
         for row in read_rows(rows):
             if "error_by_depth" in row:

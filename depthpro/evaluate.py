@@ -130,18 +130,18 @@ def measure(
         _note(rows.with_suffix(".json"), {"benchmark": benchmark.title, **about})
     _wait(processes)
     names = list(benchmark.cases)[: about.get("samples")]
-    parts = [rows, *sorted(folder.glob(f".{name}.*.part"))]
+    parts = [rows, *sorted(folder.glob(f".{name}@*.part"))]
     done = {row["case"] for part in parts if part.exists() for row in read_rows(part)}
     _wait(processes)
     mine = [each for each in names[rank::processes] if each not in done]
-    with _appending(folder / f".{name}.{rank}.part") as file:
+    with _appending(folder / f".{name}@{rank}.part") as file:
         for case_name in tqdm(mine, desc=f"{system.title}, {benchmark.title}", disable=rank > 0):
             row = measure_case(system, benchmark, case_name, about["alignment"])
             file.write(json.dumps(row) + "\n")
             file.flush()
     _wait(processes)
     if rank == 0:
-        _merge(rows, list(benchmark.cases), sorted(folder.glob(f".{name}.*.part")))
+        _merge(rows, list(benchmark.cases), sorted(folder.glob(f".{name}@*.part")))
     _wait(processes)
     return rows
 

@@ -142,7 +142,7 @@ def from_paper(benchmark: str) -> list[Result]:
 
 def gather(folder: Path) -> list[Result]:
     """Return everything measured in a folder, and the paper's rows on the same benchmarks."""
-    found = [measured(path) for path in sorted(folder.glob("*/*.jsonl"))]
+    found = [measured(path) for path in sorted(folder.glob("*/[!.]*.jsonl"))]
     titles = list(dict.fromkeys(result.benchmark for result in found))
     return [
         result
@@ -169,8 +169,8 @@ def markdown(results: list[Result]) -> str:
         ]
         if apart:
             parts.append(_table(apart))
-    known = {title for title in titles if from_paper(title)}
     for metric in RANKED:
+        known = {t for t in titles if any(metric in row.means for row in from_paper(t))}
         of_metric = [row for row in results if metric in row.means and row.benchmark in known]
         if len({result.benchmark for result in of_metric}) > 1:
             title = METRICS[metric].title

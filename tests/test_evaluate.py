@@ -51,7 +51,7 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
     benchmark = make_benchmark()
     with pytest.raises(KeyboardInterrupt):
         measure(counting(asked, stop_at="floors/3"), benchmark, tmp_path, ABOUT)
-    (part,) = tmp_path.glob("*/.toy.0.part")
+    (part,) = tmp_path.glob("*/.toy@0.part")
     part.write_text(part.read_text() + '{"case": "floors/3", "fam')  # killed while writing
     rows = measure(counting(asked), benchmark, tmp_path, ABOUT)
     assert asked == list(benchmark.cases)  # none twice
