@@ -3,18 +3,12 @@
 import html
 
 import numpy as np
-from jaxtyping import UInt8
-from numpy import ndarray
-from PIL import Image
 
 from demo.pipeline import EMBEDDED, Analysis
+from demo.units import Units, length
 from depthpro.checkpoint import OWN_LICENCE, Provenance
-from depthpro.export import fit_size
 from depthpro.geometry import fov_from_focal
 from depthpro.viz import DepthRange, bar_ticks, colorize, depth_range, metres
-
-PREVIEW_SIDE = 1280
-"""Longer side of the pictures in the page, in pixels."""
 
 _STOPS = 24  # of the gradient that stands for the colour map
 _SOURCES = {
@@ -22,18 +16,6 @@ _SOURCES = {
     "network": "estimated by the network",
     "hand": "given by hand",
 }
-
-
-def previews(
-    analysis: Analysis,
-) -> tuple[UInt8[ndarray, "h w 3"], UInt8[ndarray, "h w 3"], DepthRange]:
-    """Return the photo and its depth in colours at the page's size, and the colours' range."""
-    prediction = analysis.prediction
-    height, width = fit_size(prediction.height, prediction.width, PREVIEW_SIDE)
-    photo = Image.fromarray(analysis.rgb).resize((width, height), reducing_gap=2.0)
-    depth = prediction.depth_at(height, width)[0].numpy()
-    span = depth_range(depth)
-    return np.asarray(photo), colorize(depth, span), span
 
 
 def colour_bar(span: DepthRange, cmap: str = "turbo") -> str:
@@ -52,19 +34,21 @@ def colour_bar(span: DepthRange, cmap: str = "turbo") -> str:
     )
 
 
-def summary(analysis: Analysis, span: DepthRange) -> str:
+def summary(analysis: Analysis, units: Units = "m") -> str:
     """Return the figures of a photo: field of view, focal length, depth, and where each is from."""
     prediction = analysis.prediction
     width, height = prediction.width, prediction.height
     f_px = analysis.f_px
     source = _SOURCES[analysis.source].format(field=html.escape(analysis.metadata_field or ""))
     vertical = fov_from_focal(f_px, height)
-    median = float(np.median(prediction.depth_at(128, 128).numpy()))
+    depth = prediction.depth_at(128, 128)[0].numpy()
+    near, far = depth_range(depth)
+    reach = f"{length(near, units)} to {length(far, units)}"
     return _cards(
         [
             ("Field of view", f"{prediction.fov_deg.item():.1f}°", f"{vertical:.1f}° vertical"),
             ("Focal length", f"{f_px:.0f} px", source),
-            ("Median depth", metres(median), f"{metres(span.near_m)} to {metres(span.far_m)}"),
+            ("Median depth", length(float(np.median(depth)), units), reach),
             ("Photo", f"{width} × {height}", html.escape(analysis.name)),
         ]
     )

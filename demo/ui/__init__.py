@@ -1,0 +1,5 @@
+"""The interface; the only package that knows Gradio. `page` puts the tabs together."""
+
+from demo.ui.page import LAUNCH, build_page
+
+__all__ = ["LAUNCH", "build_page"]

@@ -1,0 +1,202 @@
+"""The page: a photo on the left, and tabs that show what it tells."""
+
+from collections.abc import Sequence
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+from gradio.helpers import Examples
+from gradio.themes import Default
+
+from demo import export, figures, pipeline, screen
+from demo.ui import depth, focal, solid
+from demo.ui.visit import (
+    KEEP_S,
+    NETWORK,
+    PARALLEL,
+    PRIVATE,
+    Panel,
+    Shared,
+    Visit,
+    forget,
+    needed,
+    refusal,
+)
+from demo.units import Units
+from depthpro import DepthPro
+
+LAUNCH: dict[str, Any] = {
+    "theme": Default(
+        primary_hue="teal",
+        neutral_hue="slate",
+        font=["system-ui", "sans-serif"],  # named fonts would be fetched from outside
+        font_mono=["ui-monospace", "monospace"],
+    ),
+    "css": (Path(__file__).parent / "page.css").read_text(encoding="utf-8"),
+    "max_file_size": "100mb",
+    "footer_links": ["api", "gradio"],
+    "run_history": False,
+    "ssr_mode": False,
+}
+"""How the page is served; what Gradio takes only at launch."""
+
+_EXAMPLES = ("coffee.png", "astronaut.png", "chelsea.png", "rocket.jpg", "motorcycle_left.png")
+_NO_ZIP = gr.update(value=None, visible=False)
+# The browser starts the download itself once the file is there.
+_CLICK_ZIP = "() => setTimeout(() => document.querySelector('#zip')?.click(), 300)"
+_SHOWN = (".jpg", ".jpeg", ".png", ".webp")  # what browsers can show
+
+
+def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
+    """Return the page for a network.
+
+    Args:
+        model: Any network; it is called once a photo.
+        note: What visitors should know about how it was chosen.
+    """
+    with gr.Blocks(
+        title="Depth Pro", delete_cache=(KEEP_S, KEEP_S), analytics_enabled=False
+    ) as page:
+        visit = gr.State(None, time_to_live=KEEP_S, delete_callback=forget)
+        gr.Markdown("# Depth Pro\nOne photo in, depth in metres out, without any camera data.")
+        gr.HTML(figures.banner(model.provenance, note))
+        with gr.Row(elem_id="desk"):
+            with gr.Column(scale=2, min_width=320):
+                photo = gr.Image(
+                    label="Photo",
+                    type="filepath",
+                    image_mode=None,
+                    sources=["upload", "clipboard", "webcam"],
+                    height=300,
+                    elem_id="photo",
+                    alt_text="The photo as it was given",
+                )
+                examples = _examples(photo)
+                units = gr.Radio(
+                    [("metres", "m"), ("feet", "ft")], value="m", label="Units", elem_id="units"
+                )
+                summary = gr.HTML(figures.empty_summary(), elem_id="summary")
+                prepare, zip_file = _download(visit)
+            with gr.Column(scale=3, min_width=320):
+                shared = Shared(visit, units)
+                active = gr.State(0)
+                with gr.Tabs(elem_id="tabs"):
+                    panels = [
+                        build(model, shared) for build in (depth.build, focal.build, solid.build)
+                    ]
+        left = [summary, prepare, zip_file]
+        refresh = _wire_panels(shared, active, panels, left)
+        for trigger in (photo.input, examples.load_input_event.then):
+            event = trigger(
+                partial(_estimate, model),
+                [visit, photo],
+                [photo, visit],
+                preprocess=False,  # would open the file, before `load_image` can say what is wrong
+                show_progress_on=[summary],
+                api_visibility="private",
+                **NETWORK,
+            )
+            refresh(event.then)
+    return page.queue(max_size=16)
+
+
+def _examples(photo: gr.Image) -> Examples:
+    """Return the example photos, which come with scikit-image; nothing is fetched."""
+    folder = files("skimage") / "data"
+    return gr.Examples(
+        [[str(folder / name)] for name in _EXAMPLES],
+        inputs=photo,
+        cache_examples=False,
+        label="Examples",
+        api_visibility="private",
+    )
+
+
+def _download(visit: gr.State) -> tuple[gr.Button, gr.DownloadButton]:
+    with gr.Row():
+        prepare = gr.Button(
+            "Download everything (ZIP)", variant="primary", visible=False, elem_id="prepare"
+        )
+        zip_file = gr.DownloadButton("Save the ZIP again", visible=False, elem_id="zip")
+    event = prepare.click(
+        _bundle, visit, zip_file, concurrency_limit=PARALLEL, api_visibility="private"
+    )
+    event.success(None, js=_CLICK_ZIP, api_visibility="private")
+    return prepare, zip_file
+
+
+def _wire_panels(
+    shared: Shared, active: gr.State, panels: Sequence[Panel], left: list[Component]
+) -> Any:
+    """Keep the open tab and the figures on the left up to date; return what does it after events.
+
+    Only the open tab is computed; the others are when they are opened.
+    """
+    inputs = [shared.visit, active, shared.units, *(c for p in panels for c in p.inputs)]
+    outputs = [*left, *(c for p in panels for c in p.outputs)]
+
+    def show_all(visit: Visit | None, number: int, units: Units, *values: Any) -> list[Any]:
+        updates, start = _left(visit, units), 0
+        for index, panel in enumerate(panels):
+            own = values[start : start + len(panel.inputs)]
+            start += len(panel.inputs)
+            if visit is None or index == number:
+                updates += panel.show(visit, units, *own)
+            else:
+                updates += [gr.skip()] * len(panel.outputs)
+        return updates
+
+    def refresh(listen: Any) -> None:
+        listen(show_all, inputs, outputs, concurrency_limit=PARALLEL, **PRIVATE)
+
+    refresh(shared.units.input)
+    for index, panel in enumerate(panels):
+        panel.tab.select(lambda index=index: index, None, active, queue=False, **PRIVATE)
+        panel.tab.select(
+            panel.show,
+            [shared.visit, shared.units, *panel.inputs],
+            list(panel.outputs),
+            concurrency_limit=PARALLEL,
+            **PRIVATE,
+        )
+        for event in panel.rescaled:
+            refresh(event.success)
+    return refresh
+
+
+def _estimate(model: DepthPro, visit: Visit | None, photo: dict[str, Any] | None) -> list[Any]:
+    """Return the photo as the page shows it, and what the network says about it."""
+    forget(visit)
+    if photo is None:
+        return [gr.skip(), None]
+    path = photo.get("path")  # Gradio has made sure that it is a file uploaded to this page
+    try:
+        if not path:
+            raise ValueError("Send the photo as a file.")
+        analysis = pipeline.analyse(model, path)
+    except (ValueError, OSError, MemoryError) as error:
+        gr.Warning(refusal(str(error)).message, title="Not a photo that can be read")
+        return [None, None]
+    # What a browser cannot show comes back as the picture that was read.
+    shown = Path(path).suffix.lower() in _SHOWN
+    return [gr.skip() if shown else screen.preview(analysis), Visit(analysis)]
+
+
+def _left(visit: Visit | None, units: Units) -> list[Any]:
+    """Return the figures and the buttons below the photo."""
+    if visit is None:
+        return [figures.empty_summary(), gr.update(visible=False), _NO_ZIP]
+    return [figures.summary(visit.analysis, units), gr.update(visible=True), _NO_ZIP]
+
+
+def _bundle(visit: Visit | None) -> dict[str, Any]:
+    """One ZIP with depth, pictures, 3D files and what they mean."""
+    visit = needed(visit)
+    path = export.bundle(visit.analysis, visit.folder.name)
+    megabytes = path.stat().st_size / 1e6
+    return gr.update(
+        value=str(path), label=f"Save the ZIP again ({megabytes:.0f} MB)", visible=True
+    )

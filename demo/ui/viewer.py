@@ -1,0 +1,51 @@
+"""A picture to look at closely: photo | second picture, numbers under the pointer, clicks.
+
+A custom component of plain HTML: what it shows is `demo.screen`'s, how it behaves `viewer.js`'s.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from demo import screen
+from demo.ui.visit import Point
+
+_FOLDER = Path(__file__).parent
+
+
+def viewer(label: str, elem_id: str, empty: str, *, clickable: bool = False) -> gr.HTML:
+    """Return the component; listen with `on_click` if it is `clickable`.
+
+    Args:
+        label: What screen readers call it.
+        elem_id: Its id in the page.
+        empty: The sentence that it shows before there is a photo.
+        clickable: Whether a click, or Enter at the crosshair, chooses a point.
+    """
+    return gr.HTML(
+        screen.nothing(empty),
+        html_template=(_FOLDER / "viewer.html").read_text(encoding="utf-8"),
+        js_on_load=(_FOLDER / "viewer.js").read_text(encoding="utf-8"),
+        elem_id=elem_id,
+        elem_classes=["viewer"],
+        heading=label,
+        clickable=clickable,
+    )
+
+
+def on_click(view: gr.HTML, handler: Callable[..., Any], inputs: Any, outputs: Any) -> Any:
+    """Call `handler(point, *inputs)` when a point of the photo is chosen; return the event."""
+
+    def chosen(event: gr.EventData, *values: Any) -> Any:
+        return handler(_point(event), *values)
+
+    return view.click(
+        chosen, inputs, outputs, show_progress="hidden", api_visibility="private", queue=True
+    )
+
+
+def _point(event: gr.EventData) -> Point:
+    data = event._data if isinstance(event._data, dict) else {}
+    return float(data["x"]), float(data["y"])
