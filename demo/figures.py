@@ -59,6 +59,12 @@ def empty_summary() -> str:
     return '<p class="hint">Drop a photo on the left, or pick an example, to see it in metres.</p>'
 
 
+def problem(sentence: str) -> str:
+    """Return what is wrong with a photo, in the place where people look for it."""
+    sentence = html.escape(sentence[:1].upper() + sentence[1:])
+    return f'<p class="problem" role="alert">{sentence}</p>'
+
+
 def banner(made: Provenance, note: str = "") -> str:
     """Return which weights are at work, how good they are, and what they may be used for."""
     parts = [f"<b>Weights: {html.escape(made.name)}</b> ({html.escape(made.licence)})."]

@@ -21,6 +21,8 @@ import reference  # noqa: E402
 
 from depthpro import DepthPro, DepthProConfig  # noqa: E402
 
+pytest_plugins = ["browser"]
+
 torch.set_num_threads(min(2, os.cpu_count() or 1))
 
 TINY = DepthProConfig(

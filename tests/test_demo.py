@@ -99,14 +99,6 @@ def test_published_weights_are_tried_on_cuda_and_the_page_says_if_they_fail(
         pipeline.load_model("apple/DepthPro", "cuda")
 
 
-def test_previews_fit_the_page(tmp_path: Path, tiny_model: DepthPro) -> None:
-    Image.new("RGB", (2000, 500), "olive").save(tmp_path / "wide.png")
-    photo, depth, span = figures.previews(pipeline.analyse(tiny_model, tmp_path / "wide.png"))
-    assert photo.shape == depth.shape == (320, 1280, 3)
-    assert (photo == np.array([128, 128, 0])).all()
-    assert span.near_m < span.far_m
-
-
 def test_colour_bar_runs_from_far_to_near() -> None:
     bar = figures.colour_bar(DepthRange(1, 4))
     lefts = [float(left) for left in re.findall(r"left: ([\d.]+)%", bar)]
@@ -119,19 +111,28 @@ def test_colour_bar_runs_from_far_to_near() -> None:
 
 
 def test_summary_says_where_the_focal_length_is_from(analysis: pipeline.Analysis) -> None:
-    text = figures.summary(analysis, DepthRange(1, 4))
+    text = figures.summary(analysis)
     assert f"{analysis.prediction.fov_deg.item():.1f}°" in text
     assert "40 px" in text
     assert "from the photo's metadata (FocalLengthIn35mmFilm)" in text
     by_hand = pipeline.with_source(analysis, "hand", 20.0)
     # 20 px on 40 columns: 2 atan(20 / 20) = 90 degrees; on 30 rows 2 atan(15 / 20) = 73.7.
-    assert "90.0°" in figures.summary(by_hand, DepthRange(1, 4))
-    assert "73.7° vertical" in figures.summary(by_hand, DepthRange(1, 4))
+    assert "90.0°" in figures.summary(by_hand)
+    assert "73.7° vertical" in figures.summary(by_hand)
+
+
+def test_figures_in_feet(analysis: pipeline.Analysis) -> None:
+    def median(units: str) -> float:
+        return float(
+            re.search(r"Median depth</dt><dd>([\d.]+) ", figures.summary(analysis, units))[1]
+        )
+
+    assert median("ft") == pytest.approx(median("m") / 0.3048, rel=0.01)
 
 
 def test_names_cannot_inject_html(photo: Path, tiny_model: DepthPro) -> None:
     evil = photo.rename(photo.with_name("<img src=x onerror=alert(1)>.png"))
-    text = figures.summary(pipeline.analyse(tiny_model, evil), DepthRange(1, 4))
+    text = figures.summary(pipeline.analyse(tiny_model, evil))
     assert "<img" not in text
     assert "&lt;img" in text
 

@@ -23,7 +23,6 @@ from demo.ui.visit import (
     Visit,
     forget,
     needed,
-    refusal,
 )
 from demo.units import Units
 from depthpro import DepthPro
@@ -74,6 +73,7 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
                     elem_id="photo",
                     alt_text="The photo as it was given",
                 )
+                problem = gr.HTML(elem_id="problem")
                 examples = _examples(photo)
                 units = gr.Radio(
                     [("metres", "m"), ("feet", "ft")], value="m", label="Units", elem_id="units"
@@ -93,7 +93,7 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
             event = trigger(
                 partial(_estimate, model),
                 [visit, photo],
-                [photo, visit],
+                [photo, visit, problem],
                 preprocess=False,  # would open the file, before `load_image` can say what is wrong
                 show_progress_on=[summary],
                 api_visibility="private",
@@ -168,21 +168,20 @@ def _wire_panels(
 
 
 def _estimate(model: DepthPro, visit: Visit | None, photo: dict[str, Any] | None) -> list[Any]:
-    """Return the photo as the page shows it, and what the network says about it."""
+    """Return the photo as the page shows it, what the network says about it, or what is wrong."""
     forget(visit)
     if photo is None:
-        return [gr.skip(), None]
+        return [gr.skip(), None, ""]
     path = photo.get("path")  # Gradio has made sure that it is a file uploaded to this page
     try:
         if not path:
             raise ValueError("Send the photo as a file.")
         analysis = pipeline.analyse(model, path)
     except (ValueError, OSError, MemoryError) as error:
-        gr.Warning(refusal(str(error)).message, title="Not a photo that can be read")
-        return [None, None]
+        return [None, None, figures.problem(str(error))]
     # What a browser cannot show comes back as the picture that was read.
     shown = Path(path).suffix.lower() in _SHOWN
-    return [gr.skip() if shown else screen.preview(analysis), Visit(analysis)]
+    return [gr.skip() if shown else screen.preview(analysis), Visit(analysis), ""]
 
 
 def _left(visit: Visit | None, units: Units) -> list[Any]:

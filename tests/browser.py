@@ -1,0 +1,113 @@
+"""The page in headless Chromium: a server for all tests, a new visitor for each."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import skimage
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from demo.ui import LAUNCH, build_page
+from depthpro import DepthPro, Prediction, load_image
+
+PHOTOS = Path(skimage.__file__).parent / "data"
+ASTRONAUT = PHOTOS / "astronaut.png"
+SCREENSHOTS = Path(__file__).parents[1] / "build" / "screenshots"
+FLAGS = (
+    "--no-sandbox",  # containers have none
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-angle=swiftshader",  # WebGL without a GPU
+    "--enable-unsafe-swiftshader",
+)
+
+
+class Served(NamedTuple):
+    url: str
+    model: DepthPro
+    calls: list[int]
+    """Grows with every call of the network."""
+
+
+@pytest.fixture(scope="session")
+def served() -> Iterator[Served]:
+    """Serve the page with the embedded weights."""
+    model = DepthPro.from_pretrained("small", device="cpu")
+    calls: list[int] = []
+    model.register_forward_hook(lambda *_: calls.append(1))
+    page = build_page(model)
+    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **LAUNCH)
+    yield Served(url, model, calls)
+    page.close(verbose=False)
+
+
+@pytest.fixture(scope="session")
+def expected(served: Served) -> Prediction:
+    """Return what `infer` says about the astronaut."""
+    return served.model.infer(load_image(ASTRONAUT).rgb)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next(filter(None, map(shutil.which, names)), None)  # None: Playwright's own
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, served: Served) -> Iterator[Page]:
+    """Open the page as a new visitor, who must see no script error."""
+    context = browser.new_context(viewport={"width": 1440, "height": 1000}, accept_downloads=True)
+    page = context.new_page()
+    page.set_default_timeout(30_000)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(served.url)
+    expect(page.locator("#photo")).to_be_visible()
+    yield page
+    context.close()
+    assert errors == []
+
+
+def upload(page: Page, photo: Path) -> None:
+    """Choose a photo as a visitor does."""
+    page.locator("#photo input[type=file]").set_input_files(photo)
+
+
+def wait_for_depth(page: Page) -> None:
+    """Wait until the photo and its depth are drawn, and the figures said."""
+    expect(page.locator(".cards")).to_be_visible()
+    page.wait_for_function(
+        "() => { const all = [...document.querySelectorAll('#depth-view img')];"
+        " return all.length == 2 && all.every(i => i.naturalWidth > 0 && i.clientHeight > 100); }"
+    )
+
+
+def open_tab(page: Page, name: str) -> None:
+    """Open a tab by the name that a visitor reads."""
+    page.get_by_role("tab", name=name, exact=True).click()
+
+
+def shot(page: Page, name: str) -> None:
+    """Keep a picture of the page, for people."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+
+
+def card(page: Page, title: str) -> str:
+    """Return the figure that a card says."""
+    return page.locator(f".cards > div:has(dt:text-is('{title}')) dd").first.inner_text()
+
+
+def pixels(page: Page, selector: str, folder: Path) -> np.ndarray:
+    """Return what an element looks like."""
+    page.locator(selector).screenshot(path=folder / "part.png")
+    return np.asarray(Image.open(folder / "part.png").convert("RGB")).astype(float)
