@@ -47,7 +47,7 @@ def test_every_photo_below_the_folder_is_a_case(tmp_path: Path, capsys) -> None:
         assert case.f_px == pytest.approx(f_35mm * 80 / hypot(36, 24))
 
 
-def test_what_cannot_be_measured_is_counted_and_named(tmp_path: Path, capsys) -> None:
+def test_what_cannot_be_measured_is_counted_and_named(tmp_path: Path, capsys, monkeypatch) -> None:
     shoot(tmp_path / "known.jpg", 24)
     for number in range(7):
         shoot(tmp_path / f"x/{number}.jpg")
@@ -57,6 +57,9 @@ def test_what_cannot_be_measured_is_counted_and_named(tmp_path: Path, capsys) ->
     assert "left out 7 photos without a focal length" in first
     assert first.endswith(": x/0.jpg, x/1.jpg, x/2.jpg, x/3.jpg, x/4.jpg, …")
     assert "left out 1 files that are not photos" in second and second.endswith(": raw.NEF")
+    monkeypatch.setenv("RANK", "1")  # of a run of several processes the first one says it
+    assert list(photos(tmp_path).cases) == ["known"]
+    assert capsys.readouterr().err == ""
     (tmp_path / "known.jpg").unlink()
     with pytest.raises(ValueError, match="got 7 photos without and 1 files of other kinds"):
         photos(tmp_path)

@@ -1,5 +1,7 @@
 """One picture of a benchmark with what is known of it, and a benchmark as a list of such cases."""
 
+import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -58,3 +60,9 @@ class Benchmark:
     measures: tuple[Measure, ...]
     range_m: tuple[float, float] | None = None
     """Depths that count, ends included. Source: Table 18."""
+
+
+def warn(sentence: str) -> None:
+    """Print to stderr; of the processes that share a run, the first one alone."""
+    if os.environ.get("RANK", "0") == "0":
+        print(sentence, file=sys.stderr)

@@ -4,11 +4,10 @@ FiveK, RAISE, PPR10K, SPAQ, ZOOM and DPDD of the paper are such folders, some of
 files: those have to be developed first, into files that keep their metadata.
 """
 
-import sys
 from functools import partial
 from pathlib import Path
 
-from depthpro.benchmarks.case import Benchmark, Case
+from depthpro.benchmarks.case import Benchmark, Case, warn
 from depthpro.image import load_image, read_focal_px
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif")
@@ -58,7 +57,7 @@ def photos(root: str | Path) -> Benchmark:
 def _warn(root: Path, names: list[str], kind: str) -> None:
     if names:
         shown = ", ".join(names[:SHOWN]) + ", …" * (len(names) > SHOWN)
-        print(f"{root}: left out {len(names)} {kind}: {shown}", file=sys.stderr)
+        warn(f"{root}: left out {len(names)} {kind}: {shown}")
 
 
 def _read_case(path: Path) -> Case:

@@ -20,7 +20,6 @@ The authors' evaluate_ibims.py and evaluate_ibims_error_metrics.py say what they
 both sets count from 1, as in MATLAB.
 """
 
-import sys
 import zlib
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -32,7 +31,7 @@ from numpy import ndarray
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
-from depthpro.benchmarks.case import Benchmark, Case, IbimsTruth
+from depthpro.benchmarks.case import Benchmark, Case, IbimsTruth, warn
 from depthpro.datasets.frames import naming, read_rgb, read_steps
 
 SUNRGBD_RANGE_M = (0.001, 10.0)
@@ -108,10 +107,9 @@ def _find_scenes(root: Path) -> list[str]:
     scenes = sorted(path.parent.relative_to(base).as_posix() for path in base.rglob("image"))
     if not scenes:
         raise ValueError(f"no scenes (**/image/*.jpg) in {base}: unpack SUNRGBD.zip in {root}")
-    print(
+    warn(
         f"{root / SPLIT} is missing: took all {len(scenes)} scenes, for training and for testing; "
-        f"unpack SUNRGBDtoolbox.zip in {root} for the test scenes alone",
-        file=sys.stderr,
+        f"unpack SUNRGBDtoolbox.zip in {root} for the test scenes alone"
     )
     return scenes
 
