@@ -161,12 +161,9 @@ def plane_errors(
         true_points = unproject(np.where(valid, target, 1).astype(float), f_px)
         for k in np.flatnonzero(kept):
             normal, flatness[k] = _fit_plane(points[counted[k]])
-            if normals is None:
-                true_normal, _ = _fit_plane(true_points[counted[k]])
-            else:
-                true_normal = normals[k] / np.linalg.norm(normals[k])
-            sine = np.linalg.norm(np.cross(normal, true_normal))  # exact at small angles
-            orientation[k] = math.degrees(math.atan2(sine, abs(normal @ true_normal)))
+            fitted = normals is None
+            true_normal = _fit_plane(true_points[counted[k]])[0] if fitted else normals[k]
+            orientation[k] = _turn_deg(normal, true_normal)
     return PlaneErrors(flatness[kept], orientation[kept], kept)
 
 
@@ -174,6 +171,12 @@ def _fit_plane(points: Float[ndarray, "n 3"]) -> tuple[Float[ndarray, "3"], floa
     """Return the unit normal of the best plane and the standard deviation of distances to it."""
     variances, axes = np.linalg.eigh(np.cov(points.T, bias=True))
     return axes[:, 0], math.sqrt(max(variances[0], 0.0))
+
+
+def _turn_deg(normal: Float[ndarray, "3"], other: Float[ndarray, "3"]) -> float:
+    """Return the angle between two planes by their normals of any length, in [0, 90]."""
+    sine = np.linalg.norm(np.cross(normal, other))  # exact at small angles
+    return math.degrees(math.atan2(sine, abs(normal @ other)))
 
 
 def _distance_px(edges: Bool[ndarray, "h w"]) -> Float[ndarray, "h w"]:
