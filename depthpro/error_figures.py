@@ -15,7 +15,7 @@ from depthpro.benchmarks.case import Benchmark, Case
 from depthpro.files import whole_file
 from depthpro.metrics import Alignment, align_depth
 from depthpro.report import METRICS, read_rows
-from depthpro.scoring import CURVE_M, at_size
+from depthpro.scoring import CURVE_M, at_size, counted
 from depthpro.systems import System
 from depthpro.viz import colorize, depth_range
 
@@ -30,22 +30,32 @@ FACTOR = 1.5
 """Error that the map of errors shows in its strongest colours."""
 
 
+def worst_and_best(rows: Path) -> tuple[str, list[tuple[float, str]]]:
+    """Return the measure that pictures are ordered by, and values and names, the worst first.
+
+    They are the three worst and the three best of a file of rows, or as many as there are. The
+    measure is the first of `KEYS` that a row has; empty if none has any.
+    """
+    key = next((key for key in KEYS if any(key in row for row in read_rows(rows))), "")
+    scored = [(row[key], row["case"]) for row in read_rows(rows) if key in row]
+    worst = heapq.nsmallest(SHOWN, scored)
+    best = [each for each in heapq.nlargest(SHOWN, scored) if each not in worst]
+    return key, worst + best[::-1]
+
+
 def draw_cases(rows: Path, benchmark: Benchmark, system: System) -> Path | None:
     """Draw the worst and the best pictures of a file of rows; return the figure's path, if any.
 
     Each has photo, truth, prediction in the truth's colours, and a map of its errors: blue where it
     is too near, red where too far, fully at a factor of 1.5. Of a mask there is no such map.
     """
-    key = next((key for key in KEYS if any(key in row for row in read_rows(rows))), None)
-    if key is None:
+    key, chosen = worst_and_best(rows)
+    if not chosen:
         return None
     alignment = json.loads(rows.with_suffix(".json").read_text())["alignment"]
-    scored = [(row[key], row["case"]) for row in read_rows(rows) if key in row]
-    worst = heapq.nsmallest(SHOWN, scored)
-    best = [each for each in heapq.nlargest(SHOWN, scored) if each not in worst][::-1]
-    figure = Figure(figsize=(12, 2.3 * len(worst + best)), layout="constrained")
-    grid = figure.subplots(len(worst + best), 4, squeeze=False)
-    for axes, (value, name) in zip(grid, worst + best, strict=True):
+    figure = Figure(figsize=(12, 2.3 * len(chosen)), layout="constrained")
+    grid = figure.subplots(len(chosen), 4, squeeze=False)
+    for axes, (value, name) in zip(grid, chosen, strict=True):
         case = benchmark.cases[name]()
         tiles = _tiles(case, system.say(name, case).depth, benchmark.range_m, alignment)
         for axis in axes:
@@ -111,19 +121,15 @@ def _tiles(
         return [
             _small(each) for each in (case.rgb, alpha, colorize(at_size(depth, case.alpha.shape)))
         ]
-    truth = case.depth.astype(np.float32)
-    known = np.ones(truth.shape, bool) if case.mask is None else case.mask
+    truth, ground = counted(case, range_m)
     ours = at_size(depth, truth.shape)
-    ground = known & np.isfinite(truth) & (truth > 0)
-    if range_m:
-        ground &= (truth >= range_m[0]) & (truth <= range_m[1])
     aligned = np.asarray(align_depth(ours, truth, ground, range_m, alignment))
     shown = np.where(ground, truth, np.inf)
     span = depth_range(shown)
     error = np.where(ground, np.log(aligned / np.where(ground, truth, 1)) / np.log(FACTOR), 0)
     colours = matplotlib.colormaps["coolwarm"](np.clip((error + 1) / 2, 0, 1))[..., :3]
     maps = (
-        colorize(shown, span) * known[..., None],
+        colorize(shown, span) * (1 if case.mask is None else case.mask[..., None]),
         colorize(np.where(ground, aligned, ours), span),
         (255 * colours).astype(np.uint8) * ground[..., None],
     )

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,6 +39,7 @@ METRICS = {
     "ordinal": Metric("order of pairs % ↑", 100, 1),
     "boundary_f1": Metric("boundary F1 ↑"),
     "boundary_precision": Metric("boundary precision ↑"),
+    "boundary_depth_recall": Metric("boundary recall against depth ↑"),
     "boundary_recall": Metric("boundary recall ↑"),
     "focal_error": Metric("focal error ↓"),
     "delta25": Metric("focal δ25 % ↑", 100, 1),
@@ -53,6 +54,12 @@ METRICS = {
     "plane_orientation_deg": Metric("PE orientation ° ↓", 1, 2),
 }
 """In the order of the tables; what a case has besides is not averaged."""
+_FOCAL = frozenset(("focal_error", "delta25", "delta50", "fov_error_deg"))
+_BOUNDARY = frozenset(name for name in METRICS if name.startswith("boundary"))
+ALIGNED = METRICS.keys() - _FOCAL - _BOUNDARY - {"delta1_scaled", "abs_rel_aligned", "ordinal"}
+"""Measures that depend on the alignment."""
+FITTED = METRICS.keys() - _FOCAL - {"boundary_recall"}
+"""Measures of depth against true depth."""
 RANKED = ("delta1", "boundary_f1", "boundary_recall")
 """Measures over several benchmarks, of which the paper gives the first one's average rank."""
 
@@ -70,9 +77,6 @@ class _Means:
             total, count = self._sums.get(name, (0.0, 0))
             self._sums[name] = total + row[name], count + 1
 
-    def count(self) -> str:
-        return f"{self.pictures} picture{'s' * (self.pictures != 1)}"
-
     def means(self) -> dict[str, float]:
         return {
             name: METRICS[name].factor * self._sums[name][0] / self._sums[name][1]
@@ -81,17 +85,23 @@ class _Means:
         }
 
 
+class Remark(NamedTuple):
+    """What has to be known of some of a system's means."""
+
+    text: str
+    of: Set[str] = METRICS.keys()
+
+
 class Result(NamedTuple):
     """The means of one system on one benchmark, in the paper's units."""
 
     benchmark: str
     system: str
-    source: str
-    """ "measured", with what else has to be known, or "published", with the table's number."""
-    pictures: int | None
-    """How many; None if the paper does not say."""
     means: dict[str, float]
-    families: dict[str, _Means]
+    pictures: int | None
+    """How many were measured here; None for the paper's, which does not say."""
+    remarks: list[Remark]
+    families: dict[str, "Result"]
     """The same for each part of the benchmark, if it has some."""
 
 
@@ -111,18 +121,19 @@ def measured(rows: Path) -> Result:
         total.add(row)
         if row["family"]:
             families.setdefault(row["family"], _Means()).add(row)
-    said = [f"measured, {total.count()}"]
+    remarks = []
     if record["alignment"] != "none":
-        said.append(f"aligned by {record['alignment'].replace('_', ' ')}")
-    said += [record[name] for name in ("focal", "note") if record.get(name)]
-    return Result(
-        record["benchmark"],
-        record["system"],
-        ", ".join(said),
-        total.pictures,
-        total.means(),
-        families if len(families) > 1 else {},
-    )
+        remarks.append(Remark(f"aligned by {record['alignment'].replace('_', ' ')}", ALIGNED))
+    if record.get("fitted"):
+        remarks.append(Remark(f"fitted to each truth by {record['fitted']}", FITTED))
+    remarks += [Remark(record[name]) for name in ("focal", "note") if record.get(name)]
+
+    def result(name: str, of: _Means) -> Result:
+        return Result(record["benchmark"], name, of.means(), of.pictures, remarks, {})
+
+    whole = result(record["system"], total)
+    apart = {name: result(f"{whole.system}, {name}", part) for name, part in families.items()}
+    return whole._replace(families=apart if len(apart) > 1 else {})
 
 
 def from_paper(benchmark: str) -> list[Result]:
@@ -132,11 +143,13 @@ def from_paper(benchmark: str) -> list[Result]:
         systems.setdefault(number.system, []).append(number)
     found = []
     for system, numbers in systems.items():
-        tables = ", ".join(str(table) for table in sorted({number.table for number in numbers}))
-        notes = sorted({number.note for number in numbers if number.note})
-        source = "; ".join([f"published, Table {tables}", *notes])
+        tables: dict[str, set[str]] = {}
+        for number in numbers:
+            note = f" ({number.note})" if number.note else ""
+            tables.setdefault(f"Table {number.table}{note}", set()).add(number.metric)
         means = {number.metric: number.value for number in numbers}
-        found.append(Result(benchmark, system, source, None, means, {}))
+        remarks = [Remark(table, metrics) for table, metrics in tables.items()]
+        found.append(Result(benchmark, system, means, None, remarks, {}))
     return found
 
 
@@ -158,15 +171,7 @@ def markdown(results: list[Result]) -> str:
     for title in titles:
         rows = [result for result in results if result.benchmark == title]
         parts.append(f"## {title}\n\n{_table(rows)}")
-        apart = [
-            row._replace(
-                system=f"{row.system}, {name}",
-                source=f"measured, {part.count()}",
-                means=part.means(),
-            )
-            for row in rows
-            for name, part in row.families.items()
-        ]
+        apart = [part for row in rows for part in row.families.values()]
         if apart:
             parts.append(_table(apart))
     for metric in RANKED:
@@ -177,7 +182,8 @@ def markdown(results: list[Result]) -> str:
             parts.append(f"## Average rank by {title}\n\n{_ranks(of_metric, metric)}")
     parts.append(
         "Means over pictures. **Measured** rows were computed here; published ones are the "
-        "paper's, whose protocol is not known in every detail."
+        "paper's, whose protocol is not known in every detail. Boundaries and the order of pairs "
+        "are measured before alignment."
     )
     return "\n\n".join(parts) + "\n"
 
@@ -186,10 +192,36 @@ def _table(rows: list[Result]) -> str:
     columns = [name for name in METRICS if any(name in row.means for row in rows)]
     lines = [("system", "source", *(METRICS[name].title for name in columns))]
     for row in rows:
-        ours = row.source.startswith("measured")
-        label = f"**{row.system}**" if ours else row.system
-        lines.append((label, row.source, *(_cell(row.means, name) for name in columns)))
+        cells = (_cell(row.means, name) for name in columns)
+        lines.append((_label(row), source([row], row.means.keys()), *cells))
     return _as_markdown(lines)
+
+
+def _label(row: Result) -> str:
+    return row.system if row.pictures is None else f"**{row.system}**"
+
+
+def source(rows: list[Result], metrics: Set[str]) -> str:
+    """Return "measured" or "published", how many pictures, and what else is to be known of metrics.
+
+    Args:
+        rows: Of one system, a benchmark each; a remark on some of them names those.
+        metrics: What the source is told of.
+    """
+    said: dict[str, list[str]] = {}
+    for row in rows:
+        for remark in row.remarks:
+            if remark.of & metrics:
+                said.setdefault(remark.text, []).append(row.benchmark)
+    remarks = [
+        text if len(benchmarks) == len(rows) else f"{text} on {' and '.join(benchmarks)}"
+        for text, benchmarks in said.items()
+    ]
+    counts = [row.pictures for row in rows if row.pictures is not None]
+    if not counts:
+        return ", ".join(["published", *remarks])
+    plural = "s" * (counts != [1])
+    return ", ".join(["measured", f"{' + '.join(map(str, counts))} picture{plural}", *remarks])
 
 
 def _ranks(results: list[Result], metric: str) -> str:
@@ -199,10 +231,9 @@ def _ranks(results: list[Result], metric: str) -> str:
     and those with a model for each domain are ranked with the others, as there.
     """
     titles = list(dict.fromkeys(result.benchmark for result in results))
-    systems: dict[tuple[str, bool], dict[str, Result]] = {}
+    systems: dict[str, dict[str, Result]] = {}
     for row in results:
-        key = row.system, row.source.startswith("measured")
-        systems.setdefault(key, {})[row.benchmark] = row
+        systems.setdefault(_label(row), {})[row.benchmark] = row
     scores = np.array(
         [
             [rows[title].means[metric] if title in rows else np.nan for title in titles]
@@ -212,10 +243,10 @@ def _ranks(results: list[Result], metric: str) -> str:
     ranks = average_rank(scores)
     lines = [("system", "source", *titles, "average rank", "of")]
     for place in np.argsort(ranks, kind="stable"):
-        (system, ours), rows = list(systems.items())[place]
+        label, rows = list(systems.items())[place]
         cells = [_cell(rows[title].means, metric) if title in rows else "–" for title in titles]
-        label, source = (f"**{system}**", "measured") if ours else (system, "published")
-        lines.append((label, source, *cells, f"{ranks[place]:.1f}", str(len(rows))))
+        from_where = source(list(rows.values()), {metric})
+        lines.append((label, from_where, *cells, f"{ranks[place]:.1f}", str(len(rows))))
     return _as_markdown(lines)
 
 
@@ -229,12 +260,6 @@ def _as_markdown(lines: Iterable[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _with_families(row: Result) -> Iterator[tuple[str, dict[str, float]]]:
-    yield "", row.means
-    for name, part in row.families.items():
-        yield name, part.means()
-
-
 def write_report(folder: Path) -> str:
     """Write report.md, report.csv and report.json of a folder of rows; return the Markdown."""
     results = gather(folder)
@@ -243,15 +268,15 @@ def write_report(folder: Path) -> str:
         {
             "benchmark": row.benchmark,
             "system": row.system,
-            "source": row.source,
+            "source": source([part], {name}),
             "family": family,
             "metric": name,
             "title": METRICS[name].title,
             "value": value,
         }
         for row in results
-        for family, means in _with_families(row)
-        for name, value in means.items()
+        for family, part in {"": row, **row.families}.items()
+        for name, value in part.means.items()
     ]
     table = io.StringIO()
     writer = csv.DictWriter(table, records[0] if records else [], lineterminator="\n")

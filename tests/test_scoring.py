@@ -7,8 +7,14 @@ from training import make_samples
 
 from depthpro.benchmarks.case import Case, IbimsTruth
 from depthpro.benchmarks.samples import of_sample
-from depthpro.metrics import boundary_f1, point_cloud_metrics
-from depthpro.scoring import CURVE_M, Said, ordinal_accuracy, score
+from depthpro.metrics import (
+    boundary_f1,
+    boundary_precision_recall,
+    boundary_recall,
+    point_cloud_metrics,
+)
+from depthpro.report import ALIGNED, RANKED
+from depthpro.scoring import CURVE_M, NEAREST_M, Said, counted, ordinal_accuracy, score
 
 EVERYTHING = ("depth", "cloud", "boundary", "recall", "focal", "ibims")
 
@@ -67,6 +73,21 @@ def test_only_the_range_counts_and_bins_are_by_true_depth() -> None:
     assert outside == {}
 
 
+def test_without_a_range_what_the_network_spans_counts() -> None:
+    truth = np.array([[1.0, 3.0, 0.0, 5e-5, 2e4, np.inf, np.nan, -1.0]], np.float32)
+    case = Case(rgb=np.zeros((1, 8, 3), np.uint8), depth=truth)
+    np.testing.assert_array_equal(counted(case)[1], [[True, True] + 6 * [False]])
+    known = Case(rgb=case.rgb, depth=truth, mask=np.arange(8)[None] > 0)
+    np.testing.assert_array_equal(counted(known)[1], [[False, True] + 6 * [False]])
+    np.testing.assert_array_equal(counted(case, (2, 1e5))[1], [[False, True, False, False, True]
+                                                                + 3 * [False]])  # fmt: skip
+    row = score(Said(np.full((1, 8), 3, np.float32)), case, ("depth",))
+    assert row["pixels"] == sum(row["pixels_by_depth"]) == 2
+    assert row["error_by_depth"][np.digitize(1.0, CURVE_M)] == 2
+    assert row["ordinal"] == 0.5
+    assert score(Said(np.ones((1, 8), np.float32)), case, ("depth",), (4, 5)) == {}
+
+
 def test_predictions_of_another_size_are_resized_bilinearly() -> None:
     truth = np.tile(np.linspace(1, 2, 64, dtype=np.float32), (48, 1))
     case = Case(rgb=np.zeros((24, 32, 3), np.uint8), depth=truth)
@@ -98,6 +119,35 @@ def test_a_blurred_step_is_less_sharp() -> None:
     row = score(Said(blurred), case, ("boundary",))
     assert row["boundary_f1"] == pytest.approx(float(boundary_f1(blurred, truth)))
     assert 0 < row["boundary_f1"] < 0.9
+
+
+def test_recall_against_depth_is_apart_from_recall_against_a_mask() -> None:
+    truth = plate()
+    slope = truth.copy()
+    slope[10:30, 18:22] = [1.8, 1.5, 1.3, 1.1]  # of a soft edge thinning leaves the steepest step
+    case = Case(rgb=np.zeros((40, 60, 3), np.uint8), depth=truth, alpha=np.float32(truth == 1))
+    row = score(Said(slope), case, ("boundary", "recall"))
+    curve = boundary_precision_recall(slope, truth)
+    assert row["boundary_depth_recall"] == pytest.approx(float(curve.recall @ curve.weights))
+    assert row["boundary_recall"] == pytest.approx(float(boundary_recall(slope, truth == 1)))
+    assert row["boundary_depth_recall"] > row["boundary_recall"] > 0
+    assert "boundary_depth_recall" not in RANKED
+
+
+def test_boundaries_and_order_are_measured_as_predicted() -> None:
+    case = make_case()
+    assert case.depth is not None
+    shifted = 1 / (1 / case.depth + np.float32(0.3))  # which flattens edges, and alignment mends
+    wanted = ("depth", "boundary")
+    plain = score(Said(shifted), case, wanted)
+    aligned = score(Said(shifted), case, wanted, alignment="scale_and_shift")
+    assert plain["delta1"] < aligned["delta1"] == 1
+    for name in plain:
+        if name not in ALIGNED and name != "error_by_depth":
+            assert plain[name] == aligned[name], name
+    for name in ALIGNED & plain.keys():
+        assert plain[name] != aligned[name], name
+    assert plain["boundary_f1"] < 0.9
 
 
 def test_what_is_farther_than_the_network_can_say_is_no_edge() -> None:
@@ -149,6 +199,12 @@ def test_nan_is_refused_and_0_counts_as_very_near() -> None:
     with pytest.raises(ValueError, match="NaN in places"):
         score(Said(np.full_like(case.depth, np.nan)), case, ("depth",))
     assert score(Said(np.zeros_like(case.depth)), case, ("depth",))["delta1"] == 0
+    nothing = np.where(case.depth < 2, 0, case.depth).astype(np.float32)
+    row = score(Said(nothing), case, ("depth",))
+    share = (case.depth < 2).sum() / np.isfinite(case.depth).sum()
+    assert row["delta1"] == pytest.approx(1 - share)
+    nearest = np.where(case.depth < 2, NEAREST_M, case.depth).astype(np.float32)
+    assert row == score(Said(nearest), case, ("depth",))
 
 
 def test_order_of_pairs_by_hand() -> None:
