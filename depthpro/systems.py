@@ -13,6 +13,7 @@
 | SPEC, im2pcl | `open_predictions(folder, title, "focal")` |
 """
 
+import hashlib
 import json
 import math
 import re
@@ -23,14 +24,16 @@ from typing import Literal, get_args
 
 import numpy as np
 import torch
+from huggingface_hub.constants import HF_HUB_CACHE
+from huggingface_hub.file_download import repo_folder_name
 from jaxtyping import Bool, Float
 from numpy import ndarray
 from torch.nn import functional as F
 
 from depthpro import transformers_depth
 from depthpro.benchmarks.case import Case
-from depthpro.checkpoint import PUBLISHED_LICENCE
-from depthpro.depth_files import Stored, find_map, read_focal, read_map
+from depthpro.checkpoint import EMBEDDED, PUBLISHED_LICENCE
+from depthpro.depth_files import SUFFIXES, Stored, find_map, read_focal, read_map
 from depthpro.geometry import MIN_DEPTH_M
 from depthpro.model import DepthPro
 from depthpro.scoring import Said
@@ -42,8 +45,8 @@ PREFIX = "transformers:"
 """Before the name of a Depth Pro: run it by transformers instead of this package."""
 NEAREST = 0.01
 """Nearest depth of a relative system: what can be measured then spans a million to one."""
+_STAMPED = (*SUFFIXES, ".safetensors", ".bin", ".pt", ".pth", ".json")
 _HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
-_ALIGNED = "aligned to the truth of each picture by scale and shift of depth"
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,10 @@ class System:
     """What it says of the case of a name."""
     note: str = ""
     """Licence or provenance."""
+    focal: Focal | None = None
+    """Which focal length its metres rest on; None if it has no use for one, or did not say."""
+    fitted: str = ""
+    """How it is made metres with each known truth, unless it says metres or is aligned."""
 
 
 def open_system(
@@ -87,15 +94,15 @@ def open_predictions(folder: Path, title: str, kind: Kind = "depth", scale: floa
 
     | kind | values |
     |---|---|
-    | "depth" | `scale` of them make a metre; positive, infinite for sky |
+    | "depth" | `scale` of them make a metre; infinite for sky, 0 for nothing said |
     | "inverse" | `scale` of them make 1/m; 0 for sky |
     | "relative" | inverse depth up to scale and shift |
     | "relative-depth" | depth up to scale and shift, as Marigold says it |
     | "focal" | none: only `f_px`, in .npz |
 
-    Maps may be of another size than the picture, and cover all of it. For "relative-depth" least
-    squares against all depth that the case knows make metres, as Marigold's authors do; where no
-    depth is known, it is taken as it is.
+    Maps may be of another size than the picture, and cover all of it. Depth of 0 counts as 1 mm,
+    `depthpro.scoring.NEAREST_M`. For "relative-depth" least squares against all depth that the case
+    knows make metres, as Marigold's authors do; where none is known, it is taken as it is.
 
     Args:
         folder: Of the files; a case named a/b is in its folder a.
@@ -125,8 +132,31 @@ def open_predictions(folder: Path, title: str, kind: Kind = "depth", scale: floa
             raise ValueError(f"{path}: {error}") from None
         return Said(_fitted(depth, case) if kind == "relative-depth" else depth, stored.f_px)
 
-    note = "predictions as saved" + (f", {_ALIGNED}" if kind == "relative-depth" else "")
-    return System(title, kind != "relative", say, note)
+    fitted = "scale and shift of depth" if kind == "relative-depth" else ""
+    return System(title, kind != "relative", say, "predictions as saved", fitted=fitted)
+
+
+def stamp(origin: str) -> str:
+    """Return what tells weights, or predictions, from others that were under the same name before.
+
+    It is a digest of the files' names, sizes and times of change; of a name on the hub, the commit
+    in the cache; empty if there is neither.
+
+    Args:
+        origin: As `open_system` takes it, or a folder of predictions.
+    """
+    path = EMBEDDED if origin == "small" else Path(origin.removeprefix(PREFIX)).expanduser()
+    if not path.exists():
+        repository = repo_folder_name(repo_id=origin.removeprefix(PREFIX), repo_type="model")
+        commit = Path(HF_HUB_CACHE) / repository / "refs/main"
+        return commit.read_text() if commit.is_file() else ""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    lines = [
+        f"{file.relative_to(path)} {file.stat().st_size} {file.stat().st_mtime_ns}\n"
+        for file in files
+        if file == path or file.suffix in _STAMPED
+    ]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def relative_depth(inverse: Float[ndarray, "H W"]) -> Float[ndarray, "H W"]:
@@ -174,7 +204,7 @@ def _open_ours(name: str, device: str | None, focal: Focal) -> System:
         )
 
     title = f"Depth Pro ({model.provenance.name})"
-    return System(title, True, say, f"licence {model.provenance.licence}")
+    return System(title, True, say, f"licence {model.provenance.licence}", focal)
 
 
 def _open_theirs(model: str, device: str | None, focal: Focal) -> System:
@@ -193,7 +223,8 @@ def _open_theirs(model: str, device: str | None, focal: Focal) -> System:
     licence = PUBLISHED_LICENCE if theirs.estimates_focal else "see its page"
     title = folder.resolve().name if folder.is_dir() else name
     title += " by transformers" if model.startswith(PREFIX) else ""
-    return System(title, not theirs.relative, say, f"by transformers, licence {licence}")
+    note = f"by transformers, licence {licence}"
+    return System(title, not theirs.relative, say, note, focal if theirs.estimates_focal else None)
 
 
 def _true_focal(case: Case) -> float:
@@ -216,7 +247,7 @@ def _to_depth(stored: Stored, kind: Kind, scale: float) -> Float[ndarray, "H W"]
         raise ValueError("whole numbers need a scale: how many make a metre, such as 1000 or 256")
     values = stored.values.astype(np.float32)
     if kind == "depth":
-        _demand(values > 0, values, "positive; infinite is sky")
+        _demand(values >= 0, values, "0 or more; 0 is nothing said, infinite is sky")
         return values / np.float32(scale)
     if kind == "inverse":
         _demand((values >= 0) & (values < np.inf), values, "0 or more and finite; 0 is sky")

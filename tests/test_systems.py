@@ -19,11 +19,18 @@ from planes import SIZE, picture, plane
 from safetensors.torch import load_file, save_file
 from test_checkpoint import transformers_folder
 
-from depthpro import DepthPro, checkpoint
+from depthpro import DepthPro, checkpoint, systems
 from depthpro.benchmarks.case import Case
 from depthpro.metrics import depth_metrics
-from depthpro.scoring import at_size
-from depthpro.systems import NEAREST, System, open_predictions, open_system, relative_depth
+from depthpro.scoring import at_size, score
+from depthpro.systems import (
+    NEAREST,
+    System,
+    open_predictions,
+    open_system,
+    relative_depth,
+    stamp,
+)
 
 RGB = picture()
 OBLONG = np.random.default_rng(0).integers(0, 256, (40, 70, 3), dtype=np.uint8)
@@ -63,6 +70,8 @@ def test_this_network_is_a_system(ours: Path) -> None:
     told = open_system(str(ours), "cpu", "true").say("case", CASE)
     np.testing.assert_array_equal(told.depth, expected.with_focal(30.0).depth[0])
     assert told.f_px == said.f_px != 30
+    assert system.focal == "estimated"
+    assert open_system(str(ours), "cpu", "true").focal == "true"
 
 
 def test_the_embedded_network_is_the_default() -> None:
@@ -171,6 +180,7 @@ def test_metric_networks_say_metres(models: Path, kind: str) -> None:
     assert expected.std() > 0.01 * expected.mean()  # there is something to get wrong
     np.testing.assert_allclose(said_by(system, rgb), expected, rtol=1e-4)
     assert system.say("case", Case(rgb=rgb)).f_px is None
+    assert system.focal is None
     said_by(system, OBLONG)
 
 
@@ -211,6 +221,7 @@ def test_both_ways_to_run_depth_pro_agree(tmp_path: Path) -> None:
     assert ours.title == f"Depth Pro ({tmp_path.name})"
     assert theirs.title == f"{tmp_path.name} by transformers"
     assert theirs.metric and checkpoint.PUBLISHED_LICENCE in theirs.note and ours.note
+    assert theirs.focal == ours.focal == "estimated"
     case = Case(rgb=rgb, f_px=f_px)
     one, other = ours.say("case", case), theirs.say("case", case)
     assert other.f_px == pytest.approx(one.f_px, rel=1e-4)
@@ -283,6 +294,32 @@ def test_names_on_the_hub_go_to_transformers(monkeypatch: pytest.MonkeyPatch) ->
         open_system("apple/DepthPro", "cpu")
 
 
+def test_weights_are_told_apart_wherever_they_lie(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(systems, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    folder = tmp_path / "tiny"
+    file = make_model().save_pretrained(folder)
+    stamps = {stamp(str(file)), stamp(str(folder)), stamp("small")}
+    assert len(stamps - {""}) == 3
+    for name in (str(folder), "~/tiny", "transformers:~/tiny", f"transformers:{folder}"):
+        assert stamp(name) in stamps
+    (folder / "README.md").touch()
+    assert stamp("~/tiny") in stamps
+    for path in (file, folder / "config.json"):  # other weights, and another config beside them
+        path.write_bytes(path.read_bytes()[:-1] if path.exists() else b"{}")
+        assert stamp("transformers:~/tiny") not in stamps
+        stamps.add(stamp("~/tiny"))
+    assert stamp(str(file)) not in stamps  # the file alone, which has changed
+    # Predictions in folders of their own, and the commit that the cache has of a name on the hub.
+    save_map(folder / "alley_1/frame.npy", DEPTH)
+    assert stamp(str(folder)) not in stamps
+    assert stamp("Intel/dpt-large") == ""
+    commit = tmp_path / "hub/models--Intel--dpt-large/refs/main"
+    commit.parent.mkdir(parents=True)
+    commit.write_text("0123abc")
+    assert stamp("Intel/dpt-large") == stamp("transformers:Intel/dpt-large") == "0123abc"
+
+
 @pytest.mark.usefixtures("unchecked")
 def test_focal_is_one_of_two() -> None:
     with pytest.raises(ValueError, match='"estimated" or "true", got \'guessed\''):
@@ -334,6 +371,17 @@ def test_saved_steps_come_back_as_metres(tmp_path: Path) -> None:
         open_predictions(tmp_path, "Metric3D", "depth").say("case", CASE)
 
 
+def test_0_is_where_nothing_is_said(tmp_path: Path) -> None:
+    steps = np.round(DEPTH * 1000).astype(np.uint16)
+    steps[:6] = 0
+    save_map(tmp_path / "case.png", steps)
+    said = open_predictions(tmp_path, "Metric3D", "depth", scale=1000).say("case", CASE)
+    assert (said.depth[:6] == 0).all() and (said.depth[6:] > 0).all()
+    row = score(said, CASE, ("depth",))
+    assert row["delta1"] == 18 / 24  # what is left out is wrong
+    assert row["abs_rel"] == pytest.approx(1 / 4, abs=1e-3)
+
+
 def test_saved_inverse_depth_comes_back_as_metres(tmp_path: Path) -> None:
     inverse = 2 / DEPTH
     inverse[0] = 0
@@ -370,7 +418,8 @@ def test_saved_relative_depth_is_fitted_to_the_truth(tmp_path: Path) -> None:
     wrong[:, :4], truth[:3] = 9, np.inf  # what is unknown does not count
     save_map(tmp_path / "case.npy", wrong)
     system = open_predictions(tmp_path, "Marigold", "relative-depth")
-    assert system.metric and "aligned to the truth" in system.note
+    assert system.metric and system.fitted == "scale and shift of depth"
+    assert open_predictions(tmp_path, "MiDaS", "relative").fitted == ""
     depth = system.say("case", Case(rgb=RGB, depth=truth, mask=mask)).depth
     np.testing.assert_allclose(depth[mask], DEPTH[mask], rtol=1e-5)
     raw = system.say("case", Case(rgb=RGB)).depth
@@ -405,8 +454,8 @@ def test_saved_focal_lengths_are_for_cases_of_focal_lengths(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("kind", "value", "message"),
     [
-        ("depth", 0, r"1 of 768 values are not positive; infinite is sky, such as 0: "),
-        ("depth", np.nan, "not positive; infinite is sky, such as nan"),
+        ("depth", -1, r"1 of 768 values are not 0 or more; 0 is nothing said.* such as -1: "),
+        ("depth", np.nan, "not 0 or more; 0 is nothing said, infinite is sky, such as nan"),
         ("inverse", -1, "not 0 or more and finite; 0 is sky, such as -1"),
         ("inverse", np.inf, "not 0 or more and finite"),
         ("relative", np.inf, "not finite, such as inf"),
