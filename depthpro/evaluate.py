@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TextIO, get_args
+from typing import Any, BinaryIO, TextIO, get_args
 
 import numpy as np
 import torch
@@ -27,13 +27,16 @@ from depthpro.files import whole_file
 from depthpro.metrics import Alignment
 from depthpro.report import read_rows, write_report
 from depthpro.scoring import Row, Said, score
-from depthpro.systems import Kind, System, open_predictions, open_system
+from depthpro.systems import Kind, System, open_predictions, open_system, stamp
 from depthpro.version import __version__
 
 CONSTANT_M = 3.9
 """What "constant" says everywhere: the median depth of `render --seed 3`, without sky."""
 HORIZON, EYE_M, FAR_M = 0.4, 1.5, 1000.0
 """What "ramp" says: a level ground seen from this height, its horizon at this share of the rows."""
+BASELINES = ("constant", "ramp")
+BLOCK = 1 << 16
+"""Bytes that are read at once in search of the end of a line."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,21 +52,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--model",
         nargs="+",
-        default=["small"],
-        help="'small', a file, a folder or a hub name, ours or of transformers; 'constant' and "
-        "'ramp' are plain baselines",
+        help="'small', the default, a file, a folder or a hub name, ours or of transformers; "
+        "'constant' and 'ramp' are plain baselines",
     )
     add("--predictions", type=Path, help="folder of depth maps that another system has saved")
-    add("--title", help="that system's name in the report")
+    add("--title", help="the system's name in the report")
     add(
         "--kind",
         choices=get_args(Kind),
-        default="depth",
-        help="what the maps are: depth in metres, inverse (1/m), relative (inverse depth up to "
-        "scale and shift), relative-depth (depth likewise), or focal lengths alone",
+        help="what the maps are: depth in metres, the default, inverse (1/m), relative (inverse "
+        "depth up to scale and shift), relative-depth (depth likewise), or focal lengths alone",
     )
-    add("--scale", type=float, default=1.0, help="units of the maps in a metre, or in 1/m")
-    add("--focal", choices=("estimated", "true"), default="estimated", help="focal length used")
+    add("--scale", type=float, help="units of the maps in a metre, or in 1/m; 1 if not given")
+    add("--focal", choices=("estimated", "true"), help="focal length used; estimated if not given")
     add(
         "--alignment",
         choices=get_args(Alignment),
@@ -82,8 +83,7 @@ def run(options: argparse.Namespace) -> int:
     """
     if options.samples is not None and options.samples < 1:
         raise ValueError(f"--samples must be at least 1, got {options.samples}")
-    if options.predictions is not None and not options.title:
-        raise ValueError("--predictions needs --title, the system's name in the report")
+    _refuse_ignored(options)
     benchmarks = [open_benchmark(spec) for spec in options.data]
     rank, processes = _join_processes()
     for system, record in _systems(options):
@@ -134,11 +134,12 @@ def measure(
     done = {row["case"] for part in parts if part.exists() for row in read_rows(part)}
     _wait(processes)
     mine = [each for each in names[rank::processes] if each not in done]
-    with _appending(folder / f".{name}@{rank}.part") as file:
-        for case_name in tqdm(mine, desc=f"{system.title}, {benchmark.title}", disable=rank > 0):
-            row = measure_case(system, benchmark, case_name, about["alignment"])
-            file.write(json.dumps(row) + "\n")
-            file.flush()
+    if mine:
+        with _appending(folder / f".{name}@{rank}.part") as file:
+            for each in tqdm(mine, desc=f"{system.title}, {benchmark.title}", disable=rank > 0):
+                row = measure_case(system, benchmark, each, about["alignment"])
+                file.write(json.dumps(row) + "\n")
+                file.flush()
     _wait(processes)
     if rank == 0:
         _merge(rows, list(benchmark.cases), sorted(folder.glob(f".{name}@*.part")))
@@ -177,7 +178,7 @@ def baseline(kind: str) -> System:
 
     if kind == "constant":
         return System(f"constant {CONSTANT_M:g} m", True, constant)
-    return System("level ground", True, ramp)
+    return System("level ground", True, ramp, focal="true")
 
 
 def slug(title: str) -> str:
@@ -185,38 +186,48 @@ def slug(title: str) -> str:
     return re.sub(r"[^A-Za-z0-9.+-]+", "_", title).strip("_.") or "unnamed"
 
 
+def _refuse_ignored(options: argparse.Namespace) -> None:
+    models = options.model or []
+    plain = [model for model in models if model in BASELINES]
+    refused = [("title", f"with --model {' '.join(models)}: give one")] if len(models) > 1 else []
+    if options.predictions is not None:
+        if not options.title:
+            raise ValueError("--predictions needs --title, the system's name in the report")
+        refused += [(name, "with --predictions") for name in ("model", "focal", "device")]
+    else:
+        refused += [(name, "without --predictions") for name in ("kind", "scale")]
+    if plain:
+        of_its_own = f"with --model {plain[0]}, a baseline: measure that in another command"
+        refused += [(name, of_its_own) for name in ("title", "focal")]
+    for name, reason in refused:
+        if getattr(options, name) is not None:
+            raise ValueError(f"--{name} has no use {reason}")
+
+
 def _systems(options: argparse.Namespace) -> Iterator[tuple[System, dict[str, Any]]]:
     """Give each system with what its rows depend on; weights are loaded one after the other."""
     if options.predictions is not None:
-        system = open_predictions(options.predictions, options.title, options.kind, options.scale)
-        yield system, _record(system, options, str(options.predictions))
+        kind, scale = options.kind or "depth", 1.0 if options.scale is None else options.scale
+        system = open_predictions(options.predictions, options.title, kind, scale)
+        yield system, _record(system, str(options.predictions)) | {"kind": kind, "scale": scale}
         return
-    if options.title and len(options.model) > 1:
-        raise ValueError("--title names one system; give one --model")
-    for model in options.model:
-        if model in ("constant", "ramp"):
-            yield baseline(model), {"system": baseline(model).title, "depthpro": __version__}
-            continue
-        system = open_system(model, options.device, options.focal)
-        title = options.title or system.title
-        if options.focal == "true":
-            title += ", true focal length"
-        system = dataclasses.replace(system, title=title)
-        yield system, _record(system, options, model)
+    for model in options.model or ["small"]:
+        if model in BASELINES:
+            system = baseline(model)
+        else:
+            system = open_system(model, options.device, options.focal or "estimated")
+        title = system.title + ", true focal length" * (options.focal == "true")
+        system = dataclasses.replace(system, title=options.title or title)
+        yield system, _record(system, model)
 
 
-def _record(system: System, options: argparse.Namespace, origin: str) -> dict[str, Any]:
-    path = Path(__file__).parent / "weights/small.safetensors" if origin == "small" else origin
-    path = Path(path)
-    stamp = path.stat() if path.exists() else None
+def _record(system: System, origin: str) -> dict[str, Any]:
     return {
         "system": system.title,
         "model": origin,
-        # Other weights under the same name are another system.
-        "weights": stamp and [stamp.st_size, stamp.st_mtime_ns],
-        "focal": f"{options.focal} focal length",
-        "kind": options.kind if options.predictions else None,
-        "scale": options.scale if options.predictions else None,
+        "weights": "" if origin in BASELINES else stamp(origin),
+        "focal": system.focal and f"{system.focal} focal length",
+        "fitted": system.fitted,
         "note": system.note,
         "depthpro": __version__,
     }
@@ -238,27 +249,56 @@ def _note(path: Path, about: dict[str, Any]) -> None:
         temporary.write_text(json.dumps(fixed, indent=1) + "\n")
 
 
-@contextlib.contextmanager
-def _appending(path: Path) -> Iterator[TextIO]:
+def _appending(path: Path) -> TextIO:
     """Open a file to add lines to, without the half line that a killed run may have left."""
     if path.exists():
-        text = path.read_text(encoding="utf-8")
-        with whole_file(path) as temporary:
-            temporary.write_text(text[: text.rfind("\n") + 1], encoding="utf-8")
-    with path.open("a", encoding="utf-8") as file:
-        yield file
+        with path.open("r+b") as file:
+            file.truncate(_end_of_lines(file))
+    return path.open("a", encoding="utf-8")
+
+
+def _end_of_lines(file: BinaryIO) -> int:
+    """Return where the last whole line ends, looked for from the end of the file."""
+    end = file.seek(0, os.SEEK_END)
+    while end:
+        start = max(0, end - BLOCK)
+        file.seek(start)
+        newline = file.read(end - start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0
 
 
 def _merge(rows: Path, names: list[str], parts: list[Path]) -> None:
-    """Write all rows into one file in the order of cases, and delete the parts."""
-    found = {
-        row["case"]: row for path in (rows, *parts) if path.exists() for row in read_rows(path)
-    }
-    with whole_file(rows) as temporary:
-        lines = (json.dumps(found[name]) + "\n" for name in names if name in found)
-        temporary.write_text("".join(lines), encoding="utf-8")
+    """Write all rows into one file in the order of cases, and delete the parts.
+
+    Only where each row lies is held in memory. If it is killed, nothing is lost: the parts go when
+    the file is whole, and a row that is in both is taken once.
+    """
+    if not parts:
+        return
+    places: dict[str, tuple[BinaryIO, int]] = {}
+    with whole_file(rows) as temporary, contextlib.ExitStack() as opened:
+        for path in (rows, *parts):
+            if path.exists():
+                file = opened.enter_context(path.open("rb"))
+                places |= {case: (file, start) for case, start in _starts(file)}
+        merged = opened.enter_context(temporary.open("wb"))
+        for file, start in (places[name] for name in names if name in places):
+            file.seek(start)
+            merged.write(file.readline())
     for path in parts:
         path.unlink()
+
+
+def _starts(file: BinaryIO) -> Iterator[tuple[str, int]]:
+    """Give the case of each whole line and where the line starts."""
+    start = 0
+    for line in file:
+        if line.endswith(b"\n"):
+            yield json.loads(line)["case"], start
+        start += len(line)
 
 
 def _join_processes() -> tuple[int, int]:

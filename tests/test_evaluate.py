@@ -13,10 +13,11 @@ from conftest import make_model
 from PIL import Image
 from training import make_samples
 
+from depthpro import evaluate
 from depthpro.__main__ import main
 from depthpro.benchmarks import Benchmark, Case, open_benchmark
 from depthpro.benchmarks.samples import motorcycle, of_sample
-from depthpro.error_figures import draw_cases, draw_curves
+from depthpro.error_figures import draw_cases, draw_curves, worst_and_best
 from depthpro.evaluate import baseline, measure, slug
 from depthpro.scoring import Said
 from depthpro.shards import write_shard
@@ -33,7 +34,7 @@ def make_benchmark(count: int = 5) -> Benchmark:
     return Benchmark("Toy floors", cases, ("depth", "boundary"))
 
 
-def counting(asked: list[str], stop_at: str = "") -> System:
+def counting(asked: list[str], stop_at: str = "", title: str = "toy") -> System:
     """Return a system that is right up to a factor that grows with the case's number."""
 
     def say(name: str, case: Case) -> Said:
@@ -43,7 +44,11 @@ def counting(asked: list[str], stop_at: str = "") -> System:
         assert case.depth is not None
         return Said(case.depth * (1 + 0.1 * int(name[-1])))
 
-    return System("toy", True, say)
+    return System(title, True, say)
+
+
+def cases_of(rows: Path) -> list[str]:
+    return [json.loads(line)["case"] for line in rows.read_text().splitlines()]
 
 
 def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -60,8 +65,61 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
     # Off by 0, 10, 20, 30, 40 %.
     assert [line["abs_rel"] for line in lines] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4], abs=1e-6)
     assert list(tmp_path.glob("*/.*")) == []
+    before = rows.stat()
     measure(counting(asked), benchmark, tmp_path, ABOUT)
     assert len(asked) == 5
+    assert rows.stat() == before  # with nothing to add it is not written again
+
+
+@pytest.mark.parametrize("block", [1, 7, 1 << 16])
+def test_half_a_line_goes_whatever_its_length(tmp_path: Path, monkeypatch, block: int) -> None:
+    monkeypatch.setattr(evaluate, "BLOCK", block)
+    asked: list[str] = []
+    benchmark = make_benchmark(2)
+    part = tmp_path / "Toy_floors/.toy@0.part"
+    part.parent.mkdir()
+    whole = '{"case": "floors/0", "family": "Möbel"}\n'
+    for kept in ("", whole):
+        part.write_text(kept + '{"case": "floors/1", "fam' + 100 * "ö", encoding="utf-8")
+        rows = measure(counting(asked), benchmark, tmp_path, ABOUT)
+        assert cases_of(rows) == list(benchmark.cases)
+        assert rows.read_text(encoding="utf-8").startswith(kept)
+        rows.unlink()
+    assert asked == ["floors/0", "floors/1", "floors/1"]
+
+
+@pytest.mark.parametrize("killed", ["replace", "unlink"])  # before, and after rows are in place
+def test_a_merge_that_was_killed_is_made_again(tmp_path: Path, monkeypatch, killed: str) -> None:
+    asked: list[str] = []
+    benchmark = make_benchmark()
+    rows = measure(counting(asked), benchmark, tmp_path, ABOUT | {"samples": 2})
+    real = getattr(Path, killed)
+
+    def kill(path: Path, *given, **named) -> None:
+        if killed == "replace" or path.suffix == ".part":
+            raise KeyboardInterrupt
+        real(path, *given, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, killed, kill)
+        with pytest.raises(KeyboardInterrupt):
+            measure(counting(asked), benchmark, tmp_path, ABOUT)
+    assert len(cases_of(rows)) == (2 if killed == "replace" else 5)
+    (rows.parent / ".toy.x7q.jsonl").write_text('{"case": "flo')  # what a killed one leaves
+    assert cases_of(measure(counting(asked), benchmark, tmp_path, ABOUT)) == list(benchmark.cases)
+    assert asked == list(benchmark.cases)  # none twice
+    assert [path.name for path in rows.parent.glob(".*")] == [".toy.x7q.jsonl"]
+
+
+def test_systems_whose_names_start_alike_are_apart(tmp_path: Path) -> None:
+    benchmark, asked = make_benchmark(3), {"v2": [], "v2.0": []}
+    for title in asked:
+        with pytest.raises(KeyboardInterrupt):
+            measure(counting(asked[title], "floors/2", title), benchmark, tmp_path, ABOUT)
+    for title in asked:
+        rows = measure(counting(asked[title], title=title), benchmark, tmp_path, ABOUT)
+        assert rows.name == f"{title}.jsonl"
+        assert asked[title] == cases_of(rows) == list(benchmark.cases)
 
 
 def test_the_first_few_and_then_the_rest(tmp_path: Path) -> None:
@@ -104,6 +162,26 @@ def test_figures_show_worst_and_best(tmp_path: Path) -> None:
     assert draw_curves(nothing.parent) is None
 
 
+def test_the_worst_come_first_and_the_best_last(tmp_path: Path) -> None:
+    rows = tmp_path / "toy.jsonl"
+    values = {"a": 0.5, "b": 0.9, "c": 0.1, "d": 0.7, "e": 0.3, "f": 0.95, "g": 0.2}
+
+    def write(key: str, count: int) -> None:
+        named = [{"case": name, key: values[name]} for name in list(values)[:count]]
+        rows.write_text("".join(json.dumps(row) + "\n" for row in named))
+
+    write("delta1", 7)
+    key, chosen = worst_and_best(rows)
+    assert key == "delta1"
+    assert chosen == [(0.1, "c"), (0.2, "g"), (0.3, "e"), (0.7, "d"), (0.9, "b"), (0.95, "f")]
+    write("boundary_recall", 4)  # none twice
+    key, chosen = worst_and_best(rows)
+    assert key == "boundary_recall"
+    assert [name for _, name in chosen] == ["c", "a", "d", "b"]
+    write("focal_error", 2)
+    assert worst_and_best(rows) == ("", [])
+
+
 def test_the_ramp_is_a_level_ground_seen_from_eye_height() -> None:
     case = of_sample(make_samples(1)[0])
     assert case.fy_px is not None
@@ -126,6 +204,9 @@ def test_motorcycle_is_a_real_picture_with_metres() -> None:
     # The rig stood a few metres away: depth = baseline f / (disparity + offset).
     assert 1.5 < known.min() < known.max() < 7
     assert 0.5 < case.mask.mean() < 1
+    # A quarter of the full size's 1244.772, 1019.507 of 2964 x 2000, pixel centres at integers.
+    assert case.cx_px == pytest.approx((1244.772 + 0.5) / 4 - 0.5, abs=1e-3)
+    assert case.cy_px == pytest.approx((1019.507 + 0.5) / 4 - 0.5, abs=1e-3)
 
 
 def test_titles_become_names_of_files() -> None:
@@ -148,26 +229,72 @@ def test_the_command_writes_rows_report_and_figures(
     assert main([*command, "-o", str(out)]) == 0
     printed = capsys.readouterr().out
     assert printed.strip() == (out / "report.md").read_text().strip()
-    assert "**constant 3.9 m** | measured, 3 pictures" in printed
+    assert "**constant 3.9 m** | measured, 3 pictures |" in printed
+    assert "**level ground** | measured, 3 pictures, true focal length |" in printed
+    assert "(tiny.safetensors)** | measured, 3 pictures, estimated focal length, lic" in printed
     folder = out / "held-out"
     assert len(list(folder.glob("*.jsonl"))) == len(list(folder.glob("*.jpg"))) == 3
     assert (folder / "error_over_depth.png").is_file()
     row = json.loads((folder / "constant_3.9_m.jsonl").read_text().splitlines()[0])
     assert row["case"] == "000000"
     assert "focal_error" not in row  # a constant estimates no focal length
-    assert main([*command, "-o", str(out), "--focal", "true"]) == 0
-    assert "true focal length**" in capsys.readouterr().out
+    told = [*command[:5], "--focal", "true", "-o", str(out)]
+    source = "measured, 3 pictures, true focal length, lic"
+    assert main(told) == 0
+    assert f"true focal length** | {source}" in capsys.readouterr().out
+    assert main([*told, "--title", "Mine"]) == 0
+    assert f"**Mine** | {source}" in capsys.readouterr().out
+    assert json.loads((folder / "Mine.json").read_text())["system"] == "Mine"
+
+
+def test_weights_that_changed_are_not_mixed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_shard(tmp_path / "held-out" / "a.tar", make_samples(1))
+    make_model().save_pretrained(tmp_path / "tiny")
+    command = ["evaluate", "--data", str(tmp_path / "held-out"), "-o", str(tmp_path / "out"),
+               "--model", str(tmp_path / "tiny")]  # fmt: skip
+    assert main(command) == main(command) == 0
+    os.utime(tmp_path / "tiny/model.safetensors", (0, 0))
+    with pytest.raises(SystemExit):
+        main(command)
+    assert "was measured with other weights" in capsys.readouterr().err
+
+
+def test_predictions_say_no_more_than_what_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_shard(tmp_path / "held-out" / "a.tar", make_samples(2))
+    (tmp_path / "saved").mkdir()
+    for number in range(2):
+        np.save(tmp_path / f"saved/{number:06d}.npy", np.full((96, 96), 3, np.float32))
+    command = ["evaluate", "--data", str(tmp_path / "held-out"), "-o", str(tmp_path / "out"),
+               "--predictions", str(tmp_path / "saved"), "--title"]  # fmt: skip
+    assert main([*command, "Saved"]) == main([*command, "Fitted", "--kind", "relative-depth"]) == 0
+    printed = capsys.readouterr().out
+    assert "**Saved** | measured, 2 pictures, predictions as saved |" in printed
+    fitted = "fitted to each truth by scale and shift of depth, predictions as saved"
+    assert f"**Fitted** | measured, 2 pictures, {fitted} |" in printed
 
 
 def test_impossible_options_are_refused(
     command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    motorcycle = ["--data", "motorcycle"]
+    saved = [*motorcycle, "--predictions", str(tmp_path), "--title", "x"]
     for wrong, part in (
         (["--data", str(tmp_path / "gone")], "benchmarks are motorcycle, or booster:FOLDER"),
         (["--data", "booster:" + str(tmp_path / "gone")], "there is no folder"),
         (["--data", "motorcycle", "--samples", "0"], "--samples must be at least 1"),
         (["--data", "motorcycle", "--predictions", str(tmp_path)], "needs --title"),
-        (["--data", "motorcycle", "--model", "constant", "ramp", "--title", "x"], "one --model"),
+        ([*motorcycle, "--model", "small", "small", "--title", "x"], "--title has no use with"),
+        ([*motorcycle, "--model", "ramp", "--title", "x"], "--title has no use with --model ramp"),
+        ([*motorcycle, "--model", "small", "ramp", "--focal", "true"], "--focal has no use with"),
+        ([*motorcycle, "--kind", "inverse"], "--kind has no use without --predictions"),
+        ([*motorcycle, "--scale", "256"], "--scale has no use without --predictions"),
+        ([*saved, "--focal", "true"], "--focal has no use with --predictions"),
+        ([*saved, "--model", "small"], "--model has no use with --predictions"),
+        ([*saved, "--device", "cpu"], "--device has no use with --predictions"),
     ):
         with pytest.raises(SystemExit) as stopped:
             main(["evaluate", *wrong, "-o", str(tmp_path / "out")])
@@ -177,17 +304,39 @@ def test_impossible_options_are_refused(
         open_benchmark("Toys")
 
 
-@pytest.mark.slow
-def test_two_processes_give_the_table_of_one(command: list[str], tmp_path: Path) -> None:
-    main([*command, "-o", str(tmp_path / "one")])
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2",
-                "--master-port=29517", "-m", "depthpro"]  # fmt: skip
+def run_two(*arguments: str) -> None:
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     subprocess.run(
-        [*torchrun, *command, "-o", str(tmp_path / "two"), "--device", "cpu"],
+        [*torchrun, "-m", "depthpro", *arguments],
         check=True,
         timeout=300,
         env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])},
     )
+
+
+@pytest.mark.slow
+def test_two_processes_go_on_with_what_others_left(command: list[str], tmp_path: Path) -> None:
+    data, out = command[1:3], tmp_path / "out"
+    write_shard(tmp_path / "held-out" / "a.tar", make_samples(5))
+    main(["evaluate", *data, "--model", "constant", "-o", str(out), "--samples", "3"])
+    rows = out / "held-out/constant_3.9_m.jsonl"
+    first, second, third = rows.read_text().splitlines()
+    marked = third.replace('"family": "floor"', '"family": "left"')
+    rows.with_name(".constant_3.9_m@0.part").write_text(first[:20])
+    rows.with_name(".constant_3.9_m@1.part").write_text(f"{marked}\n{second[:30]}")
+    rows.with_name(".constant_3.9_m@6.part").write_text(f"{second}\n{first[:40]}")
+    rows.unlink()
+    run_two("evaluate", *data, "--model", "constant", "-o", str(out))
+    lines = rows.read_text().splitlines()
+    assert cases_of(rows) == [f"{number:06d}" for number in range(5)]
+    assert lines[:3] == [first, second, marked]  # taken over, not measured again
+    assert list(rows.parent.glob(".*")) == []
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_table_of_one(command: list[str], tmp_path: Path) -> None:
+    main([*command, "-o", str(tmp_path / "one")])
+    run_two(*command, "-o", str(tmp_path / "two"), "--device", "cpu")
     assert (tmp_path / "one/report.md").read_text() == (tmp_path / "two/report.md").read_text()
     for path in (tmp_path / "one").glob("*/*.jsonl"):
         ours = [json.loads(line) for line in path.read_text().splitlines()]
