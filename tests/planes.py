@@ -1,12 +1,14 @@
 """A slanted plane of known depth, and files to write it to; what tests of data sets share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import h5py
 import numpy as np
+import pytest
 from PIL import Image
 
+from depthpro.benchmarks.case import Benchmark
 from depthpro.sample import Sample
 
 SIZE = HEIGHT, WIDTH = 24, 32
@@ -43,3 +45,24 @@ def save(path: Path, pixels: np.ndarray) -> None:
 
 def picture(seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
+
+
+def assert_broken_files_are_named(
+    files: Iterable[Path],
+    listed: Callable[[], Benchmark],
+    case: str,
+    cut: Callable[[bytes], Sequence[bytes]],
+    remedy: str = "it again",
+) -> None:
+    """Check that a case names each of its files when cut, and the listing each when missing."""
+    for path in files:
+        whole = path.read_bytes()
+        for part in cut(whole):
+            path.write_bytes(part)
+            cases = listed().cases  # which reads no file yet
+            with pytest.raises(ValueError, match=f"cannot read {path}"):
+                cases[case]()
+        path.unlink()
+        with pytest.raises(ValueError, match=f"{path} is missing: unpack {remedy}"):
+            listed()
+        path.write_bytes(whole)

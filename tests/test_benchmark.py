@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,22 +13,14 @@ from conftest import TINY, make_model
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from depthpro import DepthPro, DepthProConfig, benchmark, cost, timing
+from depthpro import DepthPro, benchmark, cost, timing
 from depthpro.__main__ import COMMANDS, main
 from depthpro.boundary import boundary_recall
 from depthpro.image import load_image
 from depthpro.rivals import dense_edges, recall_by_loop, transformers_way
 
 CPU = torch.device("cpu")
-COMPARABLE = DepthProConfig(
-    window=128,
-    dim=32,
-    depth=3,
-    heads=2,
-    taps=(0, 1),
-    neck_dims=(16, 20, 24, 40),
-    decoder_dim=16,
-)
+COMPARABLE = replace(TINY, neck_dims=(16, 20, 24, 40), decoder_dim=16)
 
 
 @pytest.fixture

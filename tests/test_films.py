@@ -5,7 +5,16 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from planes import CAMERA, HEIGHT, SIZE, WIDTH, picture, plane, save
+from planes import (
+    CAMERA,
+    HEIGHT,
+    SIZE,
+    WIDTH,
+    assert_broken_files_are_named,
+    picture,
+    plane,
+    save,
+)
 
 from depthpro.benchmarks.films import sintel, spring
 
@@ -91,17 +100,12 @@ def test_sintel_names_what_is_missing_or_broken(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no frames \(final/\*/frame_\*\.png\) .*unpack MPI-Sin"):
         sintel(tmp_path)
     files = shoot(tmp_path, "alley_1", 1)
-    for path in files:
-        whole = path.read_bytes()
-        for part in (whole[: len(whole) // 4 + 2], whole[1:], b""):
-            path.write_bytes(part)
-            cases = sintel(tmp_path).cases  # which reads no file yet
-            with pytest.raises(ValueError, match=f"cannot read {path}"):
-                cases["alley_1/frame_0001"]()
-        path.unlink()
-        with pytest.raises(ValueError, match=f"{path} is missing: unpack it again"):
-            sintel(tmp_path)
-        path.write_bytes(whole)
+    assert_broken_files_are_named(
+        files,
+        lambda: sintel(tmp_path),
+        "alley_1/frame_0001",
+        lambda whole: (whole[: len(whole) // 4 + 2], whole[1:], b""),
+    )
     read = sintel(tmp_path).cases["alley_1/frame_0001"]
     save(files[0], picture()[:12])
     with pytest.raises(ValueError, match=r"frame_0001\.dpt \(\(12, 32\) was expected, .* \(24, 32"):
@@ -142,16 +146,13 @@ def test_spring_names_what_is_missing_or_broken(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no frames \(\*/frame_left/.*unpack train_frame_left"):
         spring(tmp_path)
     files = film(tmp_path, "0001")
-    for path in files:
-        whole = path.read_bytes()
-        path.write_bytes(whole[: len(whole) // 4])
-        cases = spring(tmp_path).cases  # which reads no file yet
-        with pytest.raises(ValueError, match=f"cannot read {path}"):
-            cases["0001/frame_left_0001"]()
-        path.unlink()
-        with pytest.raises(ValueError, match=f"{path} is missing: unpack "):
-            spring(tmp_path)
-        path.write_bytes(whole)
+    assert_broken_files_are_named(
+        files,
+        lambda: spring(tmp_path),
+        "0001/frame_left_0001",
+        lambda whole: (whole[: len(whole) // 4],),
+        remedy="",
+    )
     read = spring(tmp_path).cases["0001/frame_left_0002"]
     files[2].write_text(files[2].read_text().splitlines()[0])
     with pytest.raises(ValueError, match=r"intrinsics\.txt \(a row for frame 0002 .* got 1 rows"):

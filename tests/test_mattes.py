@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -47,31 +48,34 @@ def write_dis5k(root: Path) -> Path:
     return paths[-1]
 
 
+class MaskSet(NamedTuple):
+    """A set's reader, what writes a small one, and what the reader makes of it."""
+
+    reader: Callable[[Path], Benchmark]
+    write: Callable[[Path], Path]
+    title: str
+    names: list[str]
+
+
 SETS = [
-    (am2k, write_am2k, "AM-2k", ["validation/m_0b1c2d3e", "validation/m_ffff1111"]),
-    (p3m10k, write_p3m10k, "P3M-10k", [f"{FACES}/p_0b1c2d3e", f"{NO_FACES}/p_0b1c2d3e"]),
-    (
+    MaskSet(am2k, write_am2k, "AM-2k", ["validation/m_0b1c2d3e", "validation/m_ffff1111"]),
+    MaskSet(p3m10k, write_p3m10k, "P3M-10k", [f"{FACES}/p_0b1c2d3e", f"{NO_FACES}/p_0b1c2d3e"]),
+    MaskSet(
         dis5k,
         write_dis5k,
         "DIS-5k",
         [f"{part}/{name}" for part in PARTS for name in (BIKE, FLAG)[: 1 + (part == "DIS-TE1")]],
     ),
 ]
-each_set = pytest.mark.parametrize(("reader", "make", "title", "names"), SETS)
+each_set = pytest.mark.parametrize("masks", SETS, ids=[masks.title for masks in SETS])
 
 
 @each_set
-def test_mattes_are_alpha(
-    tmp_path: Path,
-    reader: Callable[[Path], Benchmark],
-    make: Callable[[Path], Path],
-    title: str,
-    names: list[str],
-) -> None:
-    make(tmp_path)
-    benchmark = reader(tmp_path)
-    assert list(benchmark.cases) == names
-    assert (benchmark.title, benchmark.measures) == (title, ("recall",))
+def test_mattes_are_alpha(tmp_path: Path, masks: MaskSet) -> None:
+    masks.write(tmp_path)
+    benchmark = masks.reader(tmp_path)
+    assert list(benchmark.cases) == masks.names
+    assert (benchmark.title, benchmark.measures) == (masks.title, ("recall",))
     for read in benchmark.cases.values():
         case = read()
         assert case.rgb.shape == (*SIZE, 3)
@@ -82,20 +86,14 @@ def test_mattes_are_alpha(
 
 
 @each_set
-def test_what_is_missing_or_broken_is_named(
-    tmp_path: Path,
-    reader: Callable[[Path], Benchmark],
-    make: Callable[[Path], Path],
-    title: str,
-    names: list[str],
-) -> None:
+def test_what_is_missing_or_broken_is_named(tmp_path: Path, masks: MaskSet) -> None:
     def fails(message: str) -> None:
         with pytest.raises(ValueError, match=message):
-            for read in reader(tmp_path).cases.values():
+            for read in masks.reader(tmp_path).cases.values():
                 read()
 
     fails(r"no photos \(.*\*\.jpg\) in .*: unpack the set there")
-    path = make(tmp_path)
+    path = masks.write(tmp_path)
     content = path.read_bytes()
     save(path, np.zeros((2, 3), np.uint8))
     fails(rf"{path.name} .*\(24, 32\) was expected, as its photo's, got \(2, 3\)")
@@ -108,7 +106,7 @@ def test_what_is_missing_or_broken_is_named(
     path.write_bytes(content)
     photo = next(path.parents[1].glob(f"*/{path.stem}.jpg"))
     photo.unlink()
-    fails(rf"{photo.name} is missing|no photos \({names[-1].rpartition('/')[0]}/")
+    fails(rf"{photo.name} is missing|no photos \({masks.names[-1].rpartition('/')[0]}/")
 
 
 @pytest.mark.parametrize(

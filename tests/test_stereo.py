@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from planes import CAMERA, SIZE, picture, plane, save
+from planes import CAMERA, SIZE, assert_broken_files_are_named, picture, plane, save
 
 from depthpro.benchmarks.case import Case
 from depthpro.benchmarks.stereo import booster, depth_from_disparity, middlebury
@@ -119,18 +119,12 @@ def test_booster_names_what_is_missing_or_broken(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no scenes .*unpack booster_gt\.zip"):
         booster(tmp_path)
     folder = expose(tmp_path, "Bathroom", names=("im0",))
-    for name in ("camera_00/im0.png", "disp_00.npy", "calib_00-02.xml"):
-        path = folder / name
-        whole = path.read_bytes()
-        for part in (whole[: len(whole) // 2], b""):
-            path.write_bytes(part)
-            cases = booster(tmp_path).cases  # which reads no file yet
-            with pytest.raises(ValueError, match=f"cannot read {path}"):
-                cases["Bathroom/im0"]()
-        path.unlink()
-        with pytest.raises(ValueError, match=f"{path} is missing: unpack it again"):
-            booster(tmp_path)
-        path.write_bytes(whole)
+    assert_broken_files_are_named(
+        [folder / name for name in ("camera_00/im0.png", "disp_00.npy", "calib_00-02.xml")],
+        lambda: booster(tmp_path),
+        "Bathroom/im0",
+        lambda whole: (whole[: len(whole) // 2], b""),
+    )
     read = booster(tmp_path).cases["Bathroom/im0"]
     (folder / "calib_00-02.xml").write_text(STORAGE.replace("baselineLR", "baseline"))
     with pytest.raises(ValueError, match=r"calib_00-02\.xml \(no 'baselineLR'\)"):
@@ -171,17 +165,12 @@ def test_middlebury_names_what_is_missing_or_broken(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no scenes .*unpack MiddEval3-data-F\.zip and"):
         middlebury(tmp_path)
     folder = set_up(tmp_path, "trainingF/Pipes")
-    for name in ("im0.png", "disp0GT.pfm", "calib.txt"):
-        path = folder / name
-        whole = path.read_bytes()
-        path.write_bytes(whole[: len(whole) // 2] if name != "calib.txt" else whole[:80])
-        cases = middlebury(tmp_path).cases  # which reads no file yet
-        with pytest.raises(ValueError, match=f"cannot read {path}"):
-            cases["Pipes"]()
-        path.unlink()
-        with pytest.raises(ValueError, match=f"{path} is missing: unpack it again"):
-            middlebury(tmp_path)
-        path.write_bytes(whole)
+    assert_broken_files_are_named(
+        [folder / name for name in ("im0.png", "disp0GT.pfm", "calib.txt")],
+        lambda: middlebury(tmp_path),
+        "Pipes",
+        lambda whole: (whole[: max(len(whole) // 2, 80)],),  # of the calibration up to doffs
+    )
     read = middlebury(tmp_path).cases["Pipes"]
     save_pfm(folder / "disp0GT.pfm", disparity()[:12])
     with pytest.raises(ValueError, match=r"disp0GT\.pfm .*\(24, 32\) was expected"):
