@@ -17,7 +17,7 @@ from trimesh.visual.material import PBRMaterial
 from trimesh.visual.texture import TextureVisuals
 
 from depthpro.files import whole_file
-from depthpro.geometry import grid_faces, intrinsics, solid_cells, unproject
+from depthpro.geometry import grid_faces, intrinsics, solid_cells, solid_pixels, unproject
 from depthpro.prediction import Prediction
 from depthpro.viz import colorize, depth_range, with_colour_bar
 
@@ -137,8 +137,9 @@ def write_png(path: str | Path, rgb: UInt8[ndarray, "h w 3"], notice: str) -> No
         Image.fromarray(rgb).save(temporary, pnginfo=text, compress_level=1)
 
 
-def write_glb(path: str | Path, surface: trimesh.Trimesh, notice: str) -> None:
+def write_glb(path: str | Path, surface: trimesh.Trimesh | trimesh.Scene, notice: str) -> None:
     """Write a surface as binary glTF, in metres, with the notice as the asset's copyright."""
+    scene = surface if isinstance(surface, trimesh.Scene) else trimesh.Scene(surface)
 
     def finish(tree: dict) -> None:
         # A photo is lit already: without this viewers light it a second time.
@@ -148,7 +149,7 @@ def write_glb(path: str | Path, surface: trimesh.Trimesh, notice: str) -> None:
         tree["asset"]["copyright"] = notice
 
     with whole_file(path) as temporary:
-        temporary.write_bytes(export_glb(trimesh.Scene(surface), tree_postprocessor=finish))
+        temporary.write_bytes(export_glb(scene, tree_postprocessor=finish))
 
 
 def write_ply(
@@ -171,11 +172,7 @@ def write_ply(
         notice: Licence notice, kept as a comment.
         max_ratio: Where neighbouring depths differ by more, pixels are taken for flying ones.
     """
-    kept = np.zeros(depth.shape, bool)
-    cells = solid_cells(depth, max_ratio, FAR_M)
-    for rows in (slice(None, -1), slice(1, None)):
-        for columns in (slice(None, -1), slice(1, None)):
-            kept[rows, columns] |= cells
+    kept = solid_pixels(solid_cells(depth, max_ratio, FAR_M))
     points, colours = unproject(depth, f_px)[kept], rgb[kept]
     names = ("x", "y", "z", "red", "green", "blue")
     vertices = np.empty(
@@ -216,7 +213,8 @@ def textured_surface(
     cells = solid_cells(depth, max_ratio, FAR_M)
     if not cells.any():  # viewers do not open a surface without faces
         cells = np.ones_like(cells)
-    used, faces = np.unique(grid_faces(cells), return_inverse=True)
+    held = solid_pixels(cells).ravel()
+    used, faces = np.flatnonzero(held), (np.cumsum(held) - 1)[grid_faces(cells)]
     points = unproject(depth, f_px).reshape(-1, 3)[used] * np.array([1, -1, -1], depth.dtype)
     row, column = np.divmod(used, width)
     # trimesh counts v from the bottom and turns it for glTF
@@ -228,5 +226,5 @@ def textured_surface(
         baseColorTexture=texture, metallicFactor=0.0, roughnessFactor=1.0, doubleSided=True
     )
     return trimesh.Trimesh(
-        points, faces.reshape(-1, 3), visual=TextureVisuals(uv=uv, material=material), process=False
+        points, faces, visual=TextureVisuals(uv=uv, material=material), process=False
     )

@@ -107,6 +107,15 @@ def solid_cells(
     return cast(ndarray, (farthest <= max_ratio * nearest) & (farthest <= far_m))
 
 
+def solid_pixels(cells: Bool[ndarray, "rows columns"]) -> Bool[ndarray, "rows+1 columns+1"]:
+    """Return which pixels a surface of these cells holds; the others are flying ones."""
+    held = np.zeros((cells.shape[0] + 1, cells.shape[1] + 1), bool)
+    for rows in (slice(None, -1), slice(1, None)):
+        for columns in (slice(None, -1), slice(1, None)):
+            held[rows, columns] |= cells
+    return held
+
+
 def grid_faces(cells: Bool[ndarray, "rows columns"]) -> Int[ndarray, "f 3"]:
     """Return two triangles for every True cell, as row-major pixel numbers.
 

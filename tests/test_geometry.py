@@ -143,6 +143,12 @@ def test_cells_are_solid_up_to_the_ratio_and_the_distance() -> None:
     assert geometry.solid_cells(depth[:1], 2.0).shape == (0, 3)  # one row has no cells
 
 
+def test_solid_pixels_are_the_corners_of_solid_cells() -> None:
+    cells = np.array([[True, False, False], [False, False, False], [False, False, True]])
+    held = geometry.solid_pixels(cells)
+    assert held.astype(int).tolist() == [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 1], [0, 0, 1, 1]]
+
+
 def test_each_solid_cell_is_two_triangles_that_face_the_camera() -> None:
     cells = np.array([[True, False, True], [False, True, True]])
     faces = geometry.grid_faces(cells)
