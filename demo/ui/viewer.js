@@ -34,7 +34,7 @@ function update(value) {
   find('.drawing').innerHTML = now.svg || '';
   find('.empty').textContent = now.photo ? '' : now.empty || '';
   stage.style.setProperty('--aspect', now.photo ? now.width / now.height : 1.5);
-  stage.classList.toggle('clickable', Boolean(now.photo) && props.clickable);
+  stage.classList.toggle('clickable', Boolean(now.photo) && CLICKABLE);
   if (!now.photo) at = null;
   divide();
   tell();
@@ -63,7 +63,7 @@ function length(metres) {
 function tell() {
   cross.hidden = !at;
   if (!at || !codes) {
-    readout.textContent = now.photo ? (props.clickable ? PICK : HINT) : ' ';
+    readout.textContent = now.photo ? (CLICKABLE ? PICK : HINT) : ' ';
     return;
   }
   cross.style.left = `${((at.x + 0.5) / now.width) * 100}%`;
@@ -90,7 +90,7 @@ function place(event) {
   };
 }
 
-const choose = () => { if (props.clickable && now.photo && at) trigger('click', at); };
+const choose = () => { if (CLICKABLE && now.photo && at) trigger('click', at); };
 
 let dragging = false;
 find('.divider').addEventListener('pointerdown', (event) => {

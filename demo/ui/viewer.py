@@ -3,6 +3,8 @@
 A custom component of plain HTML: what it shows is `demo.screen`'s, how it behaves `viewer.js`'s.
 """
 
+import html
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,14 +26,15 @@ def viewer(label: str, elem_id: str, empty: str, *, clickable: bool = False) -> 
         empty: The sentence that it shows before there is a photo.
         clickable: Whether a click, or Enter at the crosshair, chooses a point.
     """
+    template = (_FOLDER / "viewer.html").read_text(encoding="utf-8")
+    script = (_FOLDER / "viewer.js").read_text(encoding="utf-8")
+    # Not as props: Gradio drops them where a tab is opened for the first time.
     return gr.HTML(
         screen.nothing(empty),
-        html_template=(_FOLDER / "viewer.html").read_text(encoding="utf-8"),
-        js_on_load=(_FOLDER / "viewer.js").read_text(encoding="utf-8"),
+        html_template=template.replace("LABEL", html.escape(label)),
+        js_on_load=f"const CLICKABLE = {json.dumps(clickable)};\n{script}",
         elem_id=elem_id,
         elem_classes=["viewer"],
-        heading=label,
-        clickable=clickable,
     )
 
 
