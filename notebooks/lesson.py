@@ -1,0 +1,122 @@
+"""What the lessons share: rendered scenes with exact depth, pictures, and exercises.
+
+Import it first: it finds the packages of this repository when they are not installed.
+"""
+
+import base64
+import io
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import plotly.graph_objects as go
+from IPython.display import display
+from matplotlib.axes import Axes
+from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+FOLDER = Path(__file__).parent
+sys.path.insert(0, str(FOLDER.parent))
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is loaded, as in app.py
+
+from depthpro.sample import Sample  # noqa: E402
+from depthpro.shards import Shard  # noqa: E402
+from depthpro.viz import colorize, depth_range  # noqa: E402
+
+plt.rcParams.update({"figure.dpi": 80, "axes.spines.top": False, "axes.spines.right": False})
+set_matplotlib_formats("jpeg", pil_kwargs={"quality": 85})
+
+
+def scenes() -> list[Sample]:
+    """Return the 24 rendered scenes of the lessons: 512 x 512, exact depth, known focal length.
+
+    No network was trained on them.
+    """
+    return list(Shard(FOLDER / "scenes.tar"))
+
+
+def show(pictures: Sequence[np.ndarray], titles: Sequence[str], height: float = 3.0) -> None:
+    """Show pictures in a row, each with its title: (h, w, 3) colours, or (h, w) as grey."""
+    widths = [picture.shape[1] / picture.shape[0] for picture in pictures]
+    _, axes = plt.subplots(
+        1,
+        len(pictures),
+        figsize=(height * sum(widths), height * 1.12),
+        squeeze=False,
+        width_ratios=widths,
+        layout="constrained",
+    )
+    for axis, picture, title in zip(axes[0], pictures, titles, strict=True):
+        axis.imshow(picture, cmap=None if picture.ndim == 3 else "gray")
+        plain(axis, title)
+    plt.show()
+
+
+def plain(axis: Axes, title: str) -> None:
+    """Take the ticks and the frame away from a picture, and give it a title."""
+    axis.set(xticks=[], yticks=[])
+    axis.set_title(title, fontsize=10)
+    axis.spines[:].set_visible(False)
+
+
+def coloured(depth: np.ndarray, like: np.ndarray | None = None) -> np.ndarray:
+    """Return depth in metres (h, w) in colours, red is near; `like` gives the range."""
+    return colorize(depth, depth_range(depth if like is None else like))
+
+
+def check(answer: Any, is_right: Callable[[Any], Any]) -> None:
+    """Say whether an exercise is solved: "not tried" while the answer is None.
+
+    Args:
+        answer: What the reader wrote.
+        is_right: Gets the answer; returns whether it is right (None, from an assertion that held,
+            counts as right), or raises.
+
+    Raises:
+        AssertionError: If the answer is wrong, with what is wrong where it is known.
+    """
+    if answer is None:
+        print("not tried")
+        return
+    try:
+        right = is_right(answer)
+    except Exception as error:
+        raise AssertionError(f"not right yet: {error}") from None
+    if right is not None and not np.all(right):
+        raise AssertionError("not right yet")
+    print("right")
+
+
+def cloud(points: np.ndarray, colours: np.ndarray) -> None:
+    """Show points (n, 3) in metres, x right, y down, z forward, with colours (n, 3) of 8 bits.
+
+    To turn with Plotly where the viewer of the notebook can, and as a still picture elsewhere.
+    """
+    x, y, z = points.T
+    rgb = [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in colours]
+    figure = go.Figure(
+        go.Scatter3d(x=x, y=z, z=-y, mode="markers", marker={"size": 2, "color": rgb})
+    )
+    axes = {"xaxis_title": "x (m)", "yaxis_title": "forward (m)", "zaxis_title": "up (m)"}
+    eye = {"x": -0.6, "y": -1.6, "z": 0.5}
+    figure.update_layout(
+        scene={"aspectmode": "data", "camera": {"eye": eye}, **axes},
+        margin={"l": 0, "r": 0, "t": 0, "b": 0},
+        height=420,
+    )
+    still, axis = plt.subplots(figsize=(6, 4.5), subplot_kw={"projection": "3d"})
+    axis.scatter(x, z, -y, c=colours / 255, s=4, linewidths=0)
+    axis.set(xlabel="x (m)", ylabel="forward (m)", zlabel="up (m)")
+    axis.set_aspect("equal")
+    axis.locator_params(nbins=5)
+    axis.view_init(elev=18, azim=-70)
+    buffer = io.BytesIO()
+    still.savefig(buffer, format="jpeg", pil_kwargs={"quality": 85}, bbox_inches="tight")
+    plt.close(still)
+    picture = base64.b64encode(buffer.getvalue()).decode()
+    bundle = {"application/vnd.plotly.v1+json": json.loads(figure.to_json()), "image/jpeg": picture}
+    display(bundle, raw=True)

@@ -1,0 +1,121 @@
+"""The lessons: run from the start, their numbers compared, their exercises solved and failed."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import numpy as np
+import pytest
+from nbclient.exceptions import CellExecutionError
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "notebooks"))
+
+import execute  # noqa: E402
+
+LESSONS = execute.lessons()
+ANSWERS = Path(__file__).parent / "answers"
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+TOLERANCE = 0.02  # other processors round otherwise
+
+
+def tagged(cell: Any, tag: str) -> bool:
+    return tag in cell.metadata.get("tags", [])
+
+
+def said(cell: Any) -> str:
+    """Return the text that a cell printed."""
+    return "".join(out.text for out in cell.get("outputs", []) if out.output_type == "stream")
+
+
+def answers(lesson: Path) -> dict[tuple[int, str], str]:
+    """Return code by the number of its exercise and "right" or "wrong"."""
+    text = (ANSWERS / f"{lesson.stem}.md").read_text(encoding="utf-8")
+    found = re.findall(
+        r"^## Exercise (\d+), (right|wrong)\n+```python\n(.*?)```", text, re.M | re.S
+    )
+    return {(int(number), kind): code for number, kind, code in found}
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+def test_lesson_is_committed_as_it_was_run(lesson: Path) -> None:
+    notebook = nbformat.read(lesson, as_version=4)
+    nbformat.validate(notebook)
+    assert lesson.stat().st_size <= 300_000
+    assert len(notebook.cells) <= 40
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    for cell in notebook.cells:
+        assert cell.cell_type == "markdown" or len(cell.source.splitlines()) <= 20
+    assert not any(out.output_type == "error" for cell in code for out in cell.outputs)
+    text = lesson.read_text(encoding="utf-8")
+    assert str(Path.home()) not in text
+    assert str(ROOT) not in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+def test_lesson_runs_and_its_exercises_tell_right_from_wrong(lesson: Path) -> None:
+    run = execute.client(lesson)
+    before = [said(cell) for cell in run.nb.cells]
+    with run.setup_kernel():
+        for index, cell in enumerate(run.nb.cells):
+            run.execute_cell(cell, index)
+            if not tagged(cell, "varies"):
+                same_words_and_numbers(said(cell), before[index])
+        exercises = [i for i, cell in enumerate(run.nb.cells) if tagged(cell, "exercise")]
+        known = answers(lesson)
+        assert sorted(known) == sorted((n + 1, k) for n in range(len(exercises)) for k in KINDS)
+        assert exercises
+        for number, index in enumerate(exercises, start=1):
+            checks = index + 1
+            assert tagged(run.nb.cells[checks], "check")
+            assert said(run.nb.cells[checks]) == "not tried\n"
+            assert solved(run, index, checks, known[number, "right"]) == "right\n"
+            with pytest.raises(CellExecutionError, match="not right yet"):
+                solved(run, index, checks, known[number, "wrong"])
+
+
+KINDS = ("right", "wrong")
+
+
+def solved(run: Any, index: int, checks: int, code: str) -> str:
+    """Run an answer in the place of an exercise, then its check; return what that says."""
+    for at, source in ((index, code), (checks, run.nb.cells[checks].source)):
+        cell = nbformat.v4.new_code_cell(source)
+        run.nb.cells[at], kept = cell, run.nb.cells[at]
+        try:
+            run.execute_cell(cell, at)
+        finally:
+            run.nb.cells[at] = kept
+    return said(cell)
+
+
+def same_words_and_numbers(now: str, before: str) -> None:
+    assert NUMBER.sub("#", now) == NUMBER.sub("#", before)
+    numbers = [[float(value) for value in NUMBER.findall(text)] for text in (now, before)]
+    np.testing.assert_allclose(*numbers, rtol=TOLERANCE, atol=2e-3)
+
+
+def test_check_says_not_tried_right_and_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    import lesson
+
+    lesson.check(None, lambda answer: 1 / 0)
+    lesson.check(3, lambda answer: answer == 3)
+    lesson.check(3, lambda answer: np.testing.assert_equal(answer, 3))
+    assert capsys.readouterr().out == "not tried\nright\nright\n"
+    for wrong in (
+        lambda answer: False,
+        lambda answer: np.array([True, False]),
+        lambda answer: 1 / 0,
+    ):
+        with pytest.raises(AssertionError, match="not right yet"):
+            lesson.check(3, wrong)
+
+
+def test_unknown_lesson_is_named(capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    monkeypatch.setattr(sys, "argv", ["execute.py", "42"])
+    assert execute.main() == 2
+    assert "42" in capsys.readouterr().out
