@@ -148,6 +148,9 @@ def test_boundaries_and_order_are_measured_as_predicted() -> None:
     for name in ALIGNED & plain.keys():
         assert plain[name] != aligned[name], name
     assert plain["boundary_f1"] < 0.9
+    turned = Said(1 / case.depth)  # near for far: alignment turns it by a negative slope
+    assert score(turned, case, wanted, alignment="scale")["ordinal"] == 0
+    assert score(turned, case, wanted, alignment="scale_and_shift")["ordinal"] == 0
 
 
 def test_what_is_farther_than_the_network_can_say_is_no_edge() -> None:
