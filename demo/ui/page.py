@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from gradio.helpers import Examples
 from gradio.themes import Default
 
 from demo import export, figures, pipeline, screen
-from demo.ui import depth, focal, solid
+from demo.ui import depth, focal, measure, programs, solid
 from demo.ui.visit import (
     KEEP_S,
     NETWORK,
@@ -39,6 +40,9 @@ LAUNCH: dict[str, Any] = {
     "footer_links": ["api", "gradio"],
     "run_history": False,
     "ssr_mode": False,
+    # Without the package Gradio would only print that it is missing.
+    "mcp_server": find_spec("mcp") is not None,
+    "state_session_capacity": 64,  # each holds pictures; Gradio never forgets them by age
 }
 """How the page is served; what Gradio takes only at launch."""
 
@@ -63,7 +67,7 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
         gr.Markdown("# Depth Pro\nOne photo in, depth in metres out, without any camera data.")
         gr.HTML(figures.banner(model.provenance, note))
         with gr.Row(elem_id="desk"):
-            with gr.Column(scale=2, min_width=320):
+            with gr.Column(scale=2, min_width=320, elem_id="left"):
                 photo = gr.Image(
                     label="Photo",
                     type="filepath",
@@ -75,17 +79,19 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
                 )
                 problem = gr.HTML(elem_id="problem")
                 examples = _examples(photo)
-                units = gr.Radio(
-                    [("metres", "m"), ("feet", "ft")], value="m", label="Units", elem_id="units"
-                )
-                summary = gr.HTML(figures.empty_summary(), elem_id="summary")
-                prepare, zip_file = _download(visit)
-            with gr.Column(scale=3, min_width=320):
+                with gr.Column(elem_id="facts"):
+                    summary = gr.HTML(figures.empty_summary(), elem_id="summary")
+                    units = gr.Radio(
+                        [("metres", "m"), ("feet", "ft")], value="m", label="Units", elem_id="units"
+                    )
+                    prepare, zip_file = _download(visit)
+            with gr.Column(scale=3, min_width=320, elem_id="right"):
                 shared = Shared(visit, units)
                 active = gr.State(0)
                 with gr.Tabs(elem_id="tabs"):
                     panels = [
-                        build(model, shared) for build in (depth.build, focal.build, solid.build)
+                        build(model, shared)
+                        for build in (depth.build, focal.build, solid.build, measure.build)
                     ]
         left = [summary, prepare, zip_file]
         refresh = _wire_panels(shared, active, panels, left)
@@ -100,6 +106,7 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
                 **NETWORK,
             )
             refresh(event.then)
+        programs.register(model)
     return page.queue(max_size=16)
 
 
