@@ -5,6 +5,7 @@ import html
 import numpy as np
 
 from demo.pipeline import EMBEDDED, Analysis
+from demo.space import Parts, Space, grid, scale_bar
 from demo.units import Units, length
 from depthpro.checkpoint import OWN_LICENCE, Provenance
 from depthpro.geometry import fov_from_focal
@@ -56,13 +57,33 @@ def summary(analysis: Analysis, units: Units = "m") -> str:
 
 def empty_summary() -> str:
     """Return what stands in the place of the figures before there is a photo."""
-    return '<p class="hint">Drop a photo on the left, or pick an example, to see it in metres.</p>'
+    return '<p class="hint">Choose a photo above, or pick an example, to see it in metres.</p>'
 
 
 def problem(sentence: str) -> str:
     """Return what is wrong with a photo, in the place where people look for it."""
     sentence = html.escape(sentence[:1].upper() + sentence[1:])
     return f'<p class="problem" role="alert">{sentence}</p>'
+
+
+def space_note(space: Space, parts: Parts, units: Units = "m", *, drawn: bool = True) -> str:
+    """Return what is known about the ground, and how long the grid's cells and the bar are."""
+    said, ground = [], space.search.ground
+    if drawn and parts.grid and ground is not None:
+        said.append(f"Grid: {length(grid(space, units)[1], units)}.")
+    if drawn and parts.scale_bar:
+        left, right = scale_bar(space, units)
+        said.append(f"Scale bar: {length(float(np.linalg.norm(right - left)), units)}.")
+    if ground is None:
+        said.append(f"No ground was found, so there is no grid. {html.escape(space.search.reason)}")
+    else:
+        pitch = ground.pitch_deg
+        way = "level" if abs(pitch) < 0.5 else f"{abs(pitch):.0f}° {'down' if pitch > 0 else 'up'}"
+        said.append(
+            f"The camera is {length(ground.camera_height_m, units)} above the ground and looks "
+            f"{way}; {ground.inlier_share:.0%} of the photo lies on the ground."
+        )
+    return f'<p class="hint">{" ".join(said)}</p>'
 
 
 def banner(made: Provenance, note: str = "") -> str:
