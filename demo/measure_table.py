@@ -89,14 +89,14 @@ def precision(analysis: Analysis) -> str:
 
 def warning(spots: Spots, kind: Kind, units: Units = "m") -> str:
     """Return what makes the results doubtful, or nothing."""
-    jumps = np.flatnonzero(spots.far_m > _JUMP * spots.near_m)
-    if len(jumps):
-        first = jumps[0]
-        return (
-            f"At point {first + 1} depth jumps from {length(spots.near_m[first], units)} to "
-            f"{length(spots.far_m[first], units)}: it is at the rim of something. Choose a place "
-            "a little further inside."
-        )
+    ends = zip(spots.near_m.tolist(), spots.far_m.tolist(), strict=True)
+    for number, (near, far) in enumerate(ends, start=1):
+        if far > _JUMP * near:
+            return (
+                f"At point {number} depth jumps from {length(near, units)} to "
+                f"{length(far, units)}: it is at the rim of something. Choose a place a little "
+                "further inside."
+            )
     if kind == "area" and crosses_itself(spots.pixels):
         return "The outline crosses itself, and parts of its area cancel out. Go round in order."
     return ""
