@@ -14,6 +14,7 @@ from gradio.themes import Default
 
 from demo import export, figures, pipeline, screen
 from demo.ui import depth, focal, measure, programs, solid
+from demo.ui.uploads import uploaded
 from demo.ui.visit import (
     KEEP_S,
     NETWORK,
@@ -179,15 +180,13 @@ def _estimate(model: DepthPro, visit: Visit | None, photo: dict[str, Any] | None
     forget(visit)
     if photo is None:
         return [gr.skip(), None, ""]
-    path = photo.get("path")  # Gradio has made sure that it is a file uploaded to this page
     try:
-        if not path:
-            raise ValueError("Send the photo as a file.")
+        path = uploaded(photo)
         analysis = pipeline.analyse(model, path)
     except (ValueError, OSError, MemoryError) as error:
         return [None, None, figures.problem(str(error))]
     # What a browser cannot show comes back as the picture that was read.
-    shown = Path(path).suffix.lower() in _SHOWN
+    shown = path.suffix.lower() in _SHOWN
     return [gr.skip() if shown else screen.preview(analysis), Visit(analysis), ""]
 
 
