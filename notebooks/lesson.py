@@ -68,6 +68,11 @@ def coloured(depth: np.ndarray, like: np.ndarray | None = None) -> np.ndarray:
     return colorize(depth, depth_range(depth if like is None else like))
 
 
+def levels(inverse: np.ndarray, top: float) -> np.ndarray:
+    """Return canonical inverse depth (h, w) in colours: 0, sky, is dark and `top`, near, is light."""
+    return plt.get_cmap("magma")(np.clip(inverse / top, 0, 1))[..., :3]
+
+
 def check(answer: Any, is_right: Callable[[Any], Any]) -> None:
     """Say whether an exercise is solved: "not tried" while the answer is None.
 
