@@ -1,95 +1,178 @@
-"""The files that the page gives away: a surface to look at, and one ZIP with everything."""
+"""The files that the page gives away: one at a time, or everything in a ZIP that explains it."""
 
-import math
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
+import trimesh
 from PIL import Image
 
+from demo import formats
 from demo.pipeline import Analysis
+from demo.space import ratio_at
 from depthpro.export import (
+    MAX_RATIO,
     surface_size,
     textured_surface,
     write_glb,
     write_json,
+    write_ply,
     write_prediction,
 )
 from depthpro.files import whole_file
 from depthpro.geometry import MAX_DEPTH_M, MIN_DEPTH_M
 from depthpro.version import __version__
 
-_VIEW_SIDE = 512  # vertices along the longer side of the surface in the page
-_VIEW_TEXTURE = 1536
-
-_README = """Depth of {name}
-
-{name}.npz
-    depth (h, w) in metres along the optical axis, f_px, intrinsics
-{name}_depth.png
-    the same in 16 bits: metres = value * scale_m (a text chunk of the file)
-{name}_colour.png
-    inverse depth in colours, with a bar in metres
-{name}.glb
-    textured surface in metres: y up, the camera at the origin looks along -z
-{name}.ply
-    coloured points in metres: x right, y down, z forward
-{name}.jpg
-    the photo as the network saw it: upright, sRGB, without metadata
-{name}.json
-    focal length and where it comes from, field of view, weights, licence
-
-{notice}
-"""
+Format = Literal["glb", "ply", "obj", "usdz", "stl", "npz", "depth-png", "colour-png"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+"""All that there are; `available` says which can be written here."""
 
 
-class View(NamedTuple):
-    """A surface, and where its viewer's camera starts: at the camera that took the photo."""
+class Relief(NamedTuple):
+    """Sizes of the relief in millimetres; see `formats.relief`."""
 
-    path: Path
-    around_deg: float
-    """Angle about the vertical axis through the middle of the surface; 90 is the front."""
-    down_deg: float
-    """Angle from straight above."""
-    distance_m: float
-    """Distance to the middle of the surface."""
+    width_mm: float = 100.0
+    base_mm: float = 2.0
+    relief_mm: float = 12.0
 
 
-def view_glb(analysis: Analysis, folder: str | Path) -> View:
-    """Write the surface that the page shows, small enough to load at once."""
-    prediction = analysis.prediction
-    height, width = surface_size(prediction, _VIEW_SIDE)
-    texture = Image.fromarray(analysis.rgb)
-    texture.thumbnail((_VIEW_TEXTURE, _VIEW_TEXTURE))
-    depth = prediction.depth_at(height, width)[0].numpy()
-    surface = textured_surface(np.asarray(texture), depth, prediction.f_px_at(width).item())
-    path = Path(folder) / "surface.glb"
-    write_glb(path, surface, analysis.provenance.notice)
-    x, y, z = (float(side) for side in -surface.bounds.mean(axis=0))  # from there to the camera
-    distance = math.hypot(x, y, z)
-    return View(
-        path, math.degrees(math.atan2(z, x)), math.degrees(math.acos(y / distance)), distance
-    )
+_ENDINGS: dict[Format, str] = {
+    "glb": ".glb",
+    "ply": ".ply",
+    "obj": "_obj.zip",
+    "usdz": ".usdz",
+    "stl": "_relief.stl",
+    "npz": ".npz",
+    "depth-png": "_depth.png",
+    "colour-png": "_colour.png",
+}
+_CONTENTS: dict[Format, str] = {
+    "glb": "textured surface in metres: y up, the camera at the origin looks along -z",
+    "ply": "coloured points in metres: x right, y down, z forward",
+    "obj": "the surface as Wavefront OBJ with its material and photo, in metres: y up",
+    "usdz": "the surface for Quick Look on iPhone, iPad and Mac, in metres: y up",
+    "stl": "a relief to print, watertight, in millimetres",
+    "npz": "depth (h, w) in metres along the optical axis, f_px, intrinsics",
+    "depth-png": "the same in 16 bits: metres = value * scale_m (a text chunk of the file)",
+    "colour-png": "inverse depth in colours, with a bar in metres",
+}
+# Vertices along the longer side: text files are ten times larger, and phones show the USDZ.
+_MOST_VERTICES: dict[Format, int] = {"obj": 768, "usdz": 512}
+
+
+def available() -> list[Format]:
+    """Return the formats that can be written on this machine."""
+    return [kind for kind in FORMATS if kind != "usdz" or formats.has_usd()]
+
+
+def file_name(analysis: Analysis, kind: Format) -> str:
+    """Return what a photo's file in a format is called."""
+    return analysis.name + _ENDINGS[kind]
+
+
+def write_file(
+    analysis: Analysis,
+    folder: str | Path,
+    kind: Format,
+    ratio: float = MAX_RATIO,
+    sizes: Relief | None = None,
+) -> Path:
+    """Write one file with the licence notice in it, and return its path.
+
+    Args:
+        analysis: The photo.
+        folder: Where the file goes.
+        kind: One of `FORMATS`. The OBJ is a ZIP of its three files.
+        ratio: Where neighbouring depths differ by more, surfaces and points are cut; for a map
+            `demo.space.CUT_SIDE` pixels long, as in the page.
+        sizes: Of the relief; the usual ones if None.
+
+    Raises:
+        ValueError: If there is no such format, it cannot be written here, or a size of the relief
+            is out of range.
+    """
+    if kind not in FORMATS:
+        raise ValueError(f"format must be one of {', '.join(FORMATS)}; got {kind!r}")
+    prediction, notice = analysis.prediction, analysis.provenance.notice
+    path = Path(folder) / file_name(analysis, kind)
+    if kind in ("npz", "depth-png", "colour-png"):
+        write_prediction(folder, analysis.name, analysis.rgb, prediction, notice, (kind,))
+    elif kind == "stl":
+        height, width = formats.relief_size(prediction.height, prediction.width)
+        depth = prediction.depth_at(height, width)[0].numpy()
+        formats.write_stl(path, formats.relief(depth, *(sizes or Relief())), notice)
+    elif kind == "ply":
+        height, width = _vertices(analysis, kind)
+        colours = Image.fromarray(analysis.rgb).resize((width, height), Image.Resampling.BOX)
+        depth = prediction.depth_at(height, width)[0].numpy()
+        f_px = float(prediction.f_px_at(width)[0])
+        cut = ratio_at(ratio, max(height, width))
+        write_ply(path, np.asarray(colours), depth, f_px, notice, cut)
+    else:
+        _write_surface(path, analysis, kind, ratio)
+    return path
 
 
 def bundle(analysis: Analysis, folder: str | Path) -> Path:
     """Write a ZIP with every file and what they mean, and return its path."""
-    folder, notice = Path(folder), analysis.provenance.notice
-    files = write_prediction(folder, analysis.name, analysis.rgb, analysis.prediction, notice)
-    photo, metadata = folder / f"{analysis.name}.jpg", folder / f"{analysis.name}.json"
-    readme = folder / "README.txt"
-    with whole_file(photo) as temporary:
-        Image.fromarray(analysis.rgb).save(temporary, quality=92)
-    write_json(metadata, describe(analysis))
-    readme.write_text(_README.format(name=analysis.name, notice=notice), encoding="utf-8")
+    folder, kinds = Path(folder), available()
     path = folder / f"{analysis.name}_depth.zip"
     with whole_file(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        for file in [*files, photo, metadata, readme]:
+        for kind in kinds:
+            file = write_file(analysis, folder, kind)
             # Pictures are packed already, and float depth hardly shrinks.
             archive.write(file, file.name)
             file.unlink()
+        photo, metadata = folder / f"{analysis.name}.jpg", folder / f"{analysis.name}.json"
+        Image.fromarray(analysis.rgb).save(photo, quality=92)
+        write_json(metadata, describe(analysis))
+        for file in (photo, metadata):
+            archive.write(file, file.name)
+            file.unlink()
+        archive.writestr("README.txt", _readme(analysis, kinds))
     return path
+
+
+def _write_surface(path: Path, analysis: Analysis, kind: Format, ratio: float) -> None:
+    surface, notice = _surface(analysis, kind, ratio), analysis.provenance.notice
+    if kind == "glb":
+        write_glb(path, surface, notice)
+    elif kind == "usdz":
+        formats.write_usdz(path, surface, notice)
+    else:
+        with whole_file(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+            for name, content in formats.obj_files(surface, analysis.name, notice).items():
+                text = not name.endswith(".jpg")
+                packing = zipfile.ZIP_DEFLATED if text else zipfile.ZIP_STORED
+                archive.writestr(name, content, packing, compresslevel=1 if text else None)
+
+
+def _surface(analysis: Analysis, kind: Format, ratio: float) -> trimesh.Trimesh:
+    height, width = _vertices(analysis, kind)
+    depth = analysis.prediction.depth_at(height, width)[0].numpy()
+    f_px = float(analysis.prediction.f_px_at(width)[0])
+    return textured_surface(analysis.rgb, depth, f_px, ratio_at(ratio, max(height, width)))
+
+
+def _vertices(analysis: Analysis, kind: Format) -> tuple[int, int]:
+    """Return rows and columns of vertices: no more than the network's map has detail for."""
+    side = max(analysis.prediction.canonical_inverse_depth.shape[-2:])
+    return surface_size(analysis.prediction, min(side, _MOST_VERTICES.get(kind, side)))
+
+
+def _readme(analysis: Analysis, kinds: Sequence[Format]) -> str:
+    contents = [(file_name(analysis, kind), _CONTENTS[kind]) for kind in kinds]
+    contents += [
+        (f"{analysis.name}.jpg", "the photo as the network saw it: upright, sRGB, no metadata"),
+        (
+            f"{analysis.name}.json",
+            "focal length and where it comes from, field of view, weights, licence",
+        ),
+    ]
+    listed = "\n".join(f"{name}\n    {content}" for name, content in contents)
+    return f"Depth of {analysis.name}\n\n{listed}\n\n{analysis.provenance.notice}\n"
 
 
 def describe(analysis: Analysis) -> dict:

@@ -13,6 +13,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
+from depthpro import Prediction
+from depthpro.export import surface_size
+
 TOLERANCE = 0.03
 """Points whose depth differs from the plane's by at most this share lie on it."""
 MAX_TILT_DEG = 45.0
@@ -21,7 +24,7 @@ MIN_SHARE = 0.05
 """A ground covers at least this share of the pixels whose depth is known."""
 
 _FAR_M = 200.0  # what is farther is sky or a guess
-_SIDE = 160  # samples along the longer side
+_SIDE = 192  # samples along the longer side
 _TRIALS = 300
 _JURY = 3000  # points that vote; all of them refine
 _ROUNDS = 8  # of the refinement
@@ -60,6 +63,14 @@ class Ground:
         """How far the ground's up leans to the right in the photo."""
         return math.degrees(math.atan2(float(self.normal[0]), -float(self.normal[1])))
 
+    @property
+    def level(self) -> Float[ndarray, "3 3"]:
+        """Rotation from the camera frame to the level one: x right, y straight down, z ahead."""
+        ahead = np.array([0.0, 0.0, 1.0]) - self.normal[2] * self.normal
+        ahead /= np.linalg.norm(ahead)
+        down = -self.normal
+        return np.stack([np.cross(down, ahead), down, ahead])
+
     def height_of(self, points: Float[ndarray, "n 3"]) -> Float[ndarray, " n"]:
         """Return metres above the ground of points in the camera frame; negative below."""
         return points @ self.normal + self.offset_m
@@ -71,6 +82,13 @@ class Search(NamedTuple):
     ground: Ground | None
     reason: str
     """A sentence for people; empty if there is a ground."""
+
+
+def ground_of(prediction: Prediction) -> Search:
+    """Return the ground of a photo, or why there is none; the same wherever the page asks."""
+    height, width = surface_size(prediction, _SIDE)
+    depth = prediction.depth_at(height, width)[0].numpy()
+    return search_ground(depth, float(prediction.f_px_at(width)[0]))
 
 
 def fit_ground(depth: Float[ndarray, "h w"], f_px: float) -> Ground | None:
