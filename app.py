@@ -1,13 +1,17 @@
 """The page: `python app.py`, or a Space that runs this file."""
 
 import argparse
+import contextlib
 import os
 import sys
 
 # Before torch is loaded: threads that sleep while they wait, instead of spinning, keep the network
 # from becoming several times slower whenever another process wants the same cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+with contextlib.suppress(ImportError):
+    import spaces  # noqa: F401  # pyright: ignore  # also before torch, on ZeroGPU
 
+from demo.gpu import borrowing
 from demo.pipeline import load_model
 from demo.ui import LAUNCH, build_page
 
@@ -28,7 +32,7 @@ def main() -> None:
         model, note = load_model(options.model, options.device)
     except ValueError as error:
         sys.exit(f"app.py: {error}")
-    page = build_page(model, note)
+    page = build_page(borrowing(model), note)
     page.launch(server_name=options.host, server_port=options.port, **LAUNCH)
 
 

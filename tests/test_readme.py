@@ -19,14 +19,14 @@ def test_front_matter_is_a_spaces() -> None:
     assert front["sdk"] == "gradio"
     assert (ROOT / front["app_file"]).is_file()
     assert len(front["short_description"]) <= 60
-    wanted = re.search(r"gradio>=([\d.]+),<(\d+)", (ROOT / "requirements.txt").read_text())
+    wanted = re.search(r"gradio\[mcp\]>=([\d.]+),<(\d+)", (ROOT / "requirements.txt").read_text())
     assert wanted is not None
     assert front["sdk_version"].startswith(wanted[1])
     assert front["license"] == "apache-2.0"
 
 
 def test_python_lines_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    code = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[0]
     assert len([line for line in code.splitlines() if line.strip()]) <= 6
     Image.new("RGB", (64, 48), "teal").save(tmp_path / "photo.jpg")
     monkeypatch.chdir(tmp_path)
