@@ -69,7 +69,7 @@ def coloured(depth: np.ndarray, like: np.ndarray | None = None) -> np.ndarray:
 
 
 def levels(inverse: np.ndarray, top: float) -> np.ndarray:
-    """Return canonical inverse depth (h, w) in colours: 0, sky, is dark and `top`, near, is light."""
+    """Return canonical inverse depth (h, w) in colours: sky is dark, and `top`, near, is light."""
     return plt.get_cmap("magma")(np.clip(inverse / top, 0, 1))[..., :3]
 
 
