@@ -2,7 +2,7 @@
 
 import numpy as np
 import plotly.graph_objects as go
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 from PIL import Image
 
@@ -40,7 +40,7 @@ def chart(
     colours = Image.fromarray(rgb).resize((width, height), reducing_gap=1.0)
     scale = 1.0 if units == "m" else FEET_PER_METRE
     points = _upright(space.points[held]) * scale
-    figure = go.Figure(_cloud(points, np.asarray(colours)[held], units))
+    figure = go.Figure(_cloud(points, colours, held, units))
     parts = parts or Parts()
     drawn = [points]
     for name, wanted, segments in (
@@ -56,15 +56,32 @@ def chart(
     return figure
 
 
-def _cloud(points: Float[ndarray, "n 3"], rgb: ndarray, units: Units) -> go.Scatter3d:
+def _cloud(
+    points: Float[ndarray, "n 3"], picture: Image.Image, held: Bool[ndarray, "h w"], units: Units
+) -> go.Scatter3d:
+    """Return the points in the photo's colours: numbers on a scale of its 256 most frequent.
+
+    Plotly takes seconds to check 50,000 colours by name.
+    """
+    few = picture.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    palette = np.zeros((256, 3), int)
+    used = np.array(few.getpalette("RGB")).reshape(-1, 3)
+    palette[: len(used)] = used
+    scale = [[i / 255, f"rgb({r},{g},{b})"] for i, (r, g, b) in enumerate(palette.tolist())]
     x, y, z = points.astype(np.float32).T
-    colours = [f"rgb({r},{g},{b})" for r, g, b in rgb.tolist()]
     return go.Scatter3d(
         x=x,
         y=y,
         z=z,
         mode="markers",
-        marker={"size": 2, "color": colours, "line": {"width": 0}},
+        marker={
+            "size": 2,
+            "color": np.asarray(few)[held],
+            "colorscale": scale,
+            "cmin": 0,
+            "cmax": 255,
+            "line": {"width": 0},
+        },
         name="photo",
         hovertemplate=f"%{{x:.2f}} {units} right<br>%{{y:.2f}} {units} ahead<br>"
         f"%{{z:.2f}} {units} up<extra></extra>",

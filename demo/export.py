@@ -126,7 +126,8 @@ def bundle(analysis: Analysis, folder: str | Path) -> Path:
             archive.write(file, file.name)
             file.unlink()
         photo, metadata = folder / f"{analysis.name}.jpg", folder / f"{analysis.name}.json"
-        Image.fromarray(analysis.rgb).save(photo, quality=92)
+        notice = analysis.provenance.notice.encode()
+        Image.fromarray(analysis.rgb).save(photo, quality=92, comment=notice)
         write_json(metadata, describe(analysis))
         for file in (photo, metadata):
             archive.write(file, file.name)

@@ -1,7 +1,6 @@
 """Files that other people's programs open: OBJ, USDZ for Apple's Quick Look, STL for printers."""
 
 import importlib
-import importlib.util
 import io
 import tempfile
 from pathlib import Path
@@ -76,7 +75,11 @@ def Xform "Photo" (kind = "component")
 
 def has_usd() -> bool:
     """Return whether USDZ can be written: whether usd-core is installed."""
-    return importlib.util.find_spec("pxr") is not None
+    try:
+        importlib.import_module("pxr")
+    except ImportError:
+        return False
+    return True
 
 
 def obj_files(surface: trimesh.Trimesh, stem: str, notice: str) -> dict[str, bytes]:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from demo.space import Space, grid_step, held_pixels
 from demo.units import Units, length
-from depthpro.export import FAR_M, MAX_RATIO
+from depthpro.export import MAX_RATIO
 
 ROOF_M = 1.0
 """What is higher above the camera is cut away, as in the plan of a floor: ceilings hide rooms."""
@@ -62,17 +62,19 @@ def plan(
     """
     height, width = space.depth.shape
     colours = Image.fromarray(rgb).resize((width, height), reducing_gap=1.0)
-    sheet = lay_out(space)
+    shown = held_pixels(space, ratio) & (space.points[..., 1] > -ROOF_M)
+    if not shown.any():
+        shown = np.ones_like(shown)
+    points = space.points[shown]
+    sheet = lay_out(points)
+    picture = from_above(points, np.asarray(colours)[shown], sheet)
     step = grid_step(float((sheet.high - sheet.low).max()), units)
-    return _drawing(space, sheet, from_above(space, np.asarray(colours), ratio, sheet), step, units)
+    return _drawing(space, sheet, picture, step, units)
 
 
-def lay_out(space: Space) -> Sheet:
-    """Return the part of the plane with the photo's points, without outliers, and the camera."""
-    near = space.points[space.depth <= FAR_M]
-    if not len(near):
-        near = space.points.reshape(-1, 3)
-    low, high = np.percentile(near[:, [0, 2]], (1, 99), axis=0)
+def lay_out(points: Float[ndarray, "n 3"]) -> Sheet:
+    """Return the part of the plane with points of the level frame, without outliers, and 0, 0."""
+    low, high = np.percentile(points[:, [0, 2]], (1, 99), axis=0)
     low, high = np.minimum(low, 0), np.maximum(high, 0)
     longest = float((high - low).max())
     # Some air, and neither so narrow nor so flat that nothing can be drawn.
@@ -81,24 +83,21 @@ def lay_out(space: Space) -> Sheet:
 
 
 def from_above(
-    space: Space, rgb: UInt8[ndarray, "h w 3"], ratio: float, sheet: Sheet
+    points: Float[ndarray, "n 3"], rgb: UInt8[ndarray, "n 3"], sheet: Sheet
 ) -> UInt8[ndarray, "rows columns 4"]:
-    """Return the highest points of a photo where they stand; what it does not show is clear.
+    """Return the highest of the points of the level frame where they stand; the rest is clear.
 
     Args:
-        space: The photo.
-        rgb: Its colours, of the size of its depth.
-        ratio: Cuts flying pixels, see `demo.space.held_pixels`.
+        points: Metres, level frame.
+        rgb: Their colours.
         sheet: Where things are in the picture.
     """
-    shown = held_pixels(space, ratio) & (space.points[..., 1] > -ROOF_M)
-    points, colours = space.points[shown], rgb[shown]
     column, row = (np.floor(part).astype(int) for part in sheet.place(points[:, 0], points[:, 2]))
     inside = (column >= 0) & (column < sheet.columns) & (row >= 0) & (row < sheet.rows)
     order = np.flatnonzero(inside)
     order = order[np.argsort(-points[order, 1], kind="stable")]  # the highest is painted last
     picture = np.zeros((sheet.rows, sheet.columns, 4), np.uint8)
-    picture[row[order], column[order], :3] = colours[order]
+    picture[row[order], column[order], :3] = rgb[order]
     picture[row[order], column[order], 3] = 255
     return picture
 

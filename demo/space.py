@@ -137,9 +137,9 @@ def ground_extent(space: Space) -> Float[ndarray, "2 2"]:
     floor_m = space.floor_m
     if floor_m is None:
         raise ValueError(space.search.reason)
-    on = np.abs(space.points[..., 1] / floor_m - 1) <= TOLERANCE
-    on &= space.depth <= FAR_M
-    return np.percentile(space.points[on][:, [0, 2]], (1, 99), axis=0)
+    near = space.depth <= FAR_M
+    on = near & (np.abs(space.points[..., 1] / floor_m - 1) <= TOLERANCE)
+    return np.percentile(space.points[on if on.any() else near][:, [0, 2]], (1, 99), axis=0)
 
 
 def grid(space: Space, units: Units = "m") -> tuple[Segments, float]:

@@ -1,14 +1,11 @@
 """What the page computes, without the page."""
 
-import json
 import re
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import trimesh
 from conftest import make_model
 from PIL import Image
 
@@ -146,39 +143,8 @@ def test_banner_names_weights_licence_and_reason() -> None:
     assert "same restriction" in published
 
 
-def test_view_starts_at_the_camera_that_took_the_photo(
-    analysis: pipeline.Analysis, tmp_path: Path
-) -> None:
-    view = export.view_glb(analysis, tmp_path)
-    middle = trimesh.load(view.path, process=False).bounds.mean(axis=0)
-    around, down = np.radians([view.around_deg, view.down_deg])
-    offset = [np.cos(around) * np.sin(down), np.cos(down), np.sin(around) * np.sin(down)]
-    np.testing.assert_allclose(middle + view.distance_m * np.array(offset), 0, atol=1e-5)
-
-
-def test_bundle_holds_everything_and_leaves_only_itself(
-    analysis: pipeline.Analysis, tmp_path: Path
-) -> None:
-    folder = tmp_path / "visit"
-    folder.mkdir()
-    path = export.bundle(analysis, folder)
-    assert [file.name for file in folder.iterdir()] == ["garden_depth.zip"]
-    with zipfile.ZipFile(path) as archive:
-        assert archive.testzip() is None
-        assert sorted(archive.namelist()) == sorted(
-            [
-                "README.txt", "garden.glb", "garden.jpg", "garden.json", "garden.npz",
-                "garden.ply", "garden_colour.png", "garden_depth.png",
-            ]
-        )  # fmt: skip
-        archive.extractall(tmp_path / "unpacked")
-    unpacked = tmp_path / "unpacked"
-    values = json.loads((unpacked / "garden.json").read_text())
+def test_description_says_where_the_focal_length_is_from(analysis: pipeline.Analysis) -> None:
+    values = export.describe(analysis)
     assert values["f_px"] == analysis.f_px
     assert values["f_px_source"] == "metadata: FocalLengthIn35mmFilm"
     assert values["weights_licence"] == analysis.provenance.licence
-    with np.load(unpacked / "garden.npz") as file:
-        np.testing.assert_array_equal(file["depth"], analysis.prediction.depth[0].numpy())
-    with Image.open(unpacked / "garden.jpg") as image:
-        assert not image.getexif()  # no place, no camera
-    assert all(name in (unpacked / "README.txt").read_text() for name in values["weights"].split())

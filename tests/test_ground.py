@@ -4,18 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from rooms3d import floor_depth, room, up_of
 
-from demo.ground import fit_ground, search_ground
+from demo.ground import fit_ground, ground_of, search_ground
 
 F_PX = 300.0
-
-
-def up_of(pitch_deg: float, roll_deg: float = 0.0) -> np.ndarray:
-    """Return the ground's up in the frame of a camera that looks down by the pitch."""
-    pitch, roll = math.radians(pitch_deg), math.radians(roll_deg)
-    # Level: (0, -1, 0). Pitch turns it to -z; roll turns the picture about z.
-    level = math.cos(pitch)
-    return np.array([level * math.sin(roll), -level * math.cos(roll), -math.sin(pitch)])
 
 
 def rays(size: tuple[int, int], f_px: float = F_PX) -> np.ndarray:
@@ -28,13 +21,7 @@ def rays(size: tuple[int, int], f_px: float = F_PX) -> np.ndarray:
 def floor(
     height_m: float, up: np.ndarray, size: tuple[int, int] = (240, 320), wall_m: float = 30.0
 ) -> np.ndarray:
-    """Return z of a floor, and of a wall across the view behind it.
-
-    up · (z ray) + height = 0: z = -height / (up · ray) where the ray goes down.
-    """
-    slope = rays(size) @ up
-    with np.errstate(divide="ignore"):
-        return np.minimum(np.where(slope < 0, -height_m / slope, np.inf), wall_m)
+    return floor_depth(rays(size), up, height_m, wall_m)
 
 
 @pytest.mark.parametrize("height_m", [0.3, 1.6, 12.0])
@@ -95,14 +82,32 @@ def test_scale_and_resolution_do_not_matter() -> None:
     small = fit_ground(floor(1.5, up), F_PX)
     far = fit_ground(2 * floor(1.5, up), F_PX)
     # The same camera with three times the pixels.
-    slope = rays((720, 960), 3 * F_PX) @ up
-    with np.errstate(divide="ignore"):
-        large = fit_ground(np.minimum(np.where(slope < 0, -1.5 / slope, np.inf), 30), 3 * F_PX)
+    large = fit_ground(floor_depth(rays((720, 960), 3 * F_PX), up, 1.5, 30), 3 * F_PX)
     assert small is not None
     assert far is not None
     assert large is not None
     assert far.camera_height_m == pytest.approx(2 * small.camera_height_m, rel=1e-6)
     assert large.camera_height_m == pytest.approx(1.5, rel=1e-3)
+
+
+def test_level_frame() -> None:
+    up = up_of(20, 7)
+    ground = fit_ground(floor(1.5, up), F_PX)
+    assert ground is not None
+    level = ground.level
+    np.testing.assert_allclose(level @ level.T, np.eye(3), atol=1e-12)
+    assert np.linalg.det(level) == pytest.approx(1)
+    np.testing.assert_allclose(level @ up, [0, -1, 0], atol=2e-3)  # up
+    # The optical axis goes straight ahead and down by the pitch, whatever the roll.
+    axis = [0, math.sin(math.radians(20)), math.cos(math.radians(20))]
+    np.testing.assert_allclose(level[:, 2], axis, atol=2e-3)
+
+
+def test_ground_of_a_prediction() -> None:
+    ground = ground_of(room(pitch_deg=10).prediction).ground
+    assert ground is not None
+    assert ground.camera_height_m == pytest.approx(1.5, rel=0.01)
+    assert ground.pitch_deg == pytest.approx(10, abs=0.2)
 
 
 def test_no_ground_and_why() -> None:
