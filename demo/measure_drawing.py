@@ -132,7 +132,9 @@ def _mark(spots: Spots, number: int, em: float) -> str:
     """Return a ring about a point, and its number beside it."""
     x, y = spots.pixels[number]
     ring = f'cx="{x:.1f}" cy="{y:.1f}" r=".38em"'
-    text = _text(str(number + 1), spots.pixels[number], (0.85, -0.75), spots, em, "number")
+    beside = 0.85 if x + 1.6 * em < spots.width else -0.85
+    above = -0.75 if y > 1.4 * em else 0.85
+    text = _text(str(number + 1), spots.pixels[number], (beside, above), spots, em, "number")
     return f'<circle class="dark" {ring}/><circle class="light" {ring}/>{text}'
 
 

@@ -27,6 +27,9 @@ FLAGS = (
 )
 
 
+expect.set_options(timeout=20_000)  # machines may be busy
+
+
 class Served(NamedTuple):
     url: str
     model: DepthPro

@@ -8,15 +8,13 @@ from typing import Any
 import gradio as gr
 
 from demo import measure_table, screen
-from demo.ground import Search, search_ground
+from demo.ground import Search, ground_of
 from demo.measure import MAX_POINTS, Kind, Spots, locate, measure, measure_all, sky_sentence
 from demo.measure_drawing import draw
-from demo.pipeline import Analysis
 from demo.ui.viewer import on_click, viewer
 from demo.ui.visit import PARALLEL, PRIVATE, Panel, Point, Shared, Visit, needed
 from demo.units import Units
 from depthpro import DepthPro
-from depthpro.export import fit_size
 
 _EMPTY = "Choose a photo; then click on it to measure."
 _KINDS: list[tuple[str, Kind]] = [
@@ -25,7 +23,6 @@ _KINDS: list[tuple[str, Kind]] = [
     ("Angle", "angle"),
     ("Area", "area"),
 ]
-_GROUND_SIDE = 320  # samples along the longer side, as many as the ground is fitted to
 
 
 def build(model: DepthPro, shared: Shared) -> Panel:
@@ -37,10 +34,10 @@ def build(model: DepthPro, shared: Shared) -> Panel:
         view = viewer("Photo to measure in", "measure-view", _EMPTY, clickable=True)
         said = gr.HTML(elem_id="measure-said")
         with gr.Row():
-            undo = gr.Button("Undo last point", size="sm", interactive=False)
-            clear = gr.Button("Clear", size="sm", interactive=False)
+            undo = gr.Button("Undo", size="sm", min_width=80, interactive=False)
+            clear = gr.Button("Clear", size="sm", min_width=80, interactive=False)
             file = gr.DownloadButton(
-                "Download CSV", size="sm", interactive=False, elem_id="measure-csv"
+                "Save CSV", size="sm", min_width=80, interactive=False, elem_id="measure-csv"
             )
         table = gr.HTML(elem_id="measure-table")
         note = gr.HTML()
@@ -102,7 +99,7 @@ def _drawn(visit: Visit | None, units: Units, kind: Kind, refused: str = "") -> 
         return [gr.skip() for _ in range(6)]
     analysis = visit.analysis
     spots = locate(analysis.prediction, visit.points)
-    search = _search_ground(analysis)
+    search = ground_of(analysis.prediction)
     problem = refused or _problem(spots, kind, search, units)
     possible = not spots.sky.any() and (kind != "height" or search.ground is not None)
     results = measure(spots, kind, search.ground) if possible else ()
@@ -129,13 +126,6 @@ def _problem(spots: Spots, kind: Kind, search: Search, units: Units) -> str:
     if kind == "height" and search.ground is None:
         return f"No ground was found, so there are no heights. {search.reason}"
     return measure_table.warning(spots, kind, units)
-
-
-def _search_ground(analysis: Analysis) -> Search:
-    prediction = analysis.prediction
-    height, width = fit_size(prediction.height, prediction.width, _GROUND_SIDE)
-    depth = prediction.depth_at(height, width)[0].numpy()
-    return search_ground(depth, prediction.f_px_at(width).item())
 
 
 def _said(problem: str, headline: str, hint: str) -> str:
