@@ -103,6 +103,7 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
                 [photo, visit, problem],
                 preprocess=False,  # would open the file, before `load_image` can say what is wrong
                 show_progress_on=[summary],
+                trigger_mode="always_last",  # else the next photo is ignored while this one runs
                 api_visibility="private",
                 **NETWORK,
             )
@@ -158,7 +159,14 @@ def _wire_panels(
         return updates
 
     def refresh(listen: Any) -> None:
-        listen(show_all, inputs, outputs, concurrency_limit=PARALLEL, **PRIVATE)
+        listen(
+            show_all,
+            inputs,
+            outputs,
+            trigger_mode="always_last",
+            concurrency_limit=PARALLEL,
+            **PRIVATE,
+        )
 
     refresh(shared.units.input)
     for index, panel in enumerate(panels):

@@ -1,0 +1,88 @@
+"""Several visitors, impatient ones among them: each sees the own photo, and its depth."""
+
+import time
+from pathlib import Path
+
+import pytest
+from browser import ASTRONAUT, PHOTOS, Served, upload, wait_for_depth
+from playwright.sync_api import Browser, Page, expect
+
+from demo import pipeline
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def slow_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the network take its time, as the published one does on a CPU."""
+    analyse = pipeline.analyse
+
+    def slowly(*values: object) -> pipeline.Analysis:
+        time.sleep(1)
+        return analyse(*values)  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(pipeline, "analyse", slowly)
+
+
+def shown(page: Page, name: str) -> None:
+    """Wait until the figures and the picture in the tab are those of a photo."""
+    expect(page.locator(".cards")).to_contain_text(name)
+    expect(page.locator("#depth-view img").first).to_have_attribute("alt", f"The photo {name}")
+
+
+def test_two_visitors_at_once_never_see_each_others_photo(
+    browser: Browser, served: Served, slow_network: None
+) -> None:
+    contexts = [browser.new_context() for _ in range(2)]
+    pages = [context.new_page() for context in contexts]
+    names = ("astronaut", "coffee")
+    for page in pages:
+        page.goto(served.url)
+    for page, name in zip(pages, names, strict=True):
+        upload(page, PHOTOS / f"{name}.png")  # while the other waits
+    for page, name, other in zip(pages, names, names[::-1], strict=True):
+        shown(page, name)
+        wait_for_depth(page)
+        assert other not in page.locator("#desk").inner_text()
+    figures = [page.locator(".cards").inner_text() for page in pages]
+    pages[0].get_by_text("feet", exact=True).click()
+    expect(pages[0].locator(".cards")).to_contain_text("ft")
+    assert pages[1].locator(".cards").inner_text() == figures[1]
+    for context in contexts:
+        context.close()
+
+
+def test_who_takes_another_photo_before_the_first_is_done_sees_the_other(
+    page: Page, slow_network: None
+) -> None:
+    upload(page, ASTRONAUT)
+    expect(page.locator("#photo img")).to_be_visible()
+    page.get_by_label("Remove Image").click()
+    upload(page, PHOTOS / "coffee.png")
+    shown(page, "coffee")
+    page.wait_for_timeout(1500)  # nothing comes late
+    shown(page, "coffee")
+
+
+def test_who_removes_the_photo_sees_nothing_of_it(page: Page) -> None:
+    upload(page, ASTRONAUT)
+    wait_for_depth(page)
+    page.get_by_label("Remove Image").click()
+    expect(page.locator(".cards")).to_have_count(0)
+    expect(page.locator("#depth-view .empty")).to_be_visible()
+    assert "astronaut" not in page.locator("#desk").inner_text()
+
+
+def test_a_file_of_one_visitor_is_not_at_the_address_of_another(
+    page: Page, served: Served, tmp_path: Path
+) -> None:
+    upload(page, ASTRONAUT)
+    wait_for_depth(page)
+    with page.expect_download() as download:
+        page.locator("#prepare").click()
+    address = download.value.url
+    folder = address.rsplit("/", 2)[1]
+    assert len(folder) == 64  # a hash with a secret of this process
+    guessed = address.replace(folder, folder[::-1])
+    assert page.request.get(address).status == 200
+    assert page.request.get(guessed).status in (403, 404)
