@@ -11,7 +11,7 @@ from numpy import ndarray
 from demo import export as files
 from demo import measure as rulers
 from demo import pipeline
-from demo.ground import Search, search_ground
+from demo.ground import Search, ground_of
 from demo.pipeline import Analysis
 from demo.screen import SKY_M
 from demo.store import Store
@@ -148,7 +148,7 @@ def measure(
     spots = rulers.locate(analysis.prediction, pairs)
     search = Search(None, "")
     if kind in ("all", "height"):
-        search = _search_ground(analysis.prediction)
+        search = ground_of(analysis.prediction)
     if kind == "height" and search.ground is None:
         raise ValueError(f"Heights need the ground. {search.reason}")
     if kind == "all":
@@ -241,11 +241,6 @@ def _described(store: Store, analysis: Analysis) -> Estimate:
         "weights_licence": values["weights_licence"],
         "notice": analysis.provenance.notice,
     }
-
-
-def _search_ground(prediction: Prediction) -> Search:
-    depth = _coarse_depth(prediction, _STATISTICS_SIDE)
-    return search_ground(depth, prediction.f_px_at(depth.shape[1]).item())
 
 
 def _coarse_depth(prediction: Prediction, side: int) -> Float[ndarray, "h w"]:
