@@ -1,15 +1,17 @@
 """What the page shows of an analysis: pictures as arrays, the rest as HTML."""
 
 import html
+import math
 
 import numpy as np
 
+from demo.look import Look, Picture
 from demo.pipeline import EMBEDDED, Analysis
-from demo.space import Parts, Space, grid, scale_bar
-from demo.units import Units, length
+from demo.screen import SKY_M
+from demo.units import FEET_PER_METRE, Units, length
 from depthpro.checkpoint import OWN_LICENCE, Provenance
-from depthpro.geometry import fov_from_focal
-from depthpro.viz import DepthRange, bar_ticks, colorize, depth_range, metres
+from depthpro.geometry import MIN_DEPTH_M, fov_from_focal
+from depthpro.viz import DepthRange, Scale, bar_ticks, colorize, depth_range, metres
 
 _STOPS = 24  # of the gradient that stands for the colour map
 _SOURCES = {
@@ -19,20 +21,59 @@ _SOURCES = {
 }
 
 
-def colour_bar(span: DepthRange, cmap: str = "turbo") -> str:
-    """Return the colour bar in metres, far on the left and near on the right."""
+def colour_bar(
+    span: DepthRange, cmap: str = "turbo", scale: Scale = "inverse", units: Units = "m"
+) -> str:
+    """Return the colour bar, far on the left and near on the right, in metres or feet."""
     inverse = np.linspace(1 / span.far_m, 1 / span.near_m, _STOPS)
-    colours = colorize((1 / inverse)[None], span, cmap)[0]
+    colours = colorize((1 / inverse)[None], span, cmap)[0]  # the same for every scale
     stops = ", ".join(f"rgb({r} {g} {b})" for r, g, b in colours)
+    ends = DepthRange(*(end * FEET_PER_METRE for end in span)) if units == "ft" else span
     ticks = "".join(
         f'<span class="tick" style="left: {100 * position:.2f}%">{label}</span>'
-        for position, label in bar_ticks(span, count=5)
+        for position, label in bar_ticks(ends, 5, scale, _feet if units == "ft" else metres)
     )
     return (
-        f'<div class="colour-bar" role="img" aria-label="Colours from {metres(span.far_m)} (far) '
-        f'to {metres(span.near_m)} (near)"><div class="ramp" style="background: '
+        f'<div class="colour-bar" role="img" aria-label="Colours from {length(span.far_m, units)} '
+        f'(far) to {length(span.near_m, units)} (near)"><div class="ramp" style="background: '
         f'linear-gradient(to right, {stops})"></div><div class="ticks">{ticks}</div></div>'
     )
+
+
+def legend(picture: Picture, look: Look, units: Units = "m") -> str:
+    """Return what the marks in the coloured depth mean, and how much of the photo they cover."""
+    if not look.marks:
+        return '<p class="legend">Sky and clamped pixels are not marked.</p>'
+    said = []
+    if picture.sky:
+        text = f"{_percent(picture.sky)} sky, or farther than {length(SKY_M, units)}"
+        said.append(f'<i class="sky"></i>{text}')
+    near_m = MIN_DEPTH_M if look.fixed is None else picture.span.near_m
+    outside = []
+    if picture.nearer:
+        outside.append(f"{_percent(picture.nearer)} nearer than {length(near_m, units)}")
+    if picture.farther:
+        far = length(picture.span.far_m, units)
+        outside.append(f"{_percent(picture.farther)} farther than {far}")
+    if outside:
+        said.append(f'<i class="outside"></i>{", ".join(outside)}')
+    said = said or ["No sky, and no pixel is clamped."]
+    return f'<p class="legend">{"".join(f"<span>{each}</span>" for each in said)}</p>'
+
+
+def _feet(feet: float) -> str:
+    """Return a tick in feet: round numbers of feet stay feet, as thousands do."""
+    if feet < 999.5:
+        return length(feet / FEET_PER_METRE, "ft")
+    digits = 2 - math.floor(math.log10(feet))
+    return f"{round(feet, digits):,.0f} ft"
+
+
+def _percent(share: float) -> str:
+    """Return a share as people read it; what is there is never 0%."""
+    if share < 0.001:
+        return "under 0.1%"
+    return f"{share:.1%}" if share < 0.0995 else f"{share:.0%}"
 
 
 def summary(analysis: Analysis, units: Units = "m") -> str:
@@ -64,26 +105,6 @@ def problem(sentence: str) -> str:
     """Return what is wrong with a photo, in the place where people look for it."""
     sentence = html.escape(sentence[:1].upper() + sentence[1:])
     return f'<p class="problem" role="alert">{sentence}</p>'
-
-
-def space_note(space: Space, parts: Parts, units: Units = "m", *, drawn: bool = True) -> str:
-    """Return what is known about the ground, and how long the grid's cells and the bar are."""
-    said, ground = [], space.search.ground
-    if drawn and parts.grid and ground is not None:
-        said.append(f"Grid: {length(grid(space, units)[1], units)}.")
-    if drawn and parts.scale_bar:
-        left, right = scale_bar(space, units)
-        said.append(f"Scale bar: {length(float(np.linalg.norm(right - left)), units)}.")
-    if ground is None:
-        said.append(f"No ground was found, so there is no grid. {html.escape(space.search.reason)}")
-    else:
-        pitch = ground.pitch_deg
-        way = "level" if abs(pitch) < 0.5 else f"{abs(pitch):.0f}° {'down' if pitch > 0 else 'up'}"
-        said.append(
-            f"The camera is {length(ground.camera_height_m, units)} above the ground and looks "
-            f"{way}; {ground.inlier_share:.0%} of the photo lies on the ground."
-        )
-    return f'<p class="hint">{" ".join(said)}</p>'
 
 
 def banner(made: Provenance, note: str = "") -> str:

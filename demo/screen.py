@@ -6,10 +6,11 @@ changed.
 
 import base64
 import io
+import zlib
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from numpy import ndarray
 from PIL import Image
 
@@ -25,8 +26,7 @@ SKY_M = 1000.0
 
 DepthKind = Literal["z", "ray"]
 
-_READOUT_SIDE = 320  # samples along the longer side of the map under the pointer
-_STEPS = 65535  # of the logarithmic code: 1 step is 0.028 %
+_LEAST, _STEP = 1e-8, 5e-4  # code n > 0 is _LEAST * exp((n - 1) * _STEP): right within 0.025 %
 
 
 def preview_size(analysis: Analysis) -> tuple[int, int]:
@@ -37,25 +37,23 @@ def preview_size(analysis: Analysis) -> tuple[int, int]:
 def preview(analysis: Analysis) -> UInt8[ndarray, "h w 3"]:
     """Return the photo at the page's size."""
     height, width = preview_size(analysis)
-    return np.asarray(Image.fromarray(analysis.rgb).resize((width, height), reducing_gap=2.0))
+    photo = Image.fromarray(analysis.rgb)
+    return np.asarray(photo.resize((width, height), Image.Resampling.HAMMING, reducing_gap=1.0))
 
 
 def photo(analysis: Analysis) -> dict[str, Any]:
-    """Return the photo, its size, and the depth that the read-out tells; no second picture."""
+    """Return the photo, its size, and what the read-out computes depth from; no second picture."""
     prediction = analysis.prediction
-    height, width = fit_size(prediction.height, prediction.width, _READOUT_SIDE)
-    depth = prediction.depth_at(height, width)[0].numpy()
-    span = np.log(MAX_DEPTH_M / MIN_DEPTH_M)
-    codes = np.round(np.log(depth / MIN_DEPTH_M) * (_STEPS / span)).astype("<u2")
+    canonical = prediction.canonical_inverse_depth[0].numpy()
     return {
         "photo": picture_uri(preview(analysis), "JPEG"),
         "photoAlt": f"The photo {analysis.name}",
         "width": prediction.width,
         "height": prediction.height,
-        "rows": height,
-        "columns": width,
-        "codes": base64.b64encode(codes.tobytes()).decode(),
-        "codesFPx": analysis.f_px,
+        "map": packed(canonical),
+        "side": len(canonical),
+        "least": _LEAST,
+        "step": _STEP,
         "fPx": analysis.f_px,
         "minM": MIN_DEPTH_M,
         "maxM": MAX_DEPTH_M,
@@ -75,17 +73,35 @@ def reading(units: Units = "m", kind: DepthKind = "z") -> dict[str, Any]:
     return {"units": units, "kind": kind}
 
 
-def over(rgb: UInt8[ndarray, "h w 3"], alt: str) -> dict[str, Any]:
-    """Return a second picture that lies over the photo, with a divider between the two."""
+def over(rgb: UInt8[ndarray, "h w c"], alt: str) -> dict[str, Any]:
+    """Return a second picture that lies over the photo, with a divider between the two.
+
+    With four channels the photo shows where the last one is 0.
+    """
     return {"over": picture_uri(rgb, "PNG"), "overAlt": alt}
 
 
 def nothing(text: str) -> dict[str, Any]:
     """Return the component before there is a photo, with a sentence in its place."""
-    return {"photo": None, "over": None, "codes": None, "svg": "", "empty": text}
+    return {"photo": None, "over": None, "map": None, "svg": "", "empty": text}
 
 
-def picture_uri(rgb: UInt8[ndarray, "h w 3"], kind: Literal["JPEG", "PNG"]) -> str:
+def packed(canonical: Float[ndarray, "s s"]) -> str:
+    """Return canonical inverse depth, small enough to send: the browser computes depth from it.
+
+    Logarithmic codes of 16 bits, 0 for what is not above 0; row by row as differences, with the
+    sign in the lowest bit; all high bytes before all low bytes; deflated; base64.
+    """
+    least = np.float32(_LEAST)
+    codes = np.log(np.maximum(canonical, least) / least) * np.float32(1 / _STEP) + 1.5
+    codes = np.where(canonical > 0, np.minimum(codes, 65535), 0).astype(np.uint16)
+    steps = np.diff(codes.ravel(), prepend=np.uint16(0)).view(np.int16)
+    signed = ((steps << 1) ^ (steps >> 15)).view(np.uint16)
+    planes = (signed >> 8).astype(np.uint8).tobytes() + signed.astype(np.uint8).tobytes()
+    return base64.b64encode(zlib.compress(planes, 1)).decode()
+
+
+def picture_uri(rgb: UInt8[ndarray, "h w c"], kind: Literal["JPEG", "PNG"]) -> str:
     """Return a picture as a data URI: it goes to one visitor and leaves no file."""
     buffer = io.BytesIO()
     options: dict[str, Any] = {"quality": 88} if kind == "JPEG" else {"compress_level": 1}

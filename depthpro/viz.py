@@ -1,7 +1,8 @@
 """Depth as pictures: colours over inverse depth, and a bar that says the metres."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Literal, NamedTuple, TypeVar, cast
 
 import matplotlib
 import numpy as np
@@ -12,6 +13,11 @@ from matplotlib.ticker import MaxNLocator
 from numpy import ndarray
 
 from depthpro.geometry import MAX_DEPTH_M
+
+Scale = Literal["inverse", "log", "linear"]
+"""What the colours are linear in: inverse depth, its logarithm, or depth."""
+
+Number = TypeVar("Number", float, ndarray)
 
 _SAMPLE = 250_000  # pixels that the range is taken from; more do not move a percentile visibly
 _BAR_DPI = 100
@@ -46,42 +52,61 @@ def depth_range(depth: Float[ndarray, "h w"]) -> DepthRange:
 
 
 def colorize(
-    depth: Float[ndarray, "h w"], span: DepthRange | None = None, cmap: str = "turbo"
+    depth: Float[ndarray, "h w"],
+    span: DepthRange | None = None,
+    cmap: str = "turbo",
+    scale: Scale = "inverse",
 ) -> UInt8[ndarray, "h w 3"]:
-    """Return depth in metres as colours, linear in inverse depth: near is the map's end.
+    """Return depth in metres as colours: near is the map's end.
 
     Args:
         depth: Metres, above 0.
         span: What the ends stand for; None takes `depth_range`.
         cmap: Any name that matplotlib knows.
+        scale: What the colours are linear in.
 
     Source: the published viewer shows inverse depth in "turbo" (FACTS 1.6).
     """
-    near, far = span or depth_range(depth)
-    scale = 255 / (1 / near - 1 / far)
-    level = np.clip((1 / depth - 1 / far) * scale + 0.5, 0, 255).astype(np.uint8)
+    near, far = (_scaled(end, scale) for end in span or depth_range(depth))
+    slope = 255 / (near - far)
+    level = np.clip((_scaled(depth, scale) - far) * slope + 0.5, 0, 255).astype(np.uint8)
     return _palette(cmap)[level]
 
 
-def bar_position(depth_m: float, span: DepthRange) -> float:
+def bar_position(depth_m: float, span: DepthRange, scale: Scale = "inverse") -> float:
     """Return where a depth stands on the bar: 0 at the far end, 1 at the near end."""
-    return (1 / depth_m - 1 / span.far_m) / (1 / span.near_m - 1 / span.far_m)
+    near, far = (_scaled(end, scale) for end in span)
+    return (_scaled(depth_m, scale) - far) / (near - far)
 
 
-def bar_ticks(span: DepthRange, count: int = 6) -> list[tuple[float, str]]:
-    """Return positions on the bar and their labels in metres, both ends included.
+def bar_ticks(
+    span: DepthRange,
+    count: int = 6,
+    scale: Scale = "inverse",
+    label: Callable[[float], str] | None = None,
+) -> list[tuple[float, str]]:
+    """Return positions on the bar and their labels, both ends included.
 
-    Round numbers between the ends, spread as evenly as the inverse scale allows.
+    Round numbers between the ends, spread as evenly as the scale allows.
+
+    Args:
+        span: Both ends, in metres or in any other unit.
+        count: About how many ticks.
+        scale: What the bar is linear in.
+        label: From a number in the unit of `span` to its label; None takes `metres`.
     """
-    ticks = [(0.0, metres(span.far_m)), (1.0, metres(span.near_m))]
+    label = label or metres
+    ticks = [(0.0, label(span.far_m)), (1.0, label(span.near_m))]
     decades = range(math.floor(math.log10(span.near_m)), math.ceil(math.log10(span.far_m)) + 1)
     round_numbers = [digit * 10.0**decade for digit in _TICK_DIGITS for decade in decades]
-    even_numbers = MaxNLocator(5).tick_values(span.near_m, span.far_m)  # for a narrow range
-    for value in [*round_numbers, *(float(value) for value in even_numbers)]:
+    # For a linear scale, or a narrow range.
+    even_numbers = [float(value) for value in MaxNLocator(5).tick_values(span.near_m, span.far_m)]
+    both = (even_numbers, round_numbers) if scale == "linear" else (round_numbers, even_numbers)
+    for value in (*both[0], *both[1]):
         if span.near_m < value < span.far_m:
-            position = bar_position(value, span)
+            position = bar_position(value, span, scale)
             if all(abs(position - other) > 0.8 / count for other, _ in ticks):
-                ticks.append((position, metres(value)))
+                ticks.append((position, label(value)))
     return sorted(ticks)
 
 
@@ -114,6 +139,13 @@ def with_colour_bar(
     both[:height, : coloured.shape[1]] = coloured
     both[: len(bar), coloured.shape[1] :] = bar
     return both
+
+
+def _scaled(depth: Number, scale: Scale) -> Number:
+    """Return what the colours are linear in; it grows towards the camera."""
+    if scale == "inverse":
+        return 1 / depth
+    return -cast(Number, np.log(depth)) if scale == "log" else -depth
 
 
 def _palette(cmap: str) -> UInt8[ndarray, "256 3"]:

@@ -23,6 +23,21 @@ def test_colours_are_linear_in_inverse_depth_with_near_at_the_end() -> None:
     np.testing.assert_array_equal(colorize(depth, DepthRange(1, 4))[0], wanted)
 
 
+@pytest.mark.parametrize(
+    ("scale", "middle"),
+    # Between 1 m and 4 m: 1/1.6 = (1 + 1/4) / 2, 2² = 1 * 4, 2.5 = (1 + 4) / 2.
+    [("inverse", 1.6), ("log", 2.0), ("linear", 2.5)],
+)
+def test_colours_and_bar_are_linear_in_what_is_asked_for(scale: str, middle: float) -> None:
+    span, turbo = DepthRange(1, 4), matplotlib.colormaps["turbo"]
+    wanted = [np.round(255 * np.array(turbo(level / 255)[:3])) for level in (255, 128, 0)]
+    for kind in (np.float32, np.float64):
+        depth = np.array([[1.0, 0.999 * middle, 4.0]], kind)  # the middle itself is on the brink
+        np.testing.assert_array_equal(colorize(depth, span, scale=scale)[0], wanted)
+    places = [bar_position(depth_m, span, scale) for depth_m in (4.0, middle, 1.0)]
+    assert places == pytest.approx([0, 0.5, 1])
+
+
 def test_colours_outside_the_range_are_those_of_its_ends() -> None:
     span = DepthRange(1, 4)
     ends = colorize(np.array([[1.0, 4.0]]), span)
@@ -50,10 +65,11 @@ def test_range_of_a_flat_wall_is_not_empty(depth_m: float) -> None:
     assert span.near_m <= depth_m <= span.far_m
 
 
+@pytest.mark.parametrize("scale", ["inverse", "log", "linear"])
 @pytest.mark.parametrize("span", [(0.5, 200), (0.05, 0.3), (3, 4), (2, 2000), (3, 3.3)])
-def test_bar_ticks_are_ordered_apart_and_truthful(span: tuple[float, float]) -> None:
+def test_bar_ticks_are_ordered_apart_and_truthful(span: tuple[float, float], scale: str) -> None:
     near_far = DepthRange(*span)
-    ticks = bar_ticks(near_far)
+    ticks = bar_ticks(near_far, scale=scale)
     positions = np.array([position for position, _ in ticks])
     assert positions[0] == 0
     assert positions[-1] == 1
@@ -62,7 +78,13 @@ def test_bar_ticks_are_ordered_apart_and_truthful(span: tuple[float, float]) -> 
     units = {"km": 1000.0, "m": 1.0, "cm": 0.01}
     for position, label in ticks[1:-1]:
         number, unit = label.split()
-        assert position == pytest.approx(bar_position(float(number) * units[unit], near_far))
+        depth_m = float(number) * units[unit]
+        assert position == pytest.approx(bar_position(depth_m, near_far, scale))
+
+
+def test_bar_ticks_can_be_in_any_unit() -> None:
+    ticks = bar_ticks(DepthRange(1, 10), 5, "linear", lambda feet: f"{feet:g} ft")
+    assert [label for _, label in ticks] == ["10 ft", "8 ft", "6 ft", "4 ft", "1 ft"]
 
 
 def test_metres_as_people_read_them() -> None:

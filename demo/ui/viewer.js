@@ -1,10 +1,14 @@
 // The picture component. Values are merged into `now`; what is not in them stays as it is.
 const find = (name) => element.querySelector(name);
 const stage = find('.stage'), photo = find('.photo'), over = find('.over');
-const split = find('.split input'), readout = find('.readout'), cross = find('.cross');
+const divider = find('.divider'), readout = find('.readout'), cross = find('.cross');
 const HINT = 'Point at the picture, or use the arrow keys, to read its depth.';
 const PICK = 'Click to choose points; with the keyboard: arrow keys, then Enter.';
-let now = {}, codes = null, at = null;
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const keep = (value, last) => Math.min(last, Math.max(0, value));
+let now = {}, codes = null; // the photo, and its packed inverse depth
+let at = null; // what the pointer is at, in pixels of the photo
+let percent = 50, dragging = false, press = null;
 
 function show(image, uri, alt) {
   image.hidden = !uri;
@@ -13,124 +17,196 @@ function show(image, uri, alt) {
   image.alt = alt || '';
 }
 
-function divide() {
-  const percent = Number(split.value), two = Boolean(now.over);
+function divide(value) {
+  percent = keep(value, 100);
+  const two = Boolean(now.over);
   over.style.clipPath = `inset(0 0 0 ${percent}%)`;
-  find('.divider').style.left = `${percent}%`;
-  find('.divider').hidden = !two;
-  find('.split').hidden = !two;
+  divider.style.left = `${percent}%`;
+  divider.setAttribute('aria-valuenow', Math.round(percent));
+  divider.setAttribute('aria-valuetext', `${Math.round(percent)} % photo`);
+  divider.hidden = !two;
+  find('.name.left').hidden = !two || percent < 20;
+  find('.name.right').hidden = !two || percent > 80;
 }
 
-function update(value) {
+// Inverse of `demo.screen.packed`.
+async function unpack(text) {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const inflated = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('deflate'));
+  const planes = new Uint8Array(await new Response(inflated).arrayBuffer());
+  const count = planes.length / 2, values = new Uint16Array(count);
+  for (let i = 0, last = 0; i < count; i += 1) {
+    const signed = (planes[i] << 8) | planes[count + i];
+    last += (signed >> 1) ^ -(signed & 1);
+    values[i] = last;
+    last = values[i];
+  }
+  return values;
+}
+
+async function update(value) {
   if (!value || typeof value !== 'object') return;
+  if ('photo' in value && value.photo !== now.photo) { at = null; codes = null; }
+  const known = value.map && value.map === now.map && codes;
   now = { ...now, ...value };
-  if (value.codes) {
-    const bytes = Uint8Array.from(atob(value.codes), (letter) => letter.charCodeAt(0));
-    codes = new Uint16Array(bytes.buffer);
-  } else if (value.codes === null) codes = null;
   show(photo, now.photo, now.photoAlt);
   show(over, now.over, now.overAlt);
-  if (now.overName) find('.split span').textContent = now.overName;
+  find('.name.right').textContent = now.overName || 'Depth';
   find('.drawing').innerHTML = now.svg || '';
   find('.empty').textContent = now.photo ? '' : now.empty || '';
   stage.style.setProperty('--aspect', now.photo ? now.width / now.height : 1.5);
   stage.classList.toggle('clickable', Boolean(now.photo) && CLICKABLE);
-  if (!now.photo) at = null;
-  divide();
+  divide(percent);
+  tell();
+  if (!value.map || known) return;
+  const unpacked = await unpack(value.map);
+  if (now.map !== value.map) return; // another photo came in the meantime
+  codes = unpacked;
   tell();
 }
 
-// Depth in metres along the axis at a pixel of the photo, from the logarithmic codes.
+// Depth in metres along the axis at a pixel, as `Prediction.depth` has it: inverse depth
+// interpolated between the four samples around it, then clamped.
 function depthAt(x, y) {
-  const column = Math.min(now.columns - 1, Math.floor(((x + 0.5) / now.width) * now.columns));
-  const row = Math.min(now.rows - 1, Math.floor(((y + 0.5) / now.height) * now.rows));
-  const code = codes[row * now.columns + column];
-  const z = now.minM * Math.exp((code / 65535) * Math.log(now.maxM / now.minM));
-  return z * (now.fPx / now.codesFPx);
+  const sample = (row, column) => {
+    const code = codes[row * now.side + column];
+    return code && now.least * Math.exp((code - 1) * now.step);
+  };
+  const last = now.side - 1;
+  const u = keep(((x + 0.5) * now.side) / now.width - 0.5, last), left = Math.floor(u);
+  const v = keep(((y + 0.5) * now.side) / now.height - 0.5, last), top = Math.floor(v);
+  const across = (row) => sample(row, left) * (1 - u + left)
+    + sample(row, Math.min(last, left + 1)) * (u - left);
+  const inverse = across(top) * (1 - v + top) + across(Math.min(last, top + 1)) * (v - top);
+  return Math.min(now.maxM, Math.max(now.minM, now.fPx / (now.width * inverse)));
 }
 
-function length(metres) {
-  const size = Math.abs(metres);
-  if (now.units === 'ft') {
-    const feet = size / 0.3048;
-    if (feet < 1) return `${(metres / 0.0254).toPrecision(3)} in`;
-    return feet < 5280 ? `${(metres / 0.3048).toPrecision(3)} ft` : `${(metres / 1609.344).toPrecision(3)} mi`;
-  }
-  if (size >= 1000) return `${(metres / 1000).toPrecision(3)} km`;
-  return size >= 0.1 ? `${metres.toPrecision(3)} m` : `${(100 * metres).toPrecision(3)} cm`;
+// As `demo.units.length`, but with a fixed count of digits, so that the numbers stand still.
+function length(metres, digits = 4) {
+  const sizes = now.units === 'ft'
+    ? [['mi', 1609.344, 0.3048 * 999.5], ['ft', 0.3048, 0.3048], ['in', 0.0254, 0]]
+    : [['km', 1000, 999.5], ['m', 1, 0.1], ['cm', 0.01, 0]];
+  const [name, size] = sizes.find((each) => metres >= each[2]);
+  const exponent = Number((metres / size).toExponential(digits - 1).split('e')[1]);
+  return `${(metres / size).toFixed(keep(digits - 1 - exponent, digits))} ${name}`;
+}
+
+const limit = (metres) => length(metres, 3).replace(/^\S+/, (number) => `${Number(number)}`);
+
+function cells(...pairs) {
+  readout.replaceChildren(...pairs.map(([name, value]) => {
+    const cell = document.createElement('span'), label = document.createElement('small');
+    label.textContent = name;
+    cell.append(label, ` ${value}`);
+    return cell;
+  }));
 }
 
 function tell() {
-  cross.hidden = !at;
+  cross.hidden = !at || dragging;
   if (!at || !codes) {
-    readout.textContent = now.photo ? (CLICKABLE ? PICK : HINT) : ' ';
+    readout.textContent = now.photo ? (CLICKABLE ? PICK : HINT) : '';
     return;
   }
   cross.style.left = `${((at.x + 0.5) / now.width) * 100}%`;
   cross.style.top = `${((at.y + 0.5) / now.height) * 100}%`;
-  const z = depthAt(at.x, at.y), pixel = `pixel ${Math.round(at.x)}, ${Math.round(at.y)}`;
+  const column = Math.round(at.x), row = Math.round(at.y), z = depthAt(column, row);
+  const pixel = ['pixel', `${column}, ${row}`];
   if (z >= now.skyM) {
-    readout.textContent = `sky, or farther than ${length(now.skyM)} · ${pixel}`;
+    cells(['depth', `sky, or over ${limit(now.skyM)}`], pixel);
     return;
   }
-  const x = ((at.x - (now.width - 1) / 2) / now.fPx) * z;
-  const y = ((at.y - (now.height - 1) / 2) / now.fPx) * z;
-  const along = `depth ${length(z)}`, ray = `distance ${length(Math.hypot(x, y, z))}`;
-  const both = now.kind === 'ray' ? `${ray} · ${along}` : `${along} · ${ray}`;
-  readout.textContent = `${both} · ${length(Math.abs(x))} ${x < 0 ? 'left' : 'right'}, `
-    + `${length(Math.abs(y))} ${y < 0 ? 'up' : 'down'} · ${pixel}`;
+  if (z <= now.minM) {
+    cells(['depth', `under ${limit(now.minM)}`], pixel);
+    return;
+  }
+  const x = ((column - (now.width - 1) / 2) / now.fPx) * z;
+  const y = ((row - (now.height - 1) / 2) / now.fPx) * z;
+  const depth = ['depth', length(z)], distance = ['distance', length(Math.hypot(x, y, z))];
+  cells(
+    ...(now.kind === 'ray' ? [distance, depth] : [depth, distance]),
+    ['from the axis', `${length(Math.abs(x), 3)} ${x < 0 ? 'left' : 'right'}, `
+      + `${length(Math.abs(y), 3)} ${y < 0 ? 'up' : 'down'}`],
+    pixel,
+  );
 }
 
 function place(event) {
   const box = stage.getBoundingClientRect();
-  const keep = (value, size) => Math.min(size - 1, Math.max(0, value));
   return {
-    x: keep(((event.clientX - box.left) / box.width) * now.width - 0.5, now.width),
-    y: keep(((event.clientY - box.top) / box.height) * now.height - 0.5, now.height),
+    x: keep(((event.clientX - box.left) / box.width) * now.width - 0.5, now.width - 1),
+    y: keep(((event.clientY - box.top) / box.height) * now.height - 0.5, now.height - 1),
   };
+}
+
+function follow(event) {
+  at = place(event);
+  tell();
 }
 
 const choose = () => { if (CLICKABLE && now.photo && at) trigger('click', at); };
 
-let dragging = false;
-find('.divider').addEventListener('pointerdown', (event) => {
+divider.addEventListener('pointerdown', (event) => {
+  if (!event.isPrimary || event.button) return;
   dragging = true;
-  stage.setPointerCapture(event.pointerId);
+  at = null;
+  divider.setPointerCapture(event.pointerId);
+  tell();
+});
+divider.addEventListener('pointermove', (event) => {
+  if (!dragging) return;
+  const box = stage.getBoundingClientRect();
+  divide((100 * (event.clientX - box.left)) / box.width);
+});
+divider.addEventListener('lostpointercapture', () => { dragging = false; });
+divider.addEventListener('keydown', (event) => {
+  const to = { Home: 0, End: 100, PageDown: percent - 20, PageUp: percent + 20 }[event.key];
+  const [right, down] = ARROWS[event.key] || [0, 0];
+  if (to === undefined && !right && !down) return;
+  divide(to === undefined ? percent + 2 * (right - down) : to);
   event.preventDefault();
+  event.stopPropagation(); // the crosshair stays
+});
+
+// A finger that rests or taps reads as a mouse does, and what it read stays; a press that ends
+// elsewhere, as a scroll does, chooses nothing.
+stage.addEventListener('pointerdown', (event) => {
+  press = null;
+  if (!now.photo || dragging || !event.isPrimary || event.button) return;
+  press = [event.clientX, event.clientY];
+  follow(event);
 });
 stage.addEventListener('pointermove', (event) => {
-  if (!now.photo) return;
-  at = place(event);
-  if (dragging) {
-    split.value = (100 * (at.x + 0.5)) / now.width;
-    divide();
-  }
+  if (now.photo && !dragging && event.isPrimary) follow(event);
+});
+stage.addEventListener('pointerleave', (event) => {
+  if (event.pointerType === 'touch') return;
+  at = null;
   tell();
 });
-stage.addEventListener('pointerleave', () => { if (!dragging) { at = null; tell(); } });
 stage.addEventListener('pointerup', (event) => {
-  if (dragging) { dragging = false; return; }
-  if (!now.photo) return;
-  at = place(event);
-  tell();
-  choose();
+  if (!press || dragging || !event.isPrimary) return;
+  const moved = Math.hypot(event.clientX - press[0], event.clientY - press[1]);
+  press = null;
+  follow(event);
+  if (moved <= 10) choose();
 });
-stage.addEventListener('pointercancel', () => { dragging = false; });
+stage.addEventListener('pointercancel', () => { press = null; });
 stage.addEventListener('keydown', (event) => {
-  const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-  if (!now.photo) return;
-  if (event.key === 'Enter') { choose(); event.preventDefault(); }
-  const step = steps[event.key];
-  if (!step) return;
-  const size = event.shiftKey ? 1 : Math.max(1, now.width / 64);
-  const from = at || { x: (now.width - 1) / 2, y: (now.height - 1) / 2 };
-  at = {
-    x: Math.min(now.width - 1, Math.max(0, from.x + step[0] * size)),
-    y: Math.min(now.height - 1, Math.max(0, from.y + step[1] * size)),
-  };
+  if (!now.photo || event.ctrlKey || event.altKey || event.metaKey) return;
+  const step = ARROWS[event.key];
+  if (event.key === 'Escape') at = null;
+  else if (event.key === 'Enter' || event.key === ' ') choose();
+  else if (step) {
+    const size = event.shiftKey ? 1 : Math.max(1, Math.round(now.width / 64));
+    const from = at || { x: Math.floor(now.width / 2), y: Math.floor(now.height / 2) };
+    at = {
+      x: keep(Math.round(from.x) + step[0] * size, now.width - 1),
+      y: keep(Math.round(from.y) + step[1] * size, now.height - 1),
+    };
+  } else return;
   event.preventDefault();
   tell();
 });
-split.addEventListener('input', divide);
 watch('value', () => update(props.value));
 update(props.value);
