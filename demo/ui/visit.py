@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 from gradio.components import Component
 
+from demo.focal import CropEstimate
 from demo.pipeline import Analysis
 
 PARALLEL = 4
@@ -38,6 +39,8 @@ class Visit:
     """What is measured."""
     ruler: tuple[Point, ...] = ()
     """Up to two points whose distance is known, for calibration."""
+    crops: tuple[CropEstimate, ...] = ()
+    """What the network says about the photo's crops, if it was asked."""
 
 
 class Shared(NamedTuple):
