@@ -18,6 +18,9 @@ _WIDE = 46, 42  # ems across the photo, and down it, on a wide screen
 _PHONE = 25, 42  # and on a phone
 _LETTER = 0.56  # mean width of a letter, in em
 
+Shift = tuple[float, float]
+"""Right and down from a pixel, in em."""
+
 _STYLE = """
 .measured { font: 600 %.5gpx system-ui, sans-serif; }
 @media (max-width: 700px) { .measured { font-size: %.5gpx; } }
@@ -57,12 +60,13 @@ def draw(
     drawn = [_outline(spots, kind, ground)]
     if kind == "angle":
         drawn += [_arc(_corner(spots, result), wide) for result in results]
-    drawn += [_mark(spots, number, phone) for number in range(len(spots.pixels))]
+    writing = _Writing(spots, phone)
+    drawn += [_mark(spots, number, writing) for number in range(len(spots.pixels))]
     for result in results:
-        dot, shift = _label_place(spots, result)
+        pixel, shifts = _label_place(spots, result)
         value = with_spread(result.value, result.plus_minus, result.unit, units)
-        if dot is not None:
-            drawn.append(_text(value, dot, shift, spots, phone))
+        if shifts:
+            drawn.append(writing.text(value, "value", pixel, shifts))
     return (
         '<svg class="measured" xmlns="http://www.w3.org/2000/svg" preserveAspectRatio="none" '
         f'viewBox="-0.5 -0.5 {spots.width} {spots.height}">'
@@ -111,51 +115,66 @@ def _arc(corner: Float[ndarray, "3 2"], em: float) -> str:
     return _stroke(f"M{start} A{radius:.1f} {radius:.1f} 0 0 {sweep} {end}")
 
 
-def _label_place(spots: Spots, result: Result) -> tuple[ndarray | None, tuple[float, float]]:
-    """Return the pixel that a result is written at, and how many em beside it; None: nowhere."""
-    pixels = spots.pixels[[number - 1 for number in result.points]]
+def _label_place(spots: Spots, result: Result) -> tuple[ndarray, list[Shift]]:
+    """Return the pixel that a result is written at, and where beside it; nowhere if empty."""
+    pixels = _corner(spots, result)
+    middle: ndarray = pixels.mean(axis=0)
     if result.what in ("height", "from the camera"):
-        return pixels[0], (0.0, 1.2)
+        return middle, [(0, 1.2), (3.8, 0.3), (-3.8, 0.3), (0, -2.1), (0, 2.4)]
     if result.what == "distance":
         across, down = np.abs(pixels[1] - pixels[0])
-        beside = down > 2 * across
-        return pixels.mean(axis=0), (3.2, 0.0) if beside else (0.0, -0.9)
+        if down > 2 * across:
+            return middle, [(3.8, 0), (-3.8, 0), (3.8, 1.2), (3.8, -1.2)]
+        return middle, [(0, -0.9), (0, 0.9), (0, -2.1), (0, 2.1)]
     if result.what == "angle":
         one, other = _arms(pixels)
         inward = one + other
-        inward = inward / (np.linalg.norm(inward) + 1e-9)
-        return pixels[1], (3.4 * float(inward[0]), 2.2 * float(inward[1]))
-    return (pixels.mean(axis=0) if result.what == "area" else None), (0.0, 0.0)
+        x, y = inward / (np.linalg.norm(inward) + 1e-9)
+        shifts = [(3.6 * x, 2.2 * y), (-3.6 * x, -2.2 * y), (0, 2.2), (0, -2.2)]
+        return pixels[1], [(float(x), float(y)) for x, y in shifts]
+    return middle, [(0, 0), (0, 1.2), (0, -1.2)] if result.what == "area" else []
 
 
-def _mark(spots: Spots, number: int, em: float) -> str:
+def _mark(spots: Spots, number: int, writing: "_Writing") -> str:
     """Return a ring about a point, and its number beside it."""
     x, y = spots.pixels[number]
     ring = f'cx="{x:.1f}" cy="{y:.1f}" r=".38em"'
-    beside = 0.85 if x + 1.6 * em < spots.width else -0.85
-    above = -0.75 if y > 1.4 * em else 0.85
-    text = _text(str(number + 1), spots.pixels[number], (beside, above), spots, em, "number")
+    shifts = [(0.85, -0.75), (-0.85, -0.75), (0.85, 0.85), (-0.85, 0.85)]
+    text = writing.text(str(number + 1), "number", spots.pixels[number], shifts)
     return f'<circle class="dark" {ring}/><circle class="light" {ring}/>{text}'
 
 
-def _text(
-    text: str,
-    pixel: Float[ndarray, "2"],
-    shift: tuple[float, float],
-    spots: Spots,
-    em: float,
-    name: str = "value",
-) -> str:
-    """Return text beside a pixel, moved so that all of it lies in the photo on a phone, too."""
-    half = np.array([_LETTER * len(text) / 2, 0.6]) * em
-    moved = np.array(shift) * em
-    last = np.array([spots.width, spots.height]) - 0.5
-    x, y = np.maximum(np.minimum(pixel, last - half - moved), half - moved)
-    words = text.replace("±", "<tspan>±", 1) + "</tspan>" * ("±" in text)
-    return (
-        f'<text class="{name}" x="{x:.1f}" y="{y:.1f}" '
-        f'dx="{shift[0]:.2f}em" dy="{shift[1]:.2f}em">{words}</text>'
-    )
+class _Writing:
+    """Text that stays in the photo and, where it can, off the points and other text."""
+
+    def __init__(self, spots: Spots, em: float) -> None:
+        self._last = np.array([spots.width, spots.height]) - 0.5
+        self._em = em  # on a phone: where letters are smaller, they fit as well
+        ring = np.array([0.45, 0.45]) * em
+        self._taken: list[tuple[ndarray, ndarray]] = [(pixel, ring) for pixel in spots.pixels]
+
+    def text(
+        self, text: str, name: str, pixel: Float[ndarray, "2"], shifts: Sequence[Shift]
+    ) -> str:
+        """Return text at the first of the shifts beside a pixel that is free, or at the first."""
+        half = np.array([_LETTER * len(text) / 2, 0.55]) * self._em
+        places = [self._place(pixel, np.array(shift) * self._em, half) for shift in shifts]
+        free = (n for n, place in enumerate(places) if self._is_free(place, half))
+        chosen = next(free, 0)
+        (x, y), (dx, dy) = places[chosen] - np.array(shifts[chosen]) * self._em, shifts[chosen]
+        self._taken.append((places[chosen], half))
+        words = text.replace("±", "<tspan>±", 1) + "</tspan>" * ("±" in text)
+        return (
+            f'<text class="{name}" x="{x:.1f}" y="{y:.1f}" '
+            f'dx="{dx:.2f}em" dy="{dy:.2f}em">{words}</text>'
+        )
+
+    def _place(self, pixel: ndarray, moved: ndarray, half: ndarray) -> ndarray:
+        """Return where the middle of a text comes, so that all of it is in the photo."""
+        return np.maximum(np.minimum(pixel + moved, self._last - half), half)
+
+    def _is_free(self, place: ndarray, half: ndarray) -> bool:
+        return all((np.abs(place - other) >= half + size).any() for other, size in self._taken)
 
 
 def _stroke(path: str, name: str = "") -> str:
