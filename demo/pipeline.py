@@ -9,6 +9,7 @@ import torch
 from jaxtyping import UInt8
 from numpy import ndarray
 
+from demo import memory
 from depthpro import DepthPro, Prediction, load_image
 from depthpro.checkpoint import Provenance
 from depthpro.model import default_device
@@ -74,6 +75,7 @@ def analyse(model: DepthPro, path: str | Path) -> Analysis:
     """
     photo = load_image(path)
     prediction = model.infer(photo.rgb, photo.f_px).to("cpu")
+    memory.give_back()
     return Analysis(
         name=Path(path).stem,
         rgb=photo.rgb,
