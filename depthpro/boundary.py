@@ -130,6 +130,30 @@ def boundary_precision_recall(
     return BoundaryCurve(curve.thresholds, curve.weights, precision, recall, f1)
 
 
+def occluding_contours(depth: Maps, ratio: float, mask: Mask | None = None) -> Mask:
+    """Return where contours are: the nearer pixel of each pair, True at one ratio of depth.
+
+    Args:
+        depth: In any unit, positive; infinite is sky.
+        ratio: The other pixel is more than so many times as far; above 1.
+        mask: True where depth is known; None for everywhere.
+
+    Raises:
+        ValueError: The ratio is not above 1, shapes or kinds differ, or a valid pixel is NaN.
+    """
+    if not ratio > 1:
+        raise ValueError(f"ratio must be above 1, such as 1.1 for contours of 10 %; got {ratio}")
+    first, _, valid = as_batch(depth, depth, mask)
+    found = torch.zeros_like(valid)
+    right, left, below, above = (each > ratio for each in _ratios(first, valid))
+    found[..., :-1] |= right
+    found[..., 1:] |= left
+    found[..., :-1, :] |= below.mT
+    found[..., 1:, :] |= above.mT
+    found = found if depth.ndim == 3 else found[0]
+    return found if isinstance(depth, Tensor) else found.numpy()
+
+
 def _f1_counts(prediction: Maps, target: Maps, mask: Mask | None, variant: Variant) -> Tensor:
     first, second, valid = as_batch(prediction, target, mask)
     count = _thinned_counts if variant == "paper" else _plain_counts

@@ -79,16 +79,17 @@ def read_focal(path: Path) -> float:
 
 
 def _read(path: Path) -> Stored:
-    if path.suffix == ".npz":
+    suffix = path.suffix.lower()
+    if suffix == ".npz":
         return _read_npz(path)
-    if path.suffix == ".npy":
+    if suffix == ".npy":
         return Stored(np.load(path))
-    if path.suffix == ".exr":
+    if suffix == ".exr":
         return Stored(_read_exr(path))
     # Pillow turns PFM, which is stored from the bottom up, and swaps its bytes where it must.
     kind, modes, wanted = (
         ("PNG", ("I;16", "I"), "16-bit grey")
-        if path.suffix == ".png"
+        if suffix == ".png"
         else ("PPM", ("F",), "floats, grey")
     )
     with Image.open(path, formats=[kind]) as image:

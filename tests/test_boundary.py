@@ -11,7 +11,7 @@ import torch
 from numpy import ndarray
 from torch.testing import assert_close
 
-from depthpro.boundary import THRESHOLDS, _levels, _peaks, _saddles
+from depthpro.boundary import THRESHOLDS, _levels, _peaks, _saddles, occluding_contours
 from depthpro.metrics import boundary_f1, boundary_precision_recall, boundary_recall
 
 GOLDEN = np.load(Path(__file__).parent / "data" / "boundary_metrics.npz")
@@ -282,3 +282,18 @@ def test_mistakes_are_explained() -> None:
         boundary_f1(depth, depth, variant="text")
     with pytest.raises(ValueError, match=r"spans 0 to 255; divide"):
         boundary_recall(depth, np.array([[0.0, 255, 0, 0, 0]] * 4))
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy])
+def test_occluding_contours_lie_on_the_nearer_side(kind) -> None:
+    depth = np.array([[2, 2, 3], [2, 2, 2], [2, 2, 1.5]], np.float32)
+    # 3 / 2 = 1.5 in the first row, 2 / 1.5 = 1.33 in the last.
+    wanted = np.array([[0, 1, 0], [0, 0, 1], [0, 0, 1]], bool)
+    np.testing.assert_array_equal(np.asarray(occluding_contours(kind(depth), 1.3)), wanted)
+    wanted[2, 2] = False
+    batch = occluding_contours(kind(np.stack([depth, depth])), 1.4)
+    np.testing.assert_array_equal(np.asarray(batch), np.stack([wanted, wanted]))
+    mask = kind(np.array([[1, 1, 0], [1, 1, 1], [1, 1, 1]], bool))
+    assert not np.asarray(occluding_contours(kind(depth), 1.4, mask)).any()
+    with pytest.raises(ValueError, match=r"ratio must be above 1.*got 1"):
+        occluding_contours(kind(depth), 1.0)

@@ -94,8 +94,8 @@ def test_obj_shows_the_photo(folder: Path) -> None:
     assert NOTICE in text
     assert NOTICE in (folder / "obj/room.mtl").read_text()
     surface = trimesh.load(folder / "obj" / "room.obj", process=False)
-    # The texture's colour at the panel's middle is the panel's.
-    nearest = np.argmin(np.linalg.norm(surface.vertices - [0, 0.05, -PANEL_M], axis=1))
+    # The texture's colour at the panel's right edge is the panel's.
+    nearest = np.argmin(np.linalg.norm(surface.vertices - [0.45, 0.05, -PANEL_M], axis=1))
     u, v = surface.visual.uv[nearest]
     photo = np.asarray(surface.visual.material.image)
     colour = photo[int((1 - v) * SIDE), int(u * SIDE)]

@@ -54,6 +54,14 @@ def test_automatic_range_and_colours_leave_out_the_sky() -> None:
     np.testing.assert_array_equal(picture.rgb[:60], colorize(depth, picture.span, scale="linear"))
 
 
+def test_sky_begins_where_the_readout_calls_it_sky_and_is_not_farther_than_the_range() -> None:
+    depth = ramp(2, 2)
+    depth[:30] = 999
+    depth[30:45] = 1000
+    picture = look.draw(depth, 80, Look(fixed=DepthRange(1, 3)))
+    assert (picture.sky, picture.farther) == (0.25, 0.5)
+
+
 def test_nothing_but_sky_still_has_a_range() -> None:
     picture = look.draw(ramp(1e4, 1e4), 80, Look())
     assert picture.sky == 1

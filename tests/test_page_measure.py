@@ -32,6 +32,7 @@ def start(page: Page) -> None:
     open_tab(page, "Measure")
     expect(page.locator("#measure-said")).to_contain_text("Choose 2 points.")
     expect(page.locator(f"{STAGE} img").first).to_be_visible()
+    expect(page.get_by_role("tab", selected=True)).to_have_text(["Measure"])
 
 
 def expect_points(page: Page, count: int) -> None:

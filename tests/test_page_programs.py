@@ -9,6 +9,7 @@ import re
 import urllib.request
 import zlib
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -227,7 +228,9 @@ def with_tools(served: Served, talk: Callable[[ClientSession], Awaitable[Answer]
             await session.initialize()
             return await talk(session)
 
-    return asyncio.run(converse())
+    # In a thread of its own: the browser's tests keep a loop running in this one.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, converse()).result()
 
 
 def over_mcp(served: Served, *calls: tuple[str, dict[str, Any]]) -> list[CallToolResult]:

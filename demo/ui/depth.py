@@ -41,7 +41,8 @@ def build(model: DepthPro, shared: Shared) -> Panel:
         bar = gr.HTML(elem_id="depth-bar")
         choices, ends = _choices()
         problem = gr.HTML(elem_id="range-problem")
-    shown, sent = gr.State(None), gr.State(None)
+        # In the tab: what lies between two tabs is counted as a tab by Gradio.
+        shown, sent = gr.State(None), gr.State(None)
     cmap, scale, kind, marks, mode = choices
     inputs, outputs = [*choices, shown], [view, bar, mode, shown, *ends, problem]
     common = [shared.visit, shared.units, *inputs]

@@ -29,7 +29,7 @@ def build(model: DepthPro, shared: Shared) -> Panel:
         source = gr.Radio(
             [(label, key) for key, label in NAMES.items()],
             label="Focal length",
-            info="Depth is proportional to it. Changing it rescales everything at once.",
+            info="Depth is proportional to it. Choose, or type a number and press Enter.",
             elem_id="focal-source",
         )
         with gr.Row():
@@ -51,9 +51,9 @@ def build(model: DepthPro, shared: Shared) -> Panel:
     events = []
     for triggers, handler, component in (
         ([source.input], _use_source, source),
-        ([f_px.submit, f_px.blur], _use_f_px, f_px),
-        ([f_mm.submit, f_mm.blur], _use_35mm, f_mm),
-        ([fov_deg.submit, fov_deg.blur], _use_fov, fov_deg),
+        ([f_px.submit], _use_f_px, f_px),
+        ([f_mm.submit], _use_35mm, f_mm),
+        ([fov_deg.submit], _use_fov, fov_deg),
     ):
         event = gr.on(
             triggers,

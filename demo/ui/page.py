@@ -12,8 +12,8 @@ from gradio.components import Component
 from gradio.helpers import Examples
 from gradio.themes import Default
 
-from demo import export, figures, pipeline, screen
-from demo.ui import depth, focal, measure, programs, solid
+from demo import export, figures, pipeline, screen, truth
+from demo.ui import depth, focal, measure, programs, sharpness, solid
 from demo.ui.uploads import uploaded
 from demo.ui.visit import (
     KEEP_S,
@@ -93,7 +93,13 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
                 with gr.Tabs(elem_id="tabs"):
                     panels = [
                         build(model, shared)
-                        for build in (depth.build, focal.build, solid.build, measure.build)
+                        for build in (
+                            depth.build,
+                            focal.build,
+                            solid.build,
+                            measure.build,
+                            sharpness.build,
+                        )
                     ]
         left = [summary, prepare, zip_file]
         refresh = _wire_panels(shared, active, panels, left)
@@ -114,10 +120,11 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
 
 
 def _examples(photo: gr.Image) -> Examples:
-    """Return the example photos, which come with scikit-image; nothing is fetched."""
+    """Return the example photos: scikit-image's, and rendered ones; nothing is fetched."""
     folder = files("skimage") / "data"
+    paths = [*(folder / name for name in _EXAMPLES), *(truth.EXAMPLES / n for n in truth.RENDERED)]
     return gr.Examples(
-        [[str(folder / name)] for name in _EXAMPLES],
+        [[str(path)] for path in paths],
         inputs=photo,
         cache_examples=False,
         label="Examples",

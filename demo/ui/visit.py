@@ -10,6 +10,8 @@ from gradio.components import Component
 
 from demo.focal import CropEstimate
 from demo.pipeline import Analysis
+from demo.truth import Truth
+from depthpro import Prediction
 
 PARALLEL = 4
 """Visitors whose arithmetic runs at once; the network takes one at a time."""
@@ -41,6 +43,10 @@ class Visit:
     """Up to two points whose distance is known, for calibration."""
     crops: tuple[CropEstimate, ...] = ()
     """What the network says about the photo's crops, if it was asked."""
+    truth: Truth | None = None
+    """True depth that was uploaded."""
+    mirrored: Prediction | None = None
+    """What the network says of the photo's mirror image, mirrored back."""
 
 
 class Shared(NamedTuple):
