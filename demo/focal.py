@@ -1,28 +1,38 @@
-"""The focal length: who says which, what a known length implies, and what crops change.
+"""The focal length: who says which, what depth that makes, and what a known length implies.
 
-Depth is proportional to the focal length, and what lies across the optical axis does not depend on
-it at all: at depth f_px / (w C), a pixel's offset (u - cx) / f_px covers (u - cx) / (w C) metres.
-So a known length tells the focal length only as far as it runs away from the camera.
+A pixel in column u whose canonical inverse depth is C lies f / (w C) ahead of the camera and
+(u - cx) / (w C) to the side. So what lies ahead is proportional to the focal length f, and what
+lies across the view does not depend on it: a known length tells the focal length only as far as it
+leads away from the camera. If a length across is wrong, all metres of the network are wrong by one
+factor, which no focal length can mend.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float
 from numpy import ndarray
 
-from demo.measure import Spots, locate
+from demo.measure import Spots, measure
 from demo.pipeline import Analysis, FocalSource
-from depthpro import DepthPro
+from demo.screen import SKY_M
+from depthpro import Prediction
 from depthpro.geometry import fov_from_focal
 from depthpro.image import focal_px_from_35mm
 
-CROPS = (1.0, 0.85, 0.7, 0.55, 0.4)
-"""Shares of the photo's width and height that the crop experiment keeps, around the centre."""
-MIN_SHARE = 0.1
-"""Least share of a length's square that has to run along the optical axis to tell anything."""
+LEAST_SHARE = 0.1
+"""Of a length's square, this share has to lead away from the camera, or it says too little."""
+MOST_UNSURE = 0.5
+"""A focal length whose ± is a larger share of it is not worth using."""
+FOV_RANGE_DEG = (1.0, 175.0)
+"""No camera sees less or more; the network's own estimates are held within it."""
+
+Verdict = Literal["follows", "in use", "across", "too short", "unsure", "no camera"]
+"""What a known length says: a focal length, the one in use, or why none."""
+
+_ROWS, _STRIPS = 96, 16  # samples down the photo, and strips across it
 
 
 @dataclass(frozen=True)
@@ -33,7 +43,8 @@ class Opinion:
     f_px: float
     f_35mm: float
     fov_deg: float
-    """Horizontal field of view in degrees."""
+    """Horizontal field of view."""
+    vertical_deg: float
     factor: float
     """Depth by this source over depth in use."""
     in_use: bool
@@ -43,141 +54,167 @@ class Opinion:
 class Calibration:
     """What a known length says."""
 
-    measured_m: float
-    """The distance between the two points with the focal length in use."""
     true_m: float
+    measured_m: float
+    """With the focal length in use."""
+    plus_minus_m: float
+    """Of what was measured, from the spread of depth about the points."""
+    across_m: float
+    """The part of it across the view, which no focal length changes."""
+    ahead_m: float
+    """The part of it along the optical axis, which is proportional to the focal length."""
+    verdict: Verdict
     f_px: float | None
-    """The focal length with which the distance is true; None if it does not follow."""
+    """With it the length would be true; None where the two points say nothing about it."""
     plus_minus_px: float
-    """From the spread of depth around the points; 0 if there is no focal length."""
-    reason: str
-    """Why no focal length follows."""
+    """Of the focal length, from the spread of depth about the points alone; may be infinite."""
 
+    @property
+    def factor(self) -> float:
+        """The true length over what was measured."""
+        return self.true_m / self.measured_m
 
-@dataclass(frozen=True)
-class CropEstimate:
-    """What the network says about a crop around the centre."""
-
-    share: float
-    """Of the photo's width and height."""
-    f_px: float
-    """Estimated focal length in pixels of the photo: a crop does not change it in truth."""
+    @property
+    def gain(self) -> float:
+        """By how many percent the focal length changes if the true length does by one."""
+        rest = self.true_m**2 - self.across_m**2
+        return self.true_m**2 / rest if rest > 0 else math.inf
 
 
 def f_35mm(f_px: float, width: int, height: int) -> float:
-    """Return the focal length in millimetres of a 35 mm camera with the same diagonal angle."""
+    """Return the 35 mm equivalent in millimetres: the diagonal sees the same angle.
+
+    Args:
+        f_px: Focal length in pixels.
+        width: Columns of the photo.
+        height: Rows of the photo.
+    """
     return f_px / focal_px_from_35mm(1, width, height)
 
 
-def opinions(analysis: Analysis) -> list[Opinion]:
-    """Return what each source says that says anything, the one by hand only if it is in use."""
+def opinions(analysis: Analysis, hand_f_px: float | None = None) -> list[Opinion]:
+    """Return what each source says; those that say nothing are left out.
+
+    Args:
+        analysis: The photo.
+        hand_f_px: What was given by hand, if another source is in use now.
+    """
     values: dict[FocalSource, float | None] = {
         "metadata": analysis.metadata_f_px,
         "network": analysis.estimated_f_px,
-        "hand": analysis.f_px if analysis.source == "hand" else None,
+        "hand": analysis.f_px if analysis.source == "hand" else hand_f_px,
     }
     width, height = analysis.prediction.width, analysis.prediction.height
     return [
         Opinion(
-            source,
-            f_px,
-            f_35mm(f_px, width, height),
-            fov_from_focal(f_px, width),
-            f_px / analysis.f_px,
-            source == analysis.source,
+            source=source,
+            f_px=f_px,
+            f_35mm=f_35mm(f_px, width, height),
+            fov_deg=fov_from_focal(f_px, width),
+            vertical_deg=fov_from_focal(f_px, height),
+            factor=1.0 if source == analysis.source else f_px / analysis.f_px,
+            in_use=source == analysis.source,
         )
         for source, f_px in values.items()
         if f_px is not None
     ]
 
 
-def calibrate(
-    analysis: Analysis, points: Sequence[tuple[float, float]], true_m: float
-) -> Calibration:
-    """Return the focal length with which two points are as far apart as they are in truth.
+def strips(prediction: Prediction) -> Float[ndarray, "n 2"]:
+    """Return where the strips of a photo lie as seen from above: x and z in metres.
 
-    With lateral distance a and depths f c1 and f c2, the distance is sqrt(a² + f² (c1 - c2)²).
+    The median depth of each of 16 upright strips, without sky; strips of nothing but sky are left
+    out. For another focal length z is multiplied, and x stays.
+    """
+    depth = prediction.depth_at(_ROWS, _STRIPS)[0].numpy()
+    found = []
+    for number, column in enumerate(depth.T):
+        solid = column[column < SKY_M]
+        if solid.size:
+            z = float(np.median(solid))
+            side = (number - (_STRIPS - 1) / 2) / prediction.f_px_at(_STRIPS).item()
+            found.append((side * z, z))
+    return np.array(found, dtype=float).reshape(-1, 2)
+
+
+def calibrate(spots: Spots, true_m: float) -> Calibration:
+    """Return what the true distance of two points says about the focal length.
+
+    With the part a across and b ahead the distance is sqrt(a² + b²), and b is proportional to the
+    focal length f; so the true length L belongs to f sqrt(L² - a²) / b.
 
     Args:
-        analysis: The photo.
-        points: Two, in pixels of the photo.
+        spots: Two points of the photo, neither of them sky.
         true_m: Their true distance in metres.
 
     Raises:
-        ValueError: If there are not two points, one is sky, or the length is not positive.
+        ValueError: If there are not two points with a distance, or the length is not positive.
     """
-    if len(points) != 2:
-        raise ValueError(f"Choose two points whose distance you know; got {len(points)}.")
+    if len(spots.pixels) != 2 or spots.sky.any():
+        raise ValueError("Choose two points on something solid, whose distance you know.")
     if not 0 < true_m < math.inf:
-        raise ValueError(f"The true length must be positive, not {true_m:g}.")
-    spots = locate(analysis.prediction, points)
-    if spots.sky.any():
-        raise ValueError("A point lies in the sky, where depth says nothing; choose another one.")
-    lateral, along = _parts(spots, spots.depth_m)
-    measured = math.hypot(lateral, along)
-    if along**2 < MIN_SHARE * measured**2:
-        reason = (
-            "The points lie side by side, and what lies across does not depend on the focal "
-            "length. Choose points of which one is clearly farther away."
-        )
-    elif true_m <= lateral:
-        reason = (
-            f"Across the picture alone they are {lateral:.3g} m apart, whatever the focal length "
-            "is. Here the network's depth is wrong by more than a focal length can mend."
-        )
-    else:
-        f_px = _implied(spots, spots.depth_m, true_m)
-        return Calibration(measured, true_m, f_px, _spread(spots, true_m), "")
-    return Calibration(measured, true_m, None, 0.0, reason)
+        raise ValueError(f"The true length must be positive, not {true_m:g}; type another one.")
+    (distance,) = measure(spots, "distance")
+    if not distance.value > 0:
+        raise ValueError("Both points are at the same place; choose two whose distance you know.")
+    across, ahead = _parts(spots.positions)
+    share = (ahead / distance.value) ** 2
+    f_px, plus_minus = None, 0.0
+    if share >= LEAST_SHARE and true_m > across:
+        f_px = abs(_implied(spots.positions, true_m, spots.f_px))
+        plus_minus = _spread(spots, true_m)
+    return Calibration(
+        true_m=true_m,
+        measured_m=distance.value,
+        plus_minus_m=distance.plus_minus,
+        across_m=across,
+        ahead_m=abs(ahead),
+        verdict=_verdict(spots, true_m, share, f_px, plus_minus),
+        f_px=f_px,
+        plus_minus_px=plus_minus,
+    )
 
 
-def crop(rgb: UInt8[ndarray, "h w 3"], share: float) -> UInt8[ndarray, "h2 w2 3"]:
-    """Return the middle of a picture, a share of its width and height."""
-    height, width = rgb.shape[:2]
-    rows, columns = max(1, round(share * height)), max(1, round(share * width))
-    top, left = (height - rows) // 2, (width - columns) // 2
-    return np.ascontiguousarray(rgb[top : top + rows, left : left + columns])
+def _verdict(
+    spots: Spots, true_m: float, share: float, f_px: float | None, plus_minus_px: float
+) -> Verdict:
+    if f_px is None:
+        return "across" if share < LEAST_SHARE else "too short"
+    if abs(f_px / spots.f_px - 1) < 1e-5:  # what float32 leaves
+        return "in use"
+    across, _ = _parts(spots.positions)
+    if plus_minus_px > MOST_UNSURE * f_px or true_m**2 - across**2 < LEAST_SHARE * true_m**2:
+        return "unsure"
+    least, most = FOV_RANGE_DEG
+    return "follows" if least <= fov_from_focal(f_px, spots.width) <= most else "no camera"
 
 
-def crop_estimates(model: DepthPro, analysis: Analysis) -> tuple[CropEstimate, ...]:
-    """Return what the network says about the photo's crops; it is called for each but the whole.
-
-    Raises:
-        ValueError: If the network estimates no focal length.
-    """
-    whole = analysis.estimated_f_px
-    if whole is None:
-        raise ValueError("This network estimates no focal length, so crops tell nothing.")
-    estimates = [CropEstimate(CROPS[0], whole)]
-    for share in CROPS[1:]:
-        estimated = model.infer(crop(analysis.rgb, share)).to("cpu").estimated_f_px
-        if estimated is not None:
-            estimates.append(CropEstimate(share, estimated.item()))
-    return tuple(estimates)
+def _parts(positions: Float[ndarray, "2 3"]) -> tuple[float, float]:
+    """Return how far the second point is from the first: across, and ahead with its sign."""
+    x, y, z = positions[1] - positions[0]
+    return math.hypot(x, y), float(z)
 
 
-def _parts(spots: Spots, depth_m: ndarray) -> tuple[float, float]:
-    """Return how far apart two points are across and along the optical axis, in metres."""
-    first, second = spots.rays * depth_m[:, None]
-    across = first - second
-    return math.hypot(across[0], across[1]), abs(across[2])
-
-
-def _implied(spots: Spots, depth_m: ndarray, true_m: float) -> float:
-    lateral, along = _parts(spots, depth_m)
-    rest = true_m**2 - lateral**2
-    return spots.f_px * math.sqrt(rest) / along if rest > 0 and along > 0 else math.nan
+def _implied(positions: Float[ndarray, "2 3"], true_m: float, f_px: float) -> float:
+    """Return the focal length that makes a distance true, with the sign of the part ahead."""
+    across, ahead = _parts(positions)
+    if ahead == 0:
+        return math.inf
+    return f_px * math.sqrt(max(0.0, true_m**2 - across**2)) / ahead
 
 
 def _spread(spots: Spots, true_m: float) -> float:
-    """Return ± in pixels: each point moved to either end of its spread, added in quadrature."""
-    changes = []
-    for moved in range(2):
-        ends = []
-        for bound in (spots.near_m, spots.far_m):
-            depth = spots.depth_m.copy()
-            depth[moved] = bound[moved]
-            ends.append(_implied(spots, depth, true_m))
-        changes.append((ends[1] - ends[0]) / 2)
-    spread = math.hypot(*changes)
-    return spread if math.isfinite(spread) else math.inf
+    """Return the ± of the implied focal length, as `demo.measure` has it for lengths.
+
+    Where the spread lets the points change their order, the sign changes, and the ± is larger
+    than the focal length itself.
+    """
+    middle, squares = _implied(spots.positions, true_m, spots.f_px), 0.0
+    for number, ray in enumerate(spots.rays):
+        change = 0.0
+        for end in (spots.near_m[number], spots.far_m[number]):
+            moved = spots.positions.copy()
+            moved[number] = ray * end
+            change += abs(_implied(moved, true_m, spots.f_px) - middle) / 2
+        squares += change**2
+    return math.sqrt(squares)

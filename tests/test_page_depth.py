@@ -98,6 +98,7 @@ def test_readout_is_the_prediction(page: Page, expected: Prediction, served: Ser
     expect(page.locator("#near")).to_contain_text("Near (ft)")
     check_reading(page, expected, 0.6, 0.4)
     open_tab(page, "Focal length")
+    expect(field(page, "f-px")).not_to_have_value("")  # what is typed before would be replaced
     field(page, "f-px").fill("2000")
     field(page, "f-px").press("Enter")
     expect(page.locator(".cards")).to_contain_text("2000 px")

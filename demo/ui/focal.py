@@ -1,211 +1,269 @@
 """The tab "Focal length": by metadata, network or hand; a known length; and what crops change."""
 
 from dataclasses import replace
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
+import numpy as np
+from gradio.components import Component
 
 from demo import pipeline, screen
-from demo.focal import calibrate, crop_estimates, f_35mm
-from demo.focal_drawing import NAMES, calibration_text, crops_drawing, from_above, sources_table
-from demo.measure import locate
+from demo.figures import problem
+from demo.focal import Calibration, calibrate, f_35mm
+from demo.focal_drawing import calibration_text, from_above, sources_table
+from demo.measure import Spots, locate, measure, sky_sentence
 from demo.measure_drawing import draw
 from demo.pipeline import Analysis, FocalSource
+from demo.ui.crops import build_crops, show_crops
 from demo.ui.viewer import on_click, viewer
-from demo.ui.visit import NETWORK, PARALLEL, PRIVATE, Panel, Point, Shared, Visit, needed, refusal
+from demo.ui.visit import CHANGES, PARALLEL, PRIVATE, Panel, Point, Shared, Visit, needed, refusal
 from demo.units import FEET_PER_METRE, Units
 from depthpro import DepthPro
 from depthpro.geometry import focal_from_fov
 from depthpro.image import focal_px_from_35mm
 
+_MANY: dict[str, Any] = {"concurrency_limit": PARALLEL, **PRIVATE}
+_SAME = [gr.skip(), gr.skip()]
 _EMPTY = "Choose a photo; then click on two points whose distance you know."
-_HINT = '<p class="hint">Click on two points whose distance you know, one clearly farther.</p>'
+_STEPS = (
+    "Click on two points whose distance you know, one of them clearly farther away: along a "
+    "floor, a table, a wall that leads away.",
+    "Now click on the second point, clearly nearer or farther than the first.",
+    "Type the true distance of the two points.",
+)
+# A choice redraws the table; who chose by keyboard goes on from there.
+_CHOOSE = """
+let chosen = null;
+element.addEventListener('change', (event) => {
+  chosen = event.target.value;
+  trigger('select', { source: chosen });
+});
+watch('value', () => {
+  const button = chosen && element.querySelector(`input[value="${chosen}"]`);
+  if (button && document.activeElement === document.body) button.focus();
+  chosen = null;
+});
+"""
+
+
+class _Sources(NamedTuple):
+    table: gr.HTML
+    f_px: gr.Number
+    f_mm: gr.Number
+    fov_deg: gr.Number
+
+
+class _Ruler(NamedTuple):
+    view: gr.HTML
+    use: gr.Button
+    clear: gr.Button
+    said: gr.HTML
 
 
 def build(model: DepthPro, shared: Shared) -> Panel:
     """Return the tab."""
     with gr.Tab("Focal length", id="focal") as tab:
-        source = gr.Radio(
-            [(label, key) for key, label in NAMES.items()],
-            label="Focal length",
-            info="Depth is proportional to it. Choose, or type a number and press Enter.",
-            elem_id="focal-source",
-        )
+        table = gr.HTML(elem_id="focal-sources", js_on_load=_CHOOSE)
         with gr.Row():
-            f_px = gr.Number(label="Pixels", elem_id="f-px", min_width=90)
-            f_mm = gr.Number(label="35 mm equivalent (mm)", elem_id="f-35mm", min_width=90)
-            fov_deg = gr.Number(label="Field of view (°)", elem_id="fov-deg", min_width=90)
-        table = gr.HTML(elem_id="focal-table")
+            numbers = [
+                gr.Number(label=label, elem_id=elem_id, min_width=100)
+                for label, elem_id in (
+                    ("Pixels", "f-px"),
+                    ("35 mm equivalent (mm)", "f-35mm"),
+                    ("Field of view across (°)", "fov-deg"),
+                )
+            ]
+        sources = _Sources(table, *numbers)
         above = gr.HTML(elem_id="focal-above")
-        with gr.Accordion("Calibrate with a known length", open=False, elem_id="calibrate"):
-            view = viewer("Photo to calibrate with", "ruler-view", _EMPTY, clickable=True)
-            with gr.Row():
-                true = gr.Number(label="True length", elem_id="true-length", min_width=120)
-                use = gr.Button("Use this focal length", interactive=False, elem_id="use-ruler")
-            said = gr.HTML(_HINT, elem_id="ruler-said")
-        with gr.Accordion("What the network says about crops", open=False, elem_id="crops"):
-            ask = gr.Button("Ask it about four crops", elem_id="ask-crops")
-            answer = gr.HTML(elem_id="crops-said")
-    fields, ruler = [source, f_px, f_mm, fov_deg], [view, use, said]
-    events = []
-    for triggers, handler, component in (
-        ([source.input], _use_source, source),
-        ([f_px.submit], _use_f_px, f_px),
-        ([f_mm.submit], _use_35mm, f_mm),
-        ([fov_deg.submit], _use_fov, fov_deg),
-    ):
-        event = gr.on(
-            triggers,
-            handler,
-            [shared.visit, component],
-            shared.visit,
-            concurrency_limit=PARALLEL,
-            **PRIVATE,
-        )
-        event.failure(_fields, shared.visit, fields, **PRIVATE)
-        events.append(event)
+        gr.HTML("<h3>Calibrate with a known length</h3>")
+        view = viewer("Photo to calibrate with", "ruler-view", _EMPTY, clickable=True)
+        with gr.Row(elem_id="ruler-row"):
+            true = gr.Number(label="True length (m)", elem_id="true-length", min_width=110)
+            use = gr.Button("Use this focal length", interactive=False, elem_id="use-ruler")
+            clear = gr.Button("Clear points", interactive=False, elem_id="clear-ruler")
+        ruler = _Ruler(view, use, clear, gr.HTML(elem_id="ruler-said"))
+        asked = build_crops(model, shared)
+        # In the tab: what lies between two tabs is counted as a tab by Gradio.
+        typed, sent = gr.State("m"), gr.State(None)
+    _wire_sources(shared, sources)
+    _wire_ruler(shared, true, ruler)
+    outputs: list[Component] = [*sources, above, *ruler, *asked, true, typed, sent]
+    return Panel(tab, [true, typed, sent], outputs, _show)
+
+
+def _wire_sources(shared: Shared, sources: _Sources) -> None:
+    """Take another focal length: chosen in the table, or typed."""
+    changed = [shared.visit, shared.rescaled]
+    sources.table.select(_use_source, shared.visit, changed, **_MANY)
+    handlers = (_use_f_px, _use_35mm, _use_fov)
+    for number, handler in zip(sources[1:], handlers, strict=True):
+        triggers = [number.submit, number.blur]
+        event = gr.on(triggers, handler, [shared.visit, number], changed, **_MANY)
+        event.failure(_fields, shared.visit, list(sources[1:]), **_MANY)
+
+
+def _wire_ruler(shared: Shared, true: gr.Number, ruler: _Ruler) -> None:
+    """Take two points and their distance, and the focal length that they imply."""
     state = [shared.visit, shared.units, true]
-    on_click(view, _choose, state, [shared.visit, *ruler])
-    true.change(_ruled, state, ruler, concurrency_limit=PARALLEL, **PRIVATE)
-    events.append(use.click(_use_ruler, state, shared.visit, concurrency_limit=PARALLEL, **PRIVATE))
-
-    ask.click(
-        partial(_ask, model),
-        shared.visit,
-        [shared.visit, answer],
-        show_progress_on=[answer],
-        api_visibility="private",
-        **NETWORK,
-    )
-    return Panel(tab, [true], [*fields, table, above, *ruler, answer], _show, events)
+    on_click(ruler.view, _choose, state, [shared.visit, *ruler])
+    ruler.clear.click(_clear, state, [shared.visit, *ruler], **_MANY)
+    true.input(_ruled, state, list(ruler), trigger_mode="always_last", **_MANY)
+    ruler.use.click(_use_ruler, state, [shared.visit, shared.rescaled], **_MANY)
 
 
-def _show(visit: Visit | None, units: Units, true: float | None) -> list[Any]:
+def _show(
+    visit: Visit | None, units: Units, true: float | None, typed: Units, sent: str | None
+) -> list[Any]:
+    """Draw everything, and the photo unless it is what was sent last."""
+    label = f"True length ({units})"
     if visit is None:
         off = gr.update(interactive=False)
-        return [
-            gr.update(value=None),
-            None,
-            None,
-            None,
-            "",
-            "",
-            screen.nothing(_EMPTY),
-            off,
-            "",
-            "",
-        ]
-    analysis = visit.analysis
+        numbers = [None, None, None]
+        field = gr.update(label=label, value=None)
+        nothing = [screen.nothing(_EMPTY), off, off, ""]
+        return ["", *numbers, "", *nothing, *show_crops(None), field, units, None]
+    analysis, photo = visit.analysis, visit.folder.name  # no two photos have the same
+    if photo != sent:
+        true = None
+    elif true is not None and units != typed:
+        true = float(f"{_metres(true, typed) * (FEET_PER_METRE if units == 'ft' else 1):.6g}")
+    changed = photo != sent or units != typed
+    field = gr.update(label=label, value=true) if changed else gr.skip()
+    picture = screen.focal(analysis) if photo == sent else screen.photo(analysis)
     view, *others = _ruled(visit, units, true)
-    view = screen.photo(analysis) | screen.reading(units) | view
-    crops = crops_drawing(visit.crops, analysis) if visit.crops else ""
-    drawn = [sources_table(analysis), from_above(analysis, units)]
-    return [*_fields(visit), *drawn, view, *others, crops]
+    median_m = float(np.median(analysis.prediction.depth_at(128, 128).numpy()))
+    return [
+        sources_table(analysis, visit.hand_f_px, units, median_m),
+        *_fields(visit),
+        from_above(analysis, visit.hand_f_px, units),
+        picture | screen.reading(units) | view,
+        *others,
+        *show_crops(visit),
+        field,
+        units,
+        photo,
+    ]
 
 
 def _fields(visit: Visit | None) -> list[Any]:
-    """Return the choice of sources and what the number fields show."""
-    if visit is None:
-        return [gr.skip()] * 4
-    analysis = visit.analysis
-    has = {"metadata": analysis.metadata_f_px, "network": analysis.estimated_f_px, "hand": 1}
-    choices = [(label, key) for key, label in NAMES.items() if has[key] is not None]
-    return [gr.update(choices=choices, value=analysis.source), *_values(analysis)]
+    """Return what the number fields show."""
+    return [gr.skip()] * 3 if visit is None else [*_values(visit.analysis)]
 
 
 def _values(analysis: Analysis) -> tuple[float, float, float]:
-    """Return what the number fields show: pixels, millimetres and degrees, rounded."""
+    """Return pixels, millimetres and degrees, rounded for people."""
     prediction = analysis.prediction
     millimetres = f_35mm(analysis.f_px, prediction.width, prediction.height)
     return round(analysis.f_px, 1), round(millimetres, 2), round(prediction.fov_deg.item(), 2)
 
 
-def _use_source(visit: Visit | None, source: FocalSource) -> Visit:
+def _use_source(visit: Visit | None, event: gr.EventData) -> list[Any]:
     visit = needed(visit)
-    return _rescaled(visit, source, visit.analysis.f_px)
+    source = event._data.get("source") if isinstance(event._data, dict) else None
+    if source not in ("metadata", "network", "hand"):
+        raise refusal(f"Expected one of the three sources; got {source!r}. Choose another one.")
+    return _rescaled(visit, source, visit.hand_f_px)
 
 
-def _use_f_px(visit: Visit | None, f_px: float | None) -> Any:
+def _use_f_px(visit: Visit | None, f_px: float | None) -> list[Any]:
     visit = needed(visit)
     if f_px == _values(visit.analysis)[0]:
-        return gr.skip()  # the field was left as it was
+        return _SAME  # the field was left as it was
     return _rescaled(visit, "hand", f_px)
 
 
-def _use_35mm(visit: Visit | None, millimetres: float | None) -> Any:
+def _use_35mm(visit: Visit | None, millimetres: float | None) -> list[Any]:
     visit = needed(visit)
     if millimetres == _values(visit.analysis)[1]:
-        return gr.skip()
-    if millimetres is None or not 0 < millimetres < 1e5:
-        raise refusal(f"The 35 mm equivalent must be positive, in millimetres, not {millimetres}.")
-    prediction = visit.analysis.prediction
-    f_px = focal_px_from_35mm(millimetres, prediction.width, prediction.height)
+        return _SAME
+    try:
+        height, width = visit.analysis.rgb.shape[:2]
+        f_px = focal_px_from_35mm(millimetres or 0.0, width, height)
+    except ValueError:
+        raise refusal(
+            f"The 35 mm equivalent must be a positive number of millimetres, not {millimetres}."
+        ) from None
     return _rescaled(visit, "hand", f_px)
 
 
-def _use_fov(visit: Visit | None, fov_deg: float | None) -> Any:
+def _use_fov(visit: Visit | None, fov_deg: float | None) -> list[Any]:
     visit = needed(visit)
     if fov_deg == _values(visit.analysis)[2]:
-        return gr.skip()
+        return _SAME
     if fov_deg is None or not 0 < fov_deg < 180:
         raise refusal(f"The field of view must be between 0 and 180 degrees, not {fov_deg}.")
     return _rescaled(visit, "hand", focal_from_fov(fov_deg, visit.analysis.prediction.width))
 
 
-def _use_ruler(visit: Visit | None, units: Units, true: float | None) -> Visit:
-    visit = needed(visit)
+def _rescaled(visit: Visit, source: FocalSource, f_px: float | None) -> list[Any]:
+    """Return the visit with another focal length, and a number that has the page drawn anew."""
     try:
-        f_px = calibrate(visit.analysis, visit.ruler, _metres(true, units)).f_px
+        analysis = pipeline.with_source(visit.analysis, source, f_px)
     except ValueError as error:
         raise refusal(str(error)) from None
-    if f_px is None:
-        raise refusal("No focal length follows from these points; choose others.")
-    return _rescaled(visit, "hand", f_px)
-
-
-def _rescaled(visit: Visit, source: FocalSource, f_px: float | None) -> Visit:
-    try:
-        return replace(visit, analysis=pipeline.with_source(visit.analysis, source, f_px))
-    except ValueError as error:
-        raise refusal(str(error)) from None
+    hand_f_px = analysis.f_px if source == "hand" else visit.hand_f_px
+    return [replace(visit, analysis=analysis, hand_f_px=hand_f_px), next(CHANGES)]
 
 
 def _choose(point: Point, visit: Visit | None, units: Units, true: float | None) -> list[Any]:
-    """Take a third point for the first of a new pair."""
+    """Take a point; a third one is the first of a new pair."""
     visit = needed(visit)
     earlier = visit.ruler if len(visit.ruler) < 2 else ()
+    try:
+        spots = locate(visit.analysis.prediction, [point])
+    except ValueError as error:
+        return [visit, *_ruled(visit, units, true, str(error))]
+    if spots.sky.any():
+        said = sky_sentence(spots, first=len(earlier) + 1)
+        return [visit, *_ruled(visit, units, true, said)]
     visit = replace(visit, ruler=(*earlier, point))
     return [visit, *_ruled(visit, units, true)]
 
 
-def _ruled(visit: Visit | None, units: Units, true: float | None) -> list[Any]:
-    """Return the points on the photo, whether they tell a focal length, and which."""
-    off = gr.update(interactive=False)
-    if visit is None or not visit.ruler:
-        return [{"svg": ""}, off, _HINT]
+def _clear(visit: Visit | None, units: Units, true: float | None) -> list[Any]:
+    visit = replace(needed(visit), ruler=())
+    return [visit, *_ruled(visit, units, true)]
+
+
+def _ruled(visit: Visit | None, units: Units, true: float | None, refused: str = "") -> list[Any]:
+    """Return one update for each part of `_Ruler`; of the picture the drawing alone."""
+    if visit is None:
+        return [gr.skip()] * len(_Ruler._fields)
     spots = locate(visit.analysis.prediction, visit.ruler)
-    view = {"svg": draw(spots, "distance", (), None, units)}
-    if len(visit.ruler) < 2 or not true:
-        need = "the second point" if len(visit.ruler) < 2 else "their true distance"
-        return [view, off, f'<p class="hint">Now {need}.</p>']
-    try:
-        calibration = calibrate(visit.analysis, visit.ruler, _metres(true, units))
-    except ValueError as error:
-        return [view, off, f'<p class="problem" role="alert">{error}</p>']
-    usable = gr.update(interactive=calibration.f_px is not None)
-    return [view, usable, calibration_text(calibration, units)]
+    two = len(visit.ruler) == 2 and not spots.sky.any()
+    svg = draw(spots, "distance", measure(spots, "distance") if two else (), None, units)
+    clear = gr.update(interactive=bool(visit.ruler))
+    found, said = None, refused
+    if two and true is not None and not said:
+        try:
+            found = calibrate(spots, _metres(true, units))
+        except ValueError as error:
+            said = str(error)
+    elif spots.sky.any() and not said:
+        said = sky_sentence(spots)
+    use = gr.update(interactive=found is not None and found.verdict == "follows")
+    return [{"svg": svg}, use, clear, _told(spots, found, said, units)]
 
 
-def _ask(model: DepthPro, visit: Visit | None) -> list[Any]:
-    """Ask the network about crops; the answer stays with the visit."""
+def _told(spots: Spots, found: Calibration | None, refused: str, units: Units) -> str:
+    """Return what the length says, or what to do next, and what is wrong."""
+    if found is not None:
+        return calibration_text(found, spots.width, spots.height, units)
+    step = f'<p class="hint" role="status">{_STEPS[len(spots.pixels)]}</p>'
+    return (problem(refused) if refused else "") + step
+
+
+def _use_ruler(visit: Visit | None, units: Units, true: float | None) -> list[Any]:
     visit = needed(visit)
     try:
-        visit = replace(visit, crops=crop_estimates(model, visit.analysis))
+        spots = locate(visit.analysis.prediction, visit.ruler)
+        found = calibrate(spots, _metres(true or 0.0, units))
     except ValueError as error:
         raise refusal(str(error)) from None
-    return [visit, crops_drawing(visit.crops, visit.analysis)]
+    if found.verdict != "follows":
+        raise refusal("No focal length follows from these points; choose others.")
+    return _rescaled(visit, "hand", found.f_px)
 
 
-def _metres(value: float | None, units: Units) -> float:
-    return (value or 0.0) / (FEET_PER_METRE if units == "ft" else 1.0)
+def _metres(value: float, units: Units) -> float:
+    return value / (FEET_PER_METRE if units == "ft" else 1.0)

@@ -88,7 +88,7 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
                     )
                     prepare, zip_file = _download(visit)
             with gr.Column(scale=3, min_width=320, elem_id="right"):
-                shared = Shared(visit, units)
+                shared = Shared(visit, units, gr.State(None))
                 active = gr.State(0)
                 with gr.Tabs(elem_id="tabs"):
                     panels = [
@@ -177,6 +177,7 @@ def _wire_panels(
         )
 
     refresh(shared.units.input)
+    refresh(shared.rescaled.change)
     for index, panel in enumerate(panels):
         panel.tab.select(lambda index=index: index, None, active, queue=False, **PRIVATE)
         panel.tab.select(
@@ -186,8 +187,6 @@ def _wire_panels(
             concurrency_limit=PARALLEL,
             **PRIVATE,
         )
-        for event in panel.rescaled:
-            refresh(event.success)
     return refresh
 
 

@@ -1,5 +1,6 @@
 """What one visitor's page holds, and what the tabs have in common."""
 
+import itertools
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +9,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 from gradio.components import Component
 
-from demo.focal import CropEstimate
+from demo.crops import CropEstimate
 from demo.pipeline import Analysis
 from demo.truth import Truth
 from depthpro import Prediction
@@ -37,6 +38,8 @@ class Visit:
     analysis: Analysis
     folder: tempfile.TemporaryDirectory = field(default_factory=_own_folder)
     """For this visitor's files; it goes when the visit goes."""
+    hand_f_px: float | None = None
+    """Focal length that was given by hand last, in pixels."""
     points: tuple[Point, ...] = ()
     """What is measured."""
     ruler: tuple[Point, ...] = ()
@@ -50,16 +53,23 @@ class Visit:
 
 
 class Shared(NamedTuple):
-    """The components that every tab reads."""
+    """The components that every tab reads, and one that it may write."""
 
     visit: gr.State
     """A `Visit`, or None before there is a photo."""
     units: gr.Radio
     """"m" or "ft"."""
+    rescaled: gr.State
+    """A tab that puts a visit with another focal length into the state puts a number here that was
+    never here before (`next(CHANGES)`); then the page is drawn anew."""
+
+
+CHANGES = itertools.count()
+"""Numbers for `Shared.rescaled`."""
 
 
 class Panel(NamedTuple):
-    """One tab: how it is shown, and which of its events change the focal length."""
+    """One tab, and how it is shown."""
 
     tab: gr.Tab
     inputs: Sequence[Component]
@@ -68,8 +78,6 @@ class Panel(NamedTuple):
     show: Callable[..., list[Any]]
     """(Visit | None, Units, *inputs) to one update for each output. Called when the tab is opened,
     and, if it is open, when photo, focal length or units change. None: no photo yet."""
-    rescaled: Sequence[Any] = ()
-    """Events of the tab that put a new `Visit` with another focal length into the state."""
 
 
 def refusal(sentence: str) -> gr.Error:
