@@ -2,6 +2,7 @@
 
 import html
 import math
+import re
 
 import numpy as np
 
@@ -81,7 +82,9 @@ def summary(analysis: Analysis, units: Units = "m") -> str:
     prediction = analysis.prediction
     width, height = prediction.width, prediction.height
     f_px = analysis.f_px
-    source = _SOURCES[analysis.source].format(field=html.escape(analysis.metadata_field or ""))
+    # A line may break before each word of the field's name.
+    field = re.sub(r"(?<=[a-z])(?=[A-Z])", "<wbr>", html.escape(analysis.metadata_field or ""))
+    source = _SOURCES[analysis.source].format(field=field)
     vertical = fov_from_focal(f_px, height)
     depth = prediction.depth_at(128, 128)[0].numpy()
     near, far = depth_range(depth)

@@ -35,7 +35,7 @@ def table(results: Sequence[Result], units: Units = "m") -> str:
     body = "".join(
         f"<tr>{''.join(f'<td>{text}</td>' for text in row)}</tr>" for row in rows(results, units)
     )
-    return f'<table class="results"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    return f'<table class="lab"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
 def rows(results: Sequence[Result], units: Units = "m") -> list[list[str]]:

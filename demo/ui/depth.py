@@ -89,7 +89,7 @@ def _show(visit: Visit | None, units: Units, *values: Any) -> list[Any]:
     """Draw depth, and the photo unless it is what was sent last."""
     *chosen, sent = values
     if visit is None:
-        ends = [gr.update(label=f"{name} ({units})") for name in _ENDS]
+        ends = [gr.update(label=f"{name} ({units})", value=None) for name in _ENDS]
         return [screen.nothing(_EMPTY), "", gr.skip(), gr.skip(), *ends, "", None]
     photo = visit.folder.name  # no two photos have the same
     view, *others = _redraw(visit, units, *chosen)

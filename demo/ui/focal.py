@@ -66,11 +66,11 @@ def build(model: DepthPro, shared: Shared) -> Panel:
         table = gr.HTML(elem_id="focal-sources", js_on_load=_CHOOSE)
         with gr.Row():
             numbers = [
-                gr.Number(label=label, elem_id=elem_id, min_width=100)
+                gr.Number(label=label, elem_id=elem_id, min_width=80)
                 for label, elem_id in (
                     ("Pixels", "f-px"),
-                    ("35 mm equivalent (mm)", "f-35mm"),
-                    ("Field of view across (°)", "fov-deg"),
+                    ("35 mm (mm)", "f-35mm"),
+                    ("Degrees", "fov-deg"),
                 )
             ]
         sources = _Sources(table, *numbers)

@@ -37,6 +37,9 @@ LAUNCH: dict[str, Any] = {
         font_mono=["ui-monospace", "monospace"],
     ),
     "css": (Path(__file__).parent / "page.css").read_text(encoding="utf-8"),
+    # Gradio puts `css` inside the page's margins; narrower ones for phones come from outside.
+    "head": "<style>@media (max-width: 767px) "
+    "{ .gradio-container .main.fillable { padding: 12px !important; } }</style>",
     "max_file_size": "100mb",
     "footer_links": ["api", "gradio"],
     "run_history": False,
@@ -69,7 +72,7 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
         gr.Markdown("# Depth Pro\nOne photo in, depth in metres out, without any camera data.")
         gr.HTML(figures.banner(model.provenance, note))
         with gr.Row(elem_id="desk"):
-            with gr.Column(scale=2, min_width=320, elem_id="left"):
+            with gr.Column(scale=2, min_width=260, elem_id="left"):
                 photo = gr.Image(
                     label="Photo",
                     type="filepath",

@@ -87,7 +87,7 @@ def build(model: DepthPro, shared: Shared) -> Panel:
         choices, picture = _looks()
         numbers = _Numbers(
             gr.HTML(elem_id="sharp-cards"),
-            gr.Plot(visible=False, label="Boundary F1, recall and precision", elem_id="f1-curve"),
+            gr.Plot(visible=False, show_label=False, elem_id="f1-curve"),
             gr.HTML(elem_id="truth"),
         )
         upload = _upload()

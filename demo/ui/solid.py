@@ -44,7 +44,7 @@ def build(model: DepthPro, shared: Shared) -> Panel:
             elem_id="look",
         )
         surface = gr.Model3D(
-            label="Drag to turn, scroll to move closer, drag with Ctrl to shift",
+            label="Drag to turn, scroll to zoom",
             display_mode="solid",
             clear_color=(0.09, 0.1, 0.12, 1.0),
             height=520,
@@ -89,7 +89,7 @@ def _downloads(shared: Shared, percent: gr.Slider) -> None:
         kind = gr.Radio(
             [(_FORMATS[kind], kind) for kind in export.available()],
             value="glb",
-            label="One file (the ZIP on the left has them all)",
+            label="One file (the ZIP has them all)",
             info="True metres; the relief is in millimetres. Surfaces and points are cut as above.",
             elem_id="format",
         )
