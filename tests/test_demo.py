@@ -111,7 +111,7 @@ def test_summary_says_where_the_focal_length_is_from(analysis: pipeline.Analysis
     text = figures.summary(analysis)
     assert f"{analysis.prediction.fov_deg.item():.1f}°" in text
     assert "40 px" in text
-    assert "from the photo's metadata (FocalLengthIn35mmFilm)" in text
+    assert "from the photo's metadata (Focal<wbr>Length<wbr>In35mm<wbr>Film)" in text
     by_hand = pipeline.with_source(analysis, "hand", 20.0)
     # 20 px on 40 columns: 2 atan(20 / 20) = 90 degrees; on 30 rows 2 atan(15 / 20) = 73.7.
     assert "90.0°" in figures.summary(by_hand)

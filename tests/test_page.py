@@ -18,6 +18,7 @@ pytestmark = pytest.mark.browser
 def test_photo_to_depth_and_zip(page: Page, expected: Prediction) -> None:
     expect(page.locator(".banner")).to_contain_text("Weights: small (Apache-2.0)")
     expect(page.locator("#prepare")).to_be_hidden()
+    expect(page.locator("#near input")).to_have_value("")
     shot(page, "empty")
     upload(page, ASTRONAUT)
     wait_for_depth(page)
@@ -73,9 +74,15 @@ def test_what_is_no_photo_is_said_in_the_page(page: Page, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("width", [390, 820])
-def test_narrow_screens_scroll_one_way_only(page: Page, width: int) -> None:
+def test_narrow_screens_show_all_tabs_and_scroll_one_way_only(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     upload(page, ASTRONAUT)
     wait_for_depth(page)
-    shot(page, f"depth-{width}")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    tabs = page.get_by_role("tab")
+    expect(tabs).to_have_text(["Depth", "Focal length", "3D", "Measure", "Sharpness"])
+    for tab in tabs.all():
+        tab.click()
+        expect(tab).to_have_attribute("aria-selected", "true")
+        expect(page.locator("#facts")).to_be_visible()
+        shot(page, f"{tab.inner_text().split()[0].lower()}-{width}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width

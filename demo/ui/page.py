@@ -118,6 +118,7 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
                 **NETWORK,
             )
             refresh(event.then)
+        refresh(page.load)  # numbers would show 0 before there are any
         programs.register(model)
     return page.queue(max_size=16)
 

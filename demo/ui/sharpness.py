@@ -297,7 +297,8 @@ def _use_file(
     if file is not None:
         try:
             height, width = visit.analysis.rgb.shape[:2]
-            truth = read_truth(uploaded(file), height, width, scale_m)
+            # An empty field says 0.
+            truth = read_truth(uploaded(file), height, width, scale_m or None)
         except (ValueError, OSError, MemoryError) as error:
             problem = figures.problem(str(error))
     visit = replace(visit, truth=truth)
