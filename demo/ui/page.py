@@ -109,8 +109,8 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
         for trigger in (photo.input, examples.load_input_event.then):
             event = trigger(
                 partial(_estimate, model),
-                [visit, photo],
-                [photo, visit, problem],
+                [visit, units, photo],
+                [photo, visit, problem, summary],
                 preprocess=False,  # would open the file, before `load_image` can say what is wrong
                 show_progress_on=[summary],
                 trigger_mode="always_last",  # else the next photo is ignored while this one runs
@@ -194,19 +194,21 @@ def _wire_panels(
     return refresh
 
 
-def _estimate(model: DepthPro, visit: Visit | None, photo: dict[str, Any] | None) -> list[Any]:
+def _estimate(
+    model: DepthPro, visit: Visit | None, units: Units, photo: dict[str, Any] | None
+) -> list[Any]:
     """Return the photo as the page shows it, what the network says about it, or what is wrong."""
     forget(visit)
     if photo is None:
-        return [gr.skip(), None, ""]
+        return [gr.skip(), None, "", figures.empty_summary()]
     try:
         path = uploaded(photo)
         analysis = pipeline.analyse(model, path)
     except (ValueError, OSError, MemoryError) as error:
-        return [None, None, figures.problem(str(error))]
+        return [None, None, figures.problem(str(error)), figures.empty_summary()]
     # What a browser cannot show comes back as the picture that was read.
-    shown = path.suffix.lower() in _SHOWN
-    return [gr.skip() if shown else screen.preview(analysis), Visit(analysis), ""]
+    shown = gr.skip() if path.suffix.lower() in _SHOWN else screen.preview(analysis)
+    return [shown, Visit(analysis), "", figures.summary(analysis, units)]
 
 
 def _left(visit: Visit | None, units: Units) -> list[Any]:
