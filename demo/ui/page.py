@@ -12,7 +12,7 @@ from gradio.components import Component
 from gradio.helpers import Examples
 from gradio.themes import Default
 
-from demo import export, figures, pipeline, screen, truth
+from demo import export, figures, lessons, pipeline, screen, truth
 from demo.ui import depth, focal, measure, programs, sharpness, solid
 from demo.ui.uploads import uploaded
 from demo.ui.visit import (
@@ -118,9 +118,19 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
                 **NETWORK,
             )
             refresh(event.then)
+        _lessons()
         refresh(page.load)  # numbers would show 0 before there are any
         programs.register(model)
     return page.queue(max_size=16)
+
+
+def _lessons() -> None:
+    """Offer the notebooks below everything else."""
+    found = lessons.lessons()
+    if found:
+        gr.set_static_paths([lessons.NOTEBOOKS])
+        with gr.Accordion("Learn how it works: the lessons", open=False, elem_id="learn"):
+            gr.HTML(lessons.cards(found))
 
 
 def _examples(photo: gr.Image) -> Examples:
