@@ -30,6 +30,12 @@ FLAGS = (
 expect.set_options(timeout=20_000)  # machines may be busy
 
 
+def find_chromium() -> str | None:
+    """Return the system's browser; None is Playwright's own."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next(filter(None, map(shutil.which, names)), None)
+
+
 class Served(NamedTuple):
     url: str
     model: DepthPro
@@ -57,10 +63,8 @@ def expected(served: Served) -> Prediction:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = next(filter(None, map(shutil.which, names)), None)  # None: Playwright's own
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
         yield browser
         browser.close()
 
