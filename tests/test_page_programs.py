@@ -194,8 +194,8 @@ def test_what_is_no_photo_is_said_to_people_and_to_programs(
     with pytest.raises(AppError, match=sentence):
         client.predict(photo=handle_file(tmp_path / name), api_name="/estimate")
     upload = handle_file(client_upload(served, tmp_path / name))
-    number = next(n for n, kinds in functions(served) if kinds == ["state", "image"])
-    said = answer(served, number, [None, {"path": upload["path"], "meta": upload["meta"]}])
+    number = next(n for n, kinds in functions(served) if kinds == ["state", "radio", "image"])
+    said = answer(served, number, [None, "m", {"path": upload["path"], "meta": upload["meta"]}])
     assert sentence in json.dumps(said["output"]["data"], ensure_ascii=False)
     assert 'role=\\"alert\\"' in json.dumps(said["output"]["data"])
     assert str(tmp_path) not in json.dumps(said)
