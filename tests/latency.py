@@ -1,10 +1,9 @@
-"""How long a visitor waits: `python tests/latency.py [--photo FILE]` prints medians in seconds.
+"""How long a visitor waits: `python tests/latency.py` prints medians in seconds.
 
 From a photo of 12 megapixels to everything shown, and from another focal length to the page that
 follows it; in headless Chromium, on a page of this machine that nobody else uses.
 """
 
-import argparse
 import os
 import statistics
 import sys
@@ -17,7 +16,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is loaded, a
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from browser import FLAGS, PHOTOS, find_chromium, open_tab, upload
-from PIL import Image
+from PIL import Image, ImageChops
 from playwright.sync_api import Page, expect, sync_playwright
 
 from demo.ui import LAUNCH, build_page
@@ -34,9 +33,6 @@ _DRAWN = (
 
 def main() -> None:
     """Serve, drive, and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--photo", type=Path, help="a JPEG; one of 4000 x 3000 if not given")
-    given = parser.parse_args().photo
     served = build_page(DepthPro.from_pretrained("small", device="cpu"))
     _, url, _ = served.launch(prevent_thread_lock=True, quiet=True, **LAUNCH)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
@@ -44,7 +40,7 @@ def main() -> None:
         page = browser.new_page(viewport={"width": 1440, "height": 1000})
         page.goto(url)
         expect(page.locator("#photo")).to_be_visible()
-        photos = [_photo(Path(folder), given, number) for number in range(RUNS + 1)]
+        photos = [_photo(Path(folder), number) for number in range(RUNS + 1)]
         shown = [_seconds(page, lambda photo=photo: _choose(page, photo)) for photo in photos]
         depth = [_seconds(page, lambda f=f: _rescale(page, f)) for f in range(900, 900 + RUNS)]
         print(f"photo to everything shown: {statistics.median(shown[1:]):.2f} s of {RUNS}")
@@ -53,14 +49,11 @@ def main() -> None:
     served.close(verbose=False)
 
 
-def _photo(folder: Path, given: Path | None, number: int) -> Path:
-    """Return a photo under a name of its own, so that the page can tell which is shown."""
+def _photo(folder: Path, number: int) -> Path:
+    """Return a photo that no other number gives, so that the page can tell which is shown."""
     path = folder / f"photo{number}.jpg"
-    if given:
-        path.write_bytes(given.read_bytes())
-    else:
-        coffee = Image.open(PHOTOS / "coffee.png").convert("RGB").resize((4000, 3000))
-        coffee.save(path, quality=90)
+    coffee = Image.open(PHOTOS / "coffee.png").convert("RGB").resize((4000, 3000))
+    ImageChops.offset(coffee, 97 * number, 0).save(path, quality=90)
     return path
 
 

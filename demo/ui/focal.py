@@ -1,5 +1,6 @@
 """The tab "Focal length": by metadata, network or hand; a known length; and what crops change."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -16,14 +17,13 @@ from demo.measure_drawing import draw
 from demo.pipeline import Analysis, FocalSource
 from demo.ui.crops import build_crops, show_crops
 from demo.ui.viewer import on_click, viewer
-from demo.ui.visit import CHANGES, PARALLEL, PRIVATE, Panel, Point, Shared, Visit, needed, refusal
+from demo.ui.visit import PARALLEL, PRIVATE, Panel, Point, Shared, Visit, needed, refusal
 from demo.units import FEET_PER_METRE, Units
 from depthpro import DepthPro
 from depthpro.geometry import focal_from_fov
 from depthpro.image import focal_px_from_35mm
 
 _MANY: dict[str, Any] = {"concurrency_limit": PARALLEL, **PRIVATE}
-_SAME = [gr.skip(), gr.skip()]
 _EMPTY = "Choose a photo; then click on two points whose distance you know."
 _STEPS = (
     "Click on two points whose distance you know, one of them clearly farther away: along a "
@@ -85,30 +85,48 @@ def build(model: DepthPro, shared: Shared) -> Panel:
         asked = build_crops(model, shared)
         # In the tab: what lies between two tabs is counted as a tab by Gradio.
         typed, sent = gr.State("m"), gr.State(None)
-    _wire_sources(shared, sources)
-    _wire_ruler(shared, true, ruler)
     outputs: list[Component] = [*sources, above, *ruler, *asked, true, typed, sent]
-    return Panel(tab, [true, typed, sent], outputs, _show)
+    panel = Panel(tab, [true, typed, sent], outputs, _show)
+    _wire_sources(shared, panel, sources)
+    _wire_ruler(shared, panel, true, ruler)
+    return panel
 
 
-def _wire_sources(shared: Shared, sources: _Sources) -> None:
+def _wire_sources(shared: Shared, panel: Panel, sources: _Sources) -> None:
     """Take another focal length: chosen in the table, or typed."""
-    changed = [shared.visit, shared.rescaled]
-    sources.table.select(_use_source, shared.visit, changed, **_MANY)
-    handlers = (_use_f_px, _use_35mm, _use_fov)
-    for number, handler in zip(sources[1:], handlers, strict=True):
-        triggers = [number.submit, number.blur]
-        event = gr.on(triggers, handler, [shared.visit, number], changed, **_MANY)
+    rescale = _rescaling(shared, panel)
+    rescale([sources.table.select], _use_source, [])
+    takers = (_use_f_px, _use_35mm, _use_fov)
+    for number, take in zip(sources[1:], takers, strict=True):
+        event = rescale([number.submit, number.blur], take, [number])
         event.failure(_fields, shared.visit, list(sources[1:]), **_MANY)
 
 
-def _wire_ruler(shared: Shared, true: gr.Number, ruler: _Ruler) -> None:
+def _wire_ruler(shared: Shared, panel: Panel, true: gr.Number, ruler: _Ruler) -> None:
     """Take two points and their distance, and the focal length that they imply."""
     state = [shared.visit, shared.units, true]
     on_click(ruler.view, _choose, state, [shared.visit, *ruler])
     ruler.clear.click(_clear, state, [shared.visit, *ruler], **_MANY)
     true.input(_ruled, state, list(ruler), trigger_mode="always_last", **_MANY)
-    ruler.use.click(_use_ruler, state, [shared.visit, shared.rescaled], **_MANY)
+    _rescaling(shared, panel)([ruler.use.click], _use_ruler, [shared.units, true])
+
+
+def _rescaling(shared: Shared, panel: Panel) -> Callable[..., Any]:
+    """Return what has events take a focal length, and draws all that follows in the same answer."""
+
+    def wire(triggers: list[Any], take: Callable[..., Visit | None], given: list[Component]) -> Any:
+        def answer(event: gr.EventData, visit: Visit | None, units: Units, *values: Any) -> Any:
+            new = take(needed(visit), *(values[: len(given)] or [event]))
+            if new is None:  # the field was left as it was
+                return gr.skip()
+            shown = _show(new, units, *values[len(given) :])
+            return [new, *shared.tell(new, units), *shown]
+
+        inputs = [shared.visit, shared.units, *given, *panel.inputs]
+        outputs = [shared.visit, *shared.beside, *panel.outputs]
+        return gr.on(triggers, answer, inputs, outputs, **_MANY)
+
+    return wire
 
 
 def _show(
@@ -157,25 +175,22 @@ def _values(analysis: Analysis) -> tuple[float, float, float]:
     return round(analysis.f_px, 1), round(millimetres, 2), round(prediction.fov_deg.item(), 2)
 
 
-def _use_source(visit: Visit | None, event: gr.EventData) -> list[Any]:
-    visit = needed(visit)
+def _use_source(visit: Visit, event: gr.EventData) -> Visit:
     source = event._data.get("source") if isinstance(event._data, dict) else None
     if source not in ("metadata", "network", "hand"):
         raise refusal(f"Expected one of the three sources; got {source!r}. Choose another one.")
     return _rescaled(visit, source, visit.hand_f_px)
 
 
-def _use_f_px(visit: Visit | None, f_px: float | None) -> list[Any]:
-    visit = needed(visit)
+def _use_f_px(visit: Visit, f_px: float | None) -> Visit | None:
     if f_px == _values(visit.analysis)[0]:
-        return _SAME  # the field was left as it was
+        return None
     return _rescaled(visit, "hand", f_px)
 
 
-def _use_35mm(visit: Visit | None, millimetres: float | None) -> list[Any]:
-    visit = needed(visit)
+def _use_35mm(visit: Visit, millimetres: float | None) -> Visit | None:
     if millimetres == _values(visit.analysis)[1]:
-        return _SAME
+        return None
     try:
         height, width = visit.analysis.rgb.shape[:2]
         f_px = focal_px_from_35mm(millimetres or 0.0, width, height)
@@ -186,23 +201,21 @@ def _use_35mm(visit: Visit | None, millimetres: float | None) -> list[Any]:
     return _rescaled(visit, "hand", f_px)
 
 
-def _use_fov(visit: Visit | None, fov_deg: float | None) -> list[Any]:
-    visit = needed(visit)
+def _use_fov(visit: Visit, fov_deg: float | None) -> Visit | None:
     if fov_deg == _values(visit.analysis)[2]:
-        return _SAME
+        return None
     if fov_deg is None or not 0 < fov_deg < 180:
         raise refusal(f"The field of view must be between 0 and 180 degrees, not {fov_deg}.")
     return _rescaled(visit, "hand", focal_from_fov(fov_deg, visit.analysis.prediction.width))
 
 
-def _rescaled(visit: Visit, source: FocalSource, f_px: float | None) -> list[Any]:
-    """Return the visit with another focal length, and a number that has the page drawn anew."""
+def _rescaled(visit: Visit, source: FocalSource, f_px: float | None) -> Visit:
     try:
         analysis = pipeline.with_source(visit.analysis, source, f_px)
     except ValueError as error:
         raise refusal(str(error)) from None
     hand_f_px = analysis.f_px if source == "hand" else visit.hand_f_px
-    return [replace(visit, analysis=analysis, hand_f_px=hand_f_px), next(CHANGES)]
+    return replace(visit, analysis=analysis, hand_f_px=hand_f_px)
 
 
 def _choose(point: Point, visit: Visit | None, units: Units, true: float | None) -> list[Any]:
@@ -253,8 +266,7 @@ def _told(spots: Spots, found: Calibration | None, refused: str, units: Units) -
     return (problem(refused) if refused else "") + step
 
 
-def _use_ruler(visit: Visit | None, units: Units, true: float | None) -> list[Any]:
-    visit = needed(visit)
+def _use_ruler(visit: Visit, units: Units, true: float | None) -> Visit:
     try:
         spots = locate(visit.analysis.prediction, visit.ruler)
         found = calibrate(spots, _metres(true or 0.0, units))

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.components import Component
 from gradio.helpers import Examples
 from gradio.themes import Default
 
@@ -91,7 +90,7 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
                     )
                     prepare, zip_file = _download(visit)
             with gr.Column(scale=3, min_width=320, elem_id="right"):
-                shared = Shared(visit, units, gr.State(None))
+                shared = Shared(visit, units, [summary, prepare, zip_file], _left)
                 active = gr.State(0)
                 with gr.Tabs(elem_id="tabs"):
                     panels = [
@@ -104,8 +103,7 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
                             sharpness.build,
                         )
                     ]
-        left = [summary, prepare, zip_file]
-        refresh = _wire_panels(shared, active, panels, left)
+        refresh = _wire_panels(shared, active, panels)
         for trigger in (photo.input, examples.load_input_event.then):
             event = trigger(
                 partial(_estimate, model),
@@ -159,18 +157,16 @@ def _download(visit: gr.State) -> tuple[gr.Button, gr.DownloadButton]:
     return prepare, zip_file
 
 
-def _wire_panels(
-    shared: Shared, active: gr.State, panels: Sequence[Panel], left: list[Component]
-) -> Any:
+def _wire_panels(shared: Shared, active: gr.State, panels: Sequence[Panel]) -> Any:
     """Keep the open tab and the figures on the left up to date; return what does it after events.
 
     Only the open tab is computed; the others are when they are opened.
     """
     inputs = [shared.visit, active, shared.units, *(c for p in panels for c in p.inputs)]
-    outputs = [*left, *(c for p in panels for c in p.outputs)]
+    outputs = [*shared.beside, *(c for p in panels for c in p.outputs)]
 
     def show_all(visit: Visit | None, number: int, units: Units, *values: Any) -> list[Any]:
-        updates, start = _left(visit, units), 0
+        updates, start = shared.tell(visit, units), 0
         for index, panel in enumerate(panels):
             own = values[start : start + len(panel.inputs)]
             start += len(panel.inputs)
@@ -191,7 +187,6 @@ def _wire_panels(
         )
 
     refresh(shared.units.input)
-    refresh(shared.rescaled.change)
     for index, panel in enumerate(panels):
         panel.tab.select(lambda index=index: index, None, active, queue=False, **PRIVATE)
         panel.tab.select(

@@ -1,6 +1,5 @@
 """What one visitor's page holds, and what the tabs have in common."""
 
-import itertools
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from gradio.components import Component
 from demo.crops import CropEstimate
 from demo.pipeline import Analysis
 from demo.truth import Truth
+from demo.units import Units
 from depthpro import Prediction
 
 PARALLEL = 4
@@ -53,19 +53,17 @@ class Visit:
 
 
 class Shared(NamedTuple):
-    """The components that every tab reads, and one that it may write."""
+    """What every tab reads, and what it may update beside itself."""
 
     visit: gr.State
     """A `Visit`, or None before there is a photo."""
     units: gr.Radio
     """"m" or "ft"."""
-    rescaled: gr.State
-    """A tab that puts a visit with another focal length into the state puts a number here that was
-    never here before (`next(CHANGES)`); then the page is drawn anew."""
-
-
-CHANGES = itertools.count()
-"""Numbers for `Shared.rescaled`."""
+    beside: Sequence[Component]
+    """What the page shows beside the tabs."""
+    tell: Callable[[Visit | None, Units], list[Any]]
+    """Return one update for each of `beside`. A tab that puts a visit with another focal length
+    into the state also updates these, and itself."""
 
 
 class Panel(NamedTuple):
