@@ -17,7 +17,7 @@ from demo.measure_drawing import draw
 from demo.pipeline import Analysis, FocalSource
 from demo.ui.crops import build_crops, show_crops
 from demo.ui.viewer import on_click, viewer
-from demo.ui.visit import PARALLEL, PRIVATE, Panel, Point, Shared, Visit, needed, refusal
+from demo.ui.visit import PARALLEL, PRIVATE, Panel, Point, Shared, Visit, needed
 from demo.units import FEET_PER_METRE, Units
 from depthpro import DepthPro
 from depthpro.geometry import focal_from_fov
@@ -51,6 +51,7 @@ class _Sources(NamedTuple):
     f_px: gr.Number
     f_mm: gr.Number
     fov_deg: gr.Number
+    problem: gr.HTML
 
 
 class _Ruler(NamedTuple):
@@ -73,7 +74,7 @@ def build(model: DepthPro, shared: Shared) -> Panel:
                     ("Degrees", "fov-deg"),
                 )
             ]
-        sources = _Sources(table, *numbers)
+        sources = _Sources(table, *numbers, problem=gr.HTML(elem_id="focal-problem"))
         above = gr.HTML(elem_id="focal-above")
         gr.HTML("<h3>Calibrate with a known length</h3>")
         view = viewer("Photo to calibrate with", "ruler-view", _EMPTY, clickable=True)
@@ -97,9 +98,8 @@ def _wire_sources(shared: Shared, panel: Panel, sources: _Sources) -> None:
     rescale = _rescaling(shared, panel)
     rescale([sources.table.select], _use_source, [])
     takers = (_use_f_px, _use_35mm, _use_fov)
-    for number, take in zip(sources[1:], takers, strict=True):
-        event = rescale([number.submit, number.blur], take, [number])
-        event.failure(_fields, shared.visit, list(sources[1:]), **_MANY)
+    for number, take in zip(sources[1:-1], takers, strict=True):
+        rescale([number.submit, number.blur], take, [number])
 
 
 def _wire_ruler(shared: Shared, panel: Panel, true: gr.Number, ruler: _Ruler) -> None:
@@ -111,22 +111,44 @@ def _wire_ruler(shared: Shared, panel: Panel, true: gr.Number, ruler: _Ruler) ->
     _rescaling(shared, panel)([ruler.use.click], _use_ruler, [shared.units, true])
 
 
-def _rescaling(shared: Shared, panel: Panel) -> Callable[..., Any]:
-    """Return what has events take a focal length, and draws all that follows in the same answer."""
+def _rescaling(shared: Shared, panel: Panel) -> Callable[..., None]:
+    """Return what has events take a focal length, and draws all that follows in the same answer.
 
-    def wire(triggers: list[Any], take: Callable[..., Visit | None], given: list[Component]) -> Any:
+    They do not queue, which would take longer than all the arithmetic. Gradio shows no sentence of
+    an error outside its queue, so what is wrong is part of the answer too.
+    """
+    beside, outputs = len(shared.beside), len(panel.outputs)
+
+    def wire(triggers: list[Any], take: Callable[..., Visit | None], given: list[Any]) -> None:
         def answer(event: gr.EventData, visit: Visit | None, units: Units, *values: Any) -> Any:
-            new = take(needed(visit), *(values[: len(given)] or [event]))
+            if visit is None:
+                return gr.skip()
+            try:
+                new = take(visit, *(values[: len(given)] or [event]))
+            except ValueError as error:
+                fields = [gr.skip(), *_values(visit.analysis), problem(_sentence(error))]
+                return [gr.skip()] * (1 + beside) + fields + [gr.skip()] * (outputs - len(fields))
             if new is None:  # the field was left as it was
                 return gr.skip()
             shown = _show(new, units, *values[len(given) :])
             return [new, *shared.tell(new, units), *shown]
 
-        inputs = [shared.visit, shared.units, *given, *panel.inputs]
-        outputs = [shared.visit, *shared.beside, *panel.outputs]
-        return gr.on(triggers, answer, inputs, outputs, **_MANY)
+        gr.on(
+            triggers,
+            answer,
+            [shared.visit, shared.units, *given, *panel.inputs],
+            [shared.visit, *shared.beside, *panel.outputs],
+            queue=False,
+            trigger_mode="always_last",
+            **PRIVATE,
+        )
 
     return wire
+
+
+def _sentence(error: ValueError) -> str:
+    text = str(error)
+    return text[:1].upper() + text[1:]
 
 
 def _show(
@@ -139,7 +161,7 @@ def _show(
         numbers = [None, None, None]
         field = gr.update(label=label, value=None)
         nothing = [screen.nothing(_EMPTY), off, off, ""]
-        return ["", *numbers, "", *nothing, *show_crops(None), field, units, None]
+        return ["", *numbers, "", "", *nothing, *show_crops(None), field, units, None]
     analysis, photo = visit.analysis, visit.folder.name  # no two photos have the same
     if photo != sent:
         true = None
@@ -152,7 +174,8 @@ def _show(
     median_m = float(np.median(analysis.prediction.depth_at(128, 128).numpy()))
     return [
         sources_table(analysis, visit.hand_f_px, units, median_m),
-        *_fields(visit),
+        *_values(analysis),
+        "",
         from_above(analysis, visit.hand_f_px, units),
         picture | screen.reading(units) | view,
         *others,
@@ -161,11 +184,6 @@ def _show(
         units,
         photo,
     ]
-
-
-def _fields(visit: Visit | None) -> list[Any]:
-    """Return what the number fields show."""
-    return [gr.skip()] * 3 if visit is None else [*_values(visit.analysis)]
 
 
 def _values(analysis: Analysis) -> tuple[float, float, float]:
@@ -178,7 +196,7 @@ def _values(analysis: Analysis) -> tuple[float, float, float]:
 def _use_source(visit: Visit, event: gr.EventData) -> Visit:
     source = event._data.get("source") if isinstance(event._data, dict) else None
     if source not in ("metadata", "network", "hand"):
-        raise refusal(f"Expected one of the three sources; got {source!r}. Choose another one.")
+        raise ValueError(f"Expected one of the three sources; got {source!r}. Choose another one.")
     return _rescaled(visit, source, visit.hand_f_px)
 
 
@@ -195,7 +213,7 @@ def _use_35mm(visit: Visit, millimetres: float | None) -> Visit | None:
         height, width = visit.analysis.rgb.shape[:2]
         f_px = focal_px_from_35mm(millimetres or 0.0, width, height)
     except ValueError:
-        raise refusal(
+        raise ValueError(
             f"The 35 mm equivalent must be a positive number of millimetres, not {millimetres}."
         ) from None
     return _rescaled(visit, "hand", f_px)
@@ -205,15 +223,12 @@ def _use_fov(visit: Visit, fov_deg: float | None) -> Visit | None:
     if fov_deg == _values(visit.analysis)[2]:
         return None
     if fov_deg is None or not 0 < fov_deg < 180:
-        raise refusal(f"The field of view must be between 0 and 180 degrees, not {fov_deg}.")
+        raise ValueError(f"The field of view must be between 0 and 180 degrees, not {fov_deg}.")
     return _rescaled(visit, "hand", focal_from_fov(fov_deg, visit.analysis.prediction.width))
 
 
 def _rescaled(visit: Visit, source: FocalSource, f_px: float | None) -> Visit:
-    try:
-        analysis = pipeline.with_source(visit.analysis, source, f_px)
-    except ValueError as error:
-        raise refusal(str(error)) from None
+    analysis = pipeline.with_source(visit.analysis, source, f_px)
     hand_f_px = analysis.f_px if source == "hand" else visit.hand_f_px
     return replace(visit, analysis=analysis, hand_f_px=hand_f_px)
 
@@ -267,13 +282,10 @@ def _told(spots: Spots, found: Calibration | None, refused: str, units: Units) -
 
 
 def _use_ruler(visit: Visit, units: Units, true: float | None) -> Visit:
-    try:
-        spots = locate(visit.analysis.prediction, visit.ruler)
-        found = calibrate(spots, _metres(true or 0.0, units))
-    except ValueError as error:
-        raise refusal(str(error)) from None
+    spots = locate(visit.analysis.prediction, visit.ruler)
+    found = calibrate(spots, _metres(true or 0.0, units))
     if found.verdict != "follows":
-        raise refusal("No focal length follows from these points; choose others.")
+        raise ValueError("No focal length follows from these points; choose others.")
     return _rescaled(visit, "hand", found.f_px)
 
 
