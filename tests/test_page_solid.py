@@ -19,7 +19,7 @@ pytestmark = pytest.mark.browser
 def wait_for_drawing(page: Page, folder: Path) -> np.ndarray:
     """Wait until the viewer shows more than its background, and return what."""
     for _ in range(60):
-        picture = pixels(page, "#surface canvas", folder)
+        picture = pixels(page, "#surface canvas", folder)[40:]  # below the label
         if picture.std(axis=(0, 1)).max() > 20:
             return picture
         page.wait_for_timeout(300)
