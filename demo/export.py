@@ -1,5 +1,6 @@
 """The files that the page gives away: one at a time, or everything in a ZIP that explains it."""
 
+import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -117,15 +118,20 @@ def write_file(
 
 def bundle(analysis: Analysis, folder: str | Path) -> Path:
     """Write a ZIP with every file and what they mean, and return its path."""
-    folder, kinds = Path(folder), available()
-    path = folder / f"{analysis.name}_depth.zip"
-    with whole_file(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+    kinds = available()
+    path = Path(folder) / f"{analysis.name}_depth.zip"
+    with (
+        whole_file(path) as temporary,
+        zipfile.ZipFile(temporary, "w") as archive,
+        # Single files of the same names may be written beside at the same time.
+        tempfile.TemporaryDirectory(dir=folder) as parts,
+    ):
         for kind in kinds:
-            file = write_file(analysis, folder, kind)
+            file = write_file(analysis, parts, kind)
             # Pictures are packed already, and float depth hardly shrinks.
             archive.write(file, file.name)
             file.unlink()
-        photo, metadata = folder / f"{analysis.name}.jpg", folder / f"{analysis.name}.json"
+        photo, metadata = (Path(parts, analysis.name + end) for end in (".jpg", ".json"))
         notice = analysis.provenance.notice.encode()
         Image.fromarray(analysis.rgb).save(photo, quality=92, comment=notice)
         write_json(metadata, describe(analysis))

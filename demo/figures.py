@@ -6,13 +6,13 @@ import re
 
 import numpy as np
 
-from demo.look import Look, Picture
+from demo.look import Look, Picture, reach
 from demo.pipeline import EMBEDDED, Analysis
 from demo.screen import SKY_M
 from demo.units import FEET_PER_METRE, Units, length
 from depthpro.checkpoint import OWN_LICENCE, Provenance
 from depthpro.geometry import MIN_DEPTH_M, fov_from_focal
-from depthpro.viz import DepthRange, Scale, bar_ticks, colorize, depth_range, metres
+from depthpro.viz import DepthRange, Scale, bar_ticks, colorize, metres
 
 _STOPS = 24  # of the gradient that stands for the colour map
 _SOURCES = {
@@ -58,6 +58,8 @@ def legend(picture: Picture, look: Look, units: Units = "m") -> str:
         outside.append(f"{_percent(picture.farther)} farther than {far}")
     if outside:
         said.append(f'<i class="outside"></i>{", ".join(outside)}')
+    if look.fixed is None:
+        said.append("The nearest and the farthest 1% share the end colours.")
     said = said or ["No sky, and no pixel is clamped."]
     return f'<p class="legend">{"".join(f"<span>{each}</span>" for each in said)}</p>'
 
@@ -86,14 +88,16 @@ def summary(analysis: Analysis, units: Units = "m") -> str:
     field = re.sub(r"(?<=[a-z])(?=[A-Z])", "<wbr>", html.escape(analysis.metadata_field or ""))
     source = _SOURCES[analysis.source].format(field=field)
     vertical = fov_from_focal(f_px, height)
-    depth = prediction.depth_at(128, 128)[0].numpy()
-    near, far = depth_range(depth)
-    reach = f"{length(near, units)} to {length(far, units)}"
+    found = reach(prediction)
+    ends = f"{length(found.near_m, units)} to {length(found.far_m, units)}"
+    median = ("Median depth", length(found.median_m, units), ends)
+    if found.sky == 1:
+        median = ("Median depth", "sky", f"all is farther than {length(SKY_M, units)}")
     return _cards(
         [
             ("Field of view", f"{prediction.fov_deg.item():.1f}°", f"{vertical:.1f}° vertical"),
             ("Focal length", f"{f_px:.0f} px", source),
-            ("Median depth", length(float(np.median(depth)), units), reach),
+            median,
             ("Photo", f"{width} × {height}", html.escape(analysis.name)),
         ]
     )

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from demo.measure import Spots, measure
-from demo.pipeline import Analysis, FocalSource
+from demo.pipeline import FOV_RANGE_DEG, Analysis, FocalSource
 from demo.screen import SKY_M
 from depthpro import Prediction
 from depthpro.geometry import fov_from_focal
@@ -26,8 +26,6 @@ LEAST_SHARE = 0.1
 """Of a length's square, this share has to lead away from the camera, or it says too little."""
 MOST_UNSURE = 0.5
 """A focal length whose ± is a larger share of it is not worth using."""
-FOV_RANGE_DEG = (1.0, 175.0)
-"""No camera sees less or more; the network's own estimates are held within it."""
 
 Verdict = Literal["follows", "in use", "across", "too short", "unsure", "no camera"]
 """What a known length says: a focal length, the one in use, or why none."""
@@ -123,8 +121,8 @@ def opinions(analysis: Analysis, hand_f_px: float | None = None) -> list[Opinion
 def strips(prediction: Prediction) -> Float[ndarray, "n 2"]:
     """Return where the strips of a photo lie as seen from above: x and z in metres.
 
-    The median depth of each of 16 upright strips, without sky; strips of nothing but sky are left
-    out. For another focal length z is multiplied, and x stays.
+    The median depth along the middle of each of 16 upright strips, without sky; strips of nothing
+    but sky are left out. For another focal length z is multiplied, and x stays.
     """
     depth = prediction.depth_at(_ROWS, _STRIPS)[0].numpy()
     found = []

@@ -10,6 +10,8 @@ from numpy import ndarray
 
 from demo.screen import SKY_M, DepthKind
 from demo.units import FEET_PER_METRE, Units, length
+from depthpro import Prediction
+from depthpro.export import fit_size
 from depthpro.geometry import MAX_DEPTH_M, MIN_DEPTH_M
 from depthpro.viz import DepthRange, Scale, colorize, depth_range
 
@@ -24,6 +26,7 @@ CMAPS = {
 }
 """Names that visitors read, and matplotlib's; near is the map's end."""
 
+_REACH_SIDE = 384  # pixels of the longer side are enough for a median
 _DIGITS = 3  # of the range as people read and type it
 _STRIPES = np.array([[205, 213, 222], [142, 155, 170]], np.uint8)  # of the sky
 _DOTS = np.array([[0, 0, 0], [255, 255, 255]], np.uint8)  # ring and middle
@@ -57,6 +60,18 @@ class Picture(NamedTuple):
     """Share of the pixels that are farther than the range and not sky."""
 
 
+class Reach(NamedTuple):
+    """Depth of a photo in metres, without its sky."""
+
+    near_m: float
+    """The nearest percent is nearer."""
+    median_m: float
+    far_m: float
+    """The farthest percent is farther."""
+    sky: float
+    """Share of the pixels that are sky, in [0, 1]."""
+
+
 def draw(depth: Float[ndarray, "h w"], f_px: float, look: Look) -> Picture:
     """Return depth as a visitor wants to see it.
 
@@ -78,6 +93,18 @@ def draw(depth: Float[ndarray, "h w"], f_px: float, look: Look) -> Picture:
     if look.marks:
         _mark(rgb, sky, nearer | farther)
     return Picture(rgb, span, *(float(mask.mean()) for mask in (sky, nearer, farther)))
+
+
+def reach(prediction: Prediction) -> Reach:
+    """Return how far a photo reaches; of nothing but sky, where the sky begins."""
+    height, width = fit_size(prediction.height, prediction.width, _REACH_SIDE)
+    depth = prediction.depth_at(height, width)[0].numpy()
+    sky = depth >= SKY_M
+    if sky.all():
+        return Reach(SKY_M, SKY_M, SKY_M, 1.0)
+    solid = depth[~sky]
+    near_m, far_m = depth_range(solid[None])
+    return Reach(near_m, float(np.median(solid)), far_m, float(sky.mean()))
 
 
 def ray_distance(depth: Float[ndarray, "h w"], f_px: float) -> Float[ndarray, "h w"]:

@@ -22,8 +22,8 @@ Shift = tuple[float, float]
 """Right and down from a pixel, in em."""
 
 _STYLE = """
-.measured { font: 600 %.5gpx system-ui, sans-serif; }
-@media (max-width: 700px) { .measured { font-size: %.5gpx; } }
+.measured { font: 600 var(--wide) system-ui, sans-serif; }
+@media (max-width: 700px) { .measured { font-size: var(--phone); } }
 .measured text { fill: #fff; stroke: #000d; stroke-width: .26em; paint-order: stroke;
   stroke-linejoin: round; text-anchor: middle; dominant-baseline: central; }
 .measured tspan { font-size: .8em; font-weight: 400; }
@@ -69,8 +69,10 @@ def draw(
             drawn.append(writing.text(value, "value", pixel, shifts))
     return (
         '<svg class="measured" xmlns="http://www.w3.org/2000/svg" preserveAspectRatio="none" '
-        f'viewBox="-0.5 -0.5 {spots.width} {spots.height}">'
-        f"<style>{_STYLE % (wide, phone)}</style>{''.join(drawn)}</svg>"
+        f'viewBox="-0.5 -0.5 {spots.width} {spots.height}" '
+        # Not in the rules, which hold for every drawing of a page.
+        f'style="--wide: {wide:.5g}px; --phone: {phone:.5g}px">'
+        f"<style>{_STYLE}</style>{''.join(drawn)}</svg>"
     )
 
 

@@ -1,6 +1,7 @@
 """What the page knows about a photo, and how it follows from one call of the network."""
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,11 +13,14 @@ from numpy import ndarray
 from demo import memory
 from depthpro import DepthPro, Prediction, load_image
 from depthpro.checkpoint import Provenance
+from depthpro.geometry import focal_from_fov, fov_from_focal
 from depthpro.model import default_device
 
 PUBLISHED = "apple/DepthPro"
 EMBEDDED = "small"
 FocalSource = Literal["metadata", "network", "hand"]
+FOV_RANGE_DEG = (1.0, 175.0)
+"""No camera sees less or more; the network's own estimates are held within it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +100,7 @@ def with_source(analysis: Analysis, source: FocalSource, f_px: float | None = No
         f_px: The focal length in pixels, for the source "hand".
 
     Raises:
-        ValueError: If the source has none, or it is not positive.
+        ValueError: If the source has none, or one of no camera is given by hand.
     """
     chosen = {
         "metadata": analysis.metadata_f_px,
@@ -110,6 +114,21 @@ def with_source(analysis: Analysis, source: FocalSource, f_px: float | None = No
             "hand": "Type a focal length in pixels",
         }[source]
         raise ValueError(f"{missing}; choose another source.")
+    if source == "hand":
+        _check(chosen, analysis.prediction.width)
     return dataclasses.replace(
         analysis, prediction=analysis.prediction.with_focal(chosen), source=source
     )
+
+
+def _check(f_px: float, width: int) -> None:
+    """See to it that a camera may have this focal length."""
+    least, most = FOV_RANGE_DEG
+    if not 0 < f_px < math.inf:
+        raise ValueError(f"The focal length f_px must be a positive number of pixels, not {f_px:g}.")
+    if not least <= fov_from_focal(f_px, width) <= most:
+        nearest, farthest = focal_from_fov(most, width), focal_from_fov(least, width)
+        raise ValueError(
+            f"Expected a focal length f_px of {nearest:.3g} to {farthest:.4g} px, which sees "
+            f"{most:.0f} to {least:.0f} degrees of this photo; got {f_px:g} px."
+        )

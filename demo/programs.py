@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict, get_args
 
-import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
@@ -12,8 +11,8 @@ from demo import export as files
 from demo import measure as rulers
 from demo import pipeline
 from demo.ground import Search, ground_of
+from demo.look import reach
 from demo.pipeline import Analysis
-from demo.screen import SKY_M
 from demo.store import Store
 from depthpro import DepthPro, Prediction
 from depthpro.export import fit_size, write_png
@@ -25,7 +24,6 @@ Format = Literal[
     "preview", "zip", "npz", "depth-png", "colour-png", "glb", "ply", "obj", "usdz", "stl"
 ]
 
-_STATISTICS_SIDE = 384  # samples along the longer side
 _PREVIEW_SIDE = 1024
 
 
@@ -220,8 +218,7 @@ def _write(analysis: Analysis, folder: Path, format: Format) -> Path:
 def _described(store: Store, analysis: Analysis) -> Estimate:
     """Keep an analysis and return what is known about it."""
     values, prediction = files.describe(analysis), analysis.prediction
-    depth = _coarse_depth(prediction, _STATISTICS_SIDE)
-    near, far = depth_range(depth)
+    found = reach(prediction)
     return {
         "token": store.add(analysis),
         "name": analysis.name,
@@ -233,10 +230,10 @@ def _described(store: Store, analysis: Analysis) -> Estimate:
         "estimated_f_px": analysis.estimated_f_px,
         "metadata_f_px": analysis.metadata_f_px,
         "depth_unit": values["depth_unit"],
-        "near_m": near,
-        "median_m": float(np.median(depth)),
-        "far_m": far,
-        "sky_share": float((depth > SKY_M).mean()),
+        "near_m": found.near_m,
+        "median_m": found.median_m,
+        "far_m": found.far_m,
+        "sky_share": found.sky,
         "weights": values["weights"],
         "weights_licence": values["weights_licence"],
         "notice": analysis.provenance.notice,

@@ -162,7 +162,8 @@ def write_ply(
 ) -> None:
     """Write a coloured point cloud in metres as binary PLY: x right, y down, z forward.
 
-    Points that no surface holds (flying pixels, and what is beyond `FAR_M`) are left out.
+    Points that no surface holds (flying pixels, and what is beyond `FAR_M`) are left out, unless
+    that leaves nothing.
 
     Args:
         path: The file.
@@ -173,6 +174,8 @@ def write_ply(
         max_ratio: Where neighbouring depths differ by more, pixels are taken for flying ones.
     """
     kept = solid_pixels(solid_cells(depth, max_ratio, FAR_M))
+    if not kept.any():  # as in a surface, all is better than nothing
+        kept[:] = True
     points, colours = unproject(depth, f_px)[kept], rgb[kept]
     names = ("x", "y", "z", "red", "green", "blue")
     vertices = np.empty(

@@ -4,9 +4,11 @@ import re
 
 import numpy as np
 import pytest
+from flat_scenes import predict
 
 from demo import figures, look
 from demo.look import Look, Picture
+from demo.screen import SKY_M
 from depthpro.viz import DepthRange, colorize
 
 
@@ -152,7 +154,21 @@ def test_legend_says_what_is_marked_and_how_much() -> None:
     assert "26% sky, or farther than 0.621 mi" in said
     assert "under 0.1% nearer than 6.56 ft, 3.4% farther than 98.4 ft" in said
     clamped = figures.legend(picture._replace(sky=0, farther=0), Look())
-    assert re.sub("<.*?>", "", clamped) == "under 0.1% nearer than 0.01 cm"
+    said = "under 0.1% nearer than 0.01 cm"
+    ends = "The nearest and the farthest 1% share the end colours."
+    assert re.sub("<.*?>", "", clamped) == said + ends
     nothing = picture._replace(sky=0, nearer=0, farther=0)
-    assert "no pixel is clamped" in figures.legend(nothing, Look())
+    assert "no pixel is clamped" in figures.legend(nothing, Look(fixed=fixed))
+    assert re.sub("<.*?>", "", figures.legend(nothing, Look())) == ends
     assert "not marked" in figures.legend(picture, Look(marks=False))
+
+
+def test_reach_leaves_sky_out() -> None:
+    # Upper two thirds sky; below a wall at 4 m.
+    prediction = predict(lambda rays: np.where(rays[..., 1] < 1 / 6, np.inf, 4.0))
+    found = look.reach(prediction)
+    assert found.median_m == pytest.approx(4, rel=0.01)
+    assert found.near_m <= found.median_m <= found.far_m < 100
+    assert found.sky == pytest.approx(2 / 3, abs=0.02)
+    nothing = look.reach(predict(lambda rays: np.full(rays.shape[:2], np.inf)))
+    assert nothing == look.Reach(SKY_M, SKY_M, SKY_M, 1.0)

@@ -84,14 +84,23 @@ def test_text_stays_in_the_photo_and_is_as_large_on_any(size: tuple[int, int]) -
     prediction = predict(plane((0, 0, 1 / 4)), size)
     spots = locate(prediction, [(0, 0), (width - 1, 0), (width - 1, height - 1), (0, height - 1)])
     root = parse(draw(spots, "distance", measure(spots, "distance")))
-    style = root.findtext(f"{SVG}style", "")
-    wide, phone = map(float, re.findall(r"font(?:-size)?:(?: 600)? ([\d.]+)px", style))
+    wide, phone = map(float, re.findall(r"--\w+: ([\d.]+)px", root.get("style", "")))
     assert wide == pytest.approx(max(width / 46, height / 42), rel=1e-3)
     assert phone == pytest.approx(max(width / 25, height / 42), rel=1e-3)
     for text in root.iter(f"{SVG}text"):
         x = float(text.get("x")) + float(text.get("dx")[:-2]) * phone
         y = float(text.get("y")) + float(text.get("dy")[:-2]) * phone
         assert 0 < x < width and 0 < y < height
+
+
+def test_rules_hold_for_every_drawing_of_a_page() -> None:
+    drawings = [
+        parse(draw(locate(predict(plane((0, 0, 1 / 4)), size), [(5, 5)]), "distance", ()))
+        for size in ((64, 64), (4000, 3000))
+    ]
+    # Whichever comes last in the page would else decide how large letters are in the others.
+    assert len({root.findtext(f"{SVG}style") for root in drawings}) == 1
+    assert len({root.get("style") for root in drawings}) == 2
 
 
 def test_text_keeps_off_points_and_other_text() -> None:

@@ -57,7 +57,7 @@ def test_every_way_to_say_it_rescales_without_the_network(
     expect(f_px).to_have_value("256")
     # 256 px of a diagonal of 512 sqrt(2): 256 * 43.267 / 724.08 = 15.30 mm
     expect(field(page, "f-35mm")).to_have_value("15.3")
-    median = np.median(expected.with_focal(256.0).depth_at(128, 128).numpy())
+    median = np.median(expected.with_focal(256.0).depth_at(384, 384).numpy())
     expect(page.locator("#summary")).to_contain_text(f"{median:.3g} m")
     assert card(page, "Focal length") == "256 px"
     expect(source(page, "By hand")).to_be_checked()
@@ -73,9 +73,15 @@ def test_every_way_to_say_it_rescales_without_the_network(
     source(page, "By hand").check()  # what was typed last is not lost
     expect(field(page, "fov-deg")).to_have_value("34.02")
     type_in(page, "f-px", "-3")
-    expect(page.get_by_text("must be positive and finite").first).to_be_visible()
+    expect(page.locator("#focal-problem")).to_contain_text("positive number of pixels, not -3")
     expect(field(page, "fov-deg")).to_have_value("34.02")
     expect(f_px).not_to_have_value("-3")
+    type_in(page, "f-px", "1e-30")
+    expect(page.locator("#focal-problem")).to_contain_text("175 to 1 degrees")
+    f_px.fill("")
+    f_px.press("Enter")
+    expect(f_px).not_to_have_value("")
+    expect(page.locator("#focal-problem")).to_have_text("")
     assert len(served.calls) == calls
 
 

@@ -107,9 +107,9 @@ def test_mouse_undo_clear_and_csv(page: Page, expected: Prediction) -> None:
     box = stage.bounding_box()
     assert box
     shares = [(0.25, 0.25), (0.75, 0.3), (0.7, 0.8)]
-    for number, (x, y) in enumerate(shares):
+    for x, y in shares:  # faster than the answers come
         stage.click(position={"x": x * box["width"], "y": y * box["height"]})
-        expect_points(page, number + 1)
+    expect_points(page, len(shares))
     shot(page, "measure-distance")
     with page.expect_download() as download:
         page.locator("#measure-csv").click()
@@ -170,23 +170,23 @@ def visit(prediction: Prediction) -> Visit:
 
 def test_sky_and_a_second_click_are_refused_by_a_sentence() -> None:
     sky = predict(lambda rays: np.where(rays[..., 1] < 0, np.inf, 5.0))
-    before = visit(sky)
-    after, _, said, *_ = tab._add((600.0, 100.0), before, "m", "distance")
-    assert after.points == ()
+    photo = visit(sky)
+    _, said, *_ = tab._add((600.0, 100.0), photo, "m", "distance")
+    assert photo.points == ()
     assert "There is sky at point 1" in said
-    after, view, said, *_ = tab._add((600.0, 800.0), before, "m", "distance")
-    assert after.points == ((600.0, 800.0),)
+    view, said, *_ = tab._add((600.0, 800.0), photo, "m", "distance")
+    assert photo.points == ((600.0, 800.0),)
     assert "sky" not in said and "svg" in view
-    again, _, said, *_ = tab._add((600.0, 800.0), after, "m", "distance")
-    assert again.points == after.points
+    _, said, *_ = tab._add((600.0, 800.0), photo, "m", "distance")
+    assert len(photo.points) == 1
     assert "point 1 already" in said
-    _, _, said, *_ = tab._add((math.nan, 5.0), after, "m", "distance")
+    _, said, *_ = tab._add((math.nan, 5.0), photo, "m", "distance")
     assert "Choose points in the photo" in said
 
 
 def test_heights_without_ground_are_refused_by_a_sentence() -> None:
     wall = visit(predict(plane((0, 0, 0.25))))
-    _, _, said, *_, table = tab._add((600.0, 800.0), wall, "m", "height")
+    _, said, *_, table = tab._add((600.0, 800.0), wall, "m", "height")
     assert "No ground was found" in said
     assert table == ""
 
@@ -195,7 +195,7 @@ def test_a_click_answers_at_once_at_12_megapixels() -> None:
     large = predict(plane((0.01, -0.1, 0.3)), (4000, 3000), 3500.0, side=1536)
     photo = visit(large)
     for number in range(8):
-        photo = tab._add((400.0 * number + 100, 1500.0), photo, "m", "area")[0]
+        tab._add((400.0 * number + 100, 1500.0), photo, "m", "area")
     times = []
     for _ in range(3):
         begin = time.perf_counter()

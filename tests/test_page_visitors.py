@@ -1,13 +1,21 @@
 """Several visitors, impatient ones among them: each sees the own photo, and its depth."""
 
+import gc
 import time
 from pathlib import Path
 
+import gradio as gr
+import numpy as np
 import pytest
 from browser import ASTRONAUT, PHOTOS, Served, upload, wait_for_depth
+from PIL import Image
+from pillow_heif import from_pillow
 from playwright.sync_api import Browser, Page, expect
 
 from demo import pipeline
+from demo.ui.visit import Visit, still
+from depthpro import Prediction
+from depthpro.checkpoint import OWN_LICENCE, Provenance
 
 pytestmark = pytest.mark.browser
 
@@ -53,15 +61,18 @@ def test_two_visitors_at_once_never_see_each_others_photo(
 
 
 def test_who_takes_another_photo_before_the_first_is_done_sees_the_other(
-    page: Page, slow_network: None
+    page: Page, slow_network: None, tmp_path: Path
 ) -> None:
-    upload(page, ASTRONAUT)
-    expect(page.locator("#photo img")).to_be_visible()
+    # What browsers cannot show comes back as a picture, and must not when it is too late.
+    from_pillow(Image.open(ASTRONAUT).convert("RGB")).save(tmp_path / "astronaut.heic")
+    upload(page, tmp_path / "astronaut.heic")
     page.get_by_label("Remove Image").click()
     upload(page, PHOTOS / "coffee.png")
     shown(page, "coffee")
     page.wait_for_timeout(1500)  # nothing comes late
     shown(page, "coffee")
+    size = page.locator("#photo img").evaluate("image => [image.naturalWidth, image.naturalHeight]")
+    assert size == [600, 400]
 
 
 def test_who_removes_the_photo_sees_nothing_of_it(page: Page) -> None:
@@ -71,6 +82,54 @@ def test_who_removes_the_photo_sees_nothing_of_it(page: Page) -> None:
     expect(page.locator(".cards")).to_have_count(0)
     expect(page.locator("#depth-view .empty")).to_be_visible()
     assert "astronaut" not in page.locator("#desk").inner_text()
+
+
+def test_what_the_network_cannot_do_is_said_and_nothing_of_before_stays(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload(page, ASTRONAUT)
+    wait_for_depth(page)
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("CUDA error: the device is gone")
+
+    monkeypatch.setattr(pipeline, "analyse", fails)
+    upload(page, PHOTOS / "coffee.png")
+    expect(page.get_by_role("alert")).to_contain_text("the device is gone")
+    expect(page.locator(".cards")).to_have_count(0)
+    expect(page.locator("#depth-view .empty")).to_be_visible()
+    expect(page.locator("#prepare")).to_be_hidden()
+
+
+def make_visit(prediction: Prediction) -> Visit:
+    made = Provenance("small", OWN_LICENCE)
+    rgb = np.zeros((prediction.height, prediction.width, 3), np.uint8)
+    return Visit(pipeline.Analysis("photo", rgb, prediction, None, None, "network", made))
+
+
+def test_files_go_with_the_last_who_holds_the_visit(expected: Prediction) -> None:
+    visit = make_visit(expected)
+    folder = visit.folder
+    (folder / "surface.glb").write_bytes(b"glTF")
+    late = visit  # a handler that is still at work
+    del visit
+    assert folder.is_dir()
+    del late
+    gc.collect()
+    assert not folder.exists()
+
+
+def test_a_file_of_what_is_no_longer_shown_is_not_given_away(expected: Prediction) -> None:
+    visit = make_visit(expected)
+    analysis = visit.analysis
+    still(visit, analysis)
+    visit.analysis = pipeline.with_source(analysis, "hand", 700.0)
+    with pytest.raises(gr.Error, match="changed in the meantime"):
+        still(visit, analysis)
+    still(visit, visit.analysis)
+    visit.left = True
+    with pytest.raises(gr.Error, match="changed in the meantime"):
+        still(visit, visit.analysis)
 
 
 def test_a_file_of_one_visitor_is_not_at_the_address_of_another(

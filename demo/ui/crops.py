@@ -1,6 +1,5 @@
 """The part "crops" of the tab "Focal length": what the network says about them."""
 
-from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -44,7 +43,12 @@ def build_crops(model: DepthPro, shared: Shared) -> Crops:
     asked = Crops(
         gr.Button("Ask it", elem_id="ask-crops"),
         gr.HTML(elem_id="crops-said"),
-        gr.Plot(visible=False, show_label=False, elem_id="crops-chart"),
+        gr.Plot(
+            label="Focal length that the network says of each crop, as a chart",
+            visible=False,
+            show_label=False,
+            elem_id="crops-chart",
+        ),
         gr.HTML(elem_id="crops-table"),
     )
     fresh = gr.State(None, time_to_live=KEEP_S)
@@ -59,7 +63,7 @@ def build_crops(model: DepthPro, shared: Shared) -> Crops:
     event.success(
         _keep,
         [shared.visit, fresh],
-        [shared.visit, fresh, *asked],
+        [fresh, *asked],
         concurrency_limit=PARALLEL,
         **PRIVATE,
     )
@@ -91,14 +95,15 @@ def _ask(model: DepthPro, visit: Visit | None, progress: gr.Progress = _PROGRESS
     try:
         estimates = crop_estimates(model, analysis, tell)
     except (ValueError, MemoryError) as error:
-        raise refusal(str(error)) from None
+        raise refusal(error) from None
     return Cropped(analysis.prediction.canonical_inverse_depth, estimates)
 
 
 def _keep(visit: Visit | None, fresh: Cropped | None) -> list[Any]:
     """Put what the network said into the visit, if it still is of this photo."""
     if visit is None or fresh is None:
-        return [gr.skip()] * (2 + len(Crops._fields))
+        return [gr.skip()] * (1 + len(Crops._fields))
     if fresh.canonical is visit.analysis.prediction.canonical_inverse_depth:
-        visit = replace(visit, crops=fresh.estimates)
-    return [visit, None, *show_crops(visit)]
+        with visit.lock:
+            visit.crops = fresh.estimates
+    return [None, *show_crops(visit)]

@@ -91,7 +91,7 @@ def _show(visit: Visit | None, units: Units, *values: Any) -> list[Any]:
     if visit is None:
         ends = [gr.update(label=f"{name} ({units})", value=None) for name in _ENDS]
         return [screen.nothing(_EMPTY), "", gr.skip(), gr.skip(), *ends, "", None]
-    photo = visit.folder.name  # no two photos have the same
+    photo = str(visit.folder)  # no two photos have the same
     view, *others = _redraw(visit, units, *chosen)
     known = screen.focal if photo == sent else screen.photo
     return [known(visit.analysis) | view, *others, photo]

@@ -1,23 +1,22 @@
 """The tab "Focal length": by metadata, network or hand; a known length; and what crops change."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import gradio as gr
-import numpy as np
 from gradio.components import Component
 
 from demo import pipeline, screen
 from demo.figures import problem
 from demo.focal import Calibration, calibrate, f_35mm
 from demo.focal_drawing import calibration_text, from_above, sources_table
+from demo.look import reach
 from demo.measure import Spots, locate, measure, sky_sentence
 from demo.measure_drawing import draw
 from demo.pipeline import Analysis, FocalSource
 from demo.ui.crops import build_crops, show_crops
 from demo.ui.viewer import on_click, viewer
-from demo.ui.visit import PARALLEL, PRIVATE, Panel, Point, Shared, Visit, needed
+from demo.ui.visit import PARALLEL, PRIVATE, Panel, Point, Shared, Visit, needed, sentence
 from demo.units import FEET_PER_METRE, Units
 from depthpro import DepthPro
 from depthpro.geometry import focal_from_fov
@@ -96,7 +95,8 @@ def build(model: DepthPro, shared: Shared) -> Panel:
 def _wire_sources(shared: Shared, panel: Panel, sources: _Sources) -> None:
     """Take another focal length: chosen in the table, or typed."""
     rescale = _rescaling(shared, panel)
-    rescale([sources.table.select], _use_source, [])
+    # Of each choice: the last one is not sent again in the place of one that came meanwhile.
+    rescale([sources.table.select], _use_source, [], "multiple")
     takers = (_use_f_px, _use_35mm, _use_fov)
     for number, take in zip(sources[1:-1], takers, strict=True):
         rescale([number.submit, number.blur], take, [number])
@@ -105,8 +105,8 @@ def _wire_sources(shared: Shared, panel: Panel, sources: _Sources) -> None:
 def _wire_ruler(shared: Shared, panel: Panel, true: gr.Number, ruler: _Ruler) -> None:
     """Take two points and their distance, and the focal length that they imply."""
     state = [shared.visit, shared.units, true]
-    on_click(ruler.view, _choose, state, [shared.visit, *ruler])
-    ruler.clear.click(_clear, state, [shared.visit, *ruler], **_MANY)
+    on_click(ruler.view, _choose, state, list(ruler))
+    ruler.clear.click(_clear, state, list(ruler), **_MANY)
     true.input(_ruled, state, list(ruler), trigger_mode="always_last", **_MANY)
     _rescaling(shared, panel)([ruler.use.click], _use_ruler, [shared.units, true])
 
@@ -114,41 +114,45 @@ def _wire_ruler(shared: Shared, panel: Panel, true: gr.Number, ruler: _Ruler) ->
 def _rescaling(shared: Shared, panel: Panel) -> Callable[..., None]:
     """Return what has events take a focal length, and draws all that follows in the same answer.
 
+    What takes it returns whether it is another one than before.
+
     They do not queue, which would take longer than all the arithmetic. Gradio shows no sentence of
     an error outside its queue, so what is wrong is part of the answer too.
     """
     beside, outputs = len(shared.beside), len(panel.outputs)
 
-    def wire(triggers: list[Any], take: Callable[..., Visit | None], given: list[Any]) -> None:
+    def wire(
+        triggers: list[Any], take: Callable[..., bool], given: list[Any], mode: Any = "always_last"
+    ) -> None:
         def answer(event: gr.EventData, visit: Visit | None, units: Units, *values: Any) -> Any:
             if visit is None:
                 return gr.skip()
-            try:
-                new = take(visit, *(values[: len(given)] or [event]))
-            except ValueError as error:
-                fields = [gr.skip(), *_values(visit.analysis), problem(_sentence(error))]
-                return [gr.skip()] * (1 + beside) + fields + [gr.skip()] * (outputs - len(fields))
-            if new is None:  # the field was left as it was
-                return gr.skip()
-            shown = _show(new, units, *values[len(given) :])
-            return [new, *shared.tell(new, units), *shown]
+            with visit.lock:
+                said = ""
+                try:
+                    # What was emptied is as it was before.
+                    emptied = given and values[0] is None
+                    if not emptied and not take(visit, *(values[: len(given)] or [event])):
+                        return gr.skip()
+                except ValueError as error:
+                    emptied, said = True, problem(sentence(error))
+                if emptied:
+                    fields = [gr.skip(), *_values(visit.analysis), said]
+                    return [gr.skip()] * beside + fields + [gr.skip()] * (outputs - len(fields))
+                shown = _show(visit, units, *values[len(given) :])
+                return [*shared.tell(visit, units), *shown]
 
         gr.on(
             triggers,
             answer,
             [shared.visit, shared.units, *given, *panel.inputs],
-            [shared.visit, *shared.beside, *panel.outputs],
+            [*shared.beside, *panel.outputs],
             queue=False,
-            trigger_mode="always_last",
+            trigger_mode=mode,
             **PRIVATE,
         )
 
     return wire
-
-
-def _sentence(error: ValueError) -> str:
-    text = str(error)
-    return text[:1].upper() + text[1:]
 
 
 def _show(
@@ -162,7 +166,7 @@ def _show(
         field = gr.update(label=label, value=None)
         nothing = [screen.nothing(_EMPTY), off, off, ""]
         return ["", *numbers, "", "", *nothing, *show_crops(None), field, units, None]
-    analysis, photo = visit.analysis, visit.folder.name  # no two photos have the same
+    analysis, photo = visit.analysis, str(visit.folder)  # no two photos have the same
     if photo != sent:
         true = None
     elif true is not None and units != typed:
@@ -171,7 +175,7 @@ def _show(
     field = gr.update(label=label, value=true) if changed else gr.skip()
     picture = screen.focal(analysis) if photo == sent else screen.photo(analysis)
     view, *others = _ruled(visit, units, true)
-    median_m = float(np.median(analysis.prediction.depth_at(128, 128).numpy()))
+    median_m = reach(analysis.prediction).median_m
     return [
         sources_table(analysis, visit.hand_f_px, units, median_m),
         *_values(analysis),
@@ -193,64 +197,69 @@ def _values(analysis: Analysis) -> tuple[float, float, float]:
     return round(analysis.f_px, 1), round(millimetres, 2), round(prediction.fov_deg.item(), 2)
 
 
-def _use_source(visit: Visit, event: gr.EventData) -> Visit:
+def _use_source(visit: Visit, event: gr.EventData) -> bool:
     source = event._data.get("source") if isinstance(event._data, dict) else None
     if source not in ("metadata", "network", "hand"):
         raise ValueError(f"Expected one of the three sources; got {source!r}. Choose another one.")
     return _rescaled(visit, source, visit.hand_f_px)
 
 
-def _use_f_px(visit: Visit, f_px: float | None) -> Visit | None:
+def _use_f_px(visit: Visit, f_px: float) -> bool:
     if f_px == _values(visit.analysis)[0]:
-        return None
+        return False
     return _rescaled(visit, "hand", f_px)
 
 
-def _use_35mm(visit: Visit, millimetres: float | None) -> Visit | None:
+def _use_35mm(visit: Visit, millimetres: float) -> bool:
     if millimetres == _values(visit.analysis)[1]:
-        return None
+        return False
     try:
         height, width = visit.analysis.rgb.shape[:2]
-        f_px = focal_px_from_35mm(millimetres or 0.0, width, height)
+        f_px = focal_px_from_35mm(millimetres, width, height)
     except ValueError:
         raise ValueError(
-            f"The 35 mm equivalent must be a positive number of millimetres, not {millimetres}."
+            f"The 35 mm equivalent must be a positive number of millimetres, not {millimetres:g}."
         ) from None
     return _rescaled(visit, "hand", f_px)
 
 
-def _use_fov(visit: Visit, fov_deg: float | None) -> Visit | None:
+def _use_fov(visit: Visit, fov_deg: float) -> bool:
     if fov_deg == _values(visit.analysis)[2]:
-        return None
-    if fov_deg is None or not 0 < fov_deg < 180:
-        raise ValueError(f"The field of view must be between 0 and 180 degrees, not {fov_deg}.")
+        return False
+    if not 0 < fov_deg < 180:
+        raise ValueError(f"The field of view must be between 0 and 180 degrees, not {fov_deg:g}.")
     return _rescaled(visit, "hand", focal_from_fov(fov_deg, visit.analysis.prediction.width))
 
 
-def _rescaled(visit: Visit, source: FocalSource, f_px: float | None) -> Visit:
-    analysis = pipeline.with_source(visit.analysis, source, f_px)
-    hand_f_px = analysis.f_px if source == "hand" else visit.hand_f_px
-    return replace(visit, analysis=analysis, hand_f_px=hand_f_px)
+def _rescaled(visit: Visit, source: FocalSource, f_px: float | None) -> bool:
+    visit.analysis = pipeline.with_source(visit.analysis, source, f_px)
+    if source == "hand":
+        visit.hand_f_px = visit.analysis.f_px
+    return True
 
 
 def _choose(point: Point, visit: Visit | None, units: Units, true: float | None) -> list[Any]:
     """Take a point; a third one is the first of a new pair."""
     visit = needed(visit)
-    earlier = visit.ruler if len(visit.ruler) < 2 else ()
-    try:
-        spots = locate(visit.analysis.prediction, [point])
-    except ValueError as error:
-        return [visit, *_ruled(visit, units, true, str(error))]
-    if spots.sky.any():
-        said = sky_sentence(spots, first=len(earlier) + 1)
-        return [visit, *_ruled(visit, units, true, said)]
-    visit = replace(visit, ruler=(*earlier, point))
-    return [visit, *_ruled(visit, units, true)]
+    refused = ""
+    with visit.lock:
+        earlier = visit.ruler if len(visit.ruler) < 2 else ()
+        try:
+            spots = locate(visit.analysis.prediction, [point])
+            if spots.sky.any():
+                refused = sky_sentence(spots, first=len(earlier) + 1)
+        except ValueError as error:
+            refused = str(error)
+        if not refused:
+            visit.ruler = (*earlier, point)
+    return _ruled(visit, units, true, refused)
 
 
 def _clear(visit: Visit | None, units: Units, true: float | None) -> list[Any]:
-    visit = replace(needed(visit), ruler=())
-    return [visit, *_ruled(visit, units, true)]
+    visit = needed(visit)
+    with visit.lock:
+        visit.ruler = ()
+    return _ruled(visit, units, true)
 
 
 def _ruled(visit: Visit | None, units: Units, true: float | None, refused: str = "") -> list[Any]:
@@ -281,7 +290,7 @@ def _told(spots: Spots, found: Calibration | None, refused: str, units: Units) -
     return (problem(refused) if refused else "") + step
 
 
-def _use_ruler(visit: Visit, units: Units, true: float | None) -> Visit:
+def _use_ruler(visit: Visit, units: Units, true: float | None) -> bool:
     spots = locate(visit.analysis.prediction, visit.ruler)
     found = calibrate(spots, _metres(true or 0.0, units))
     if found.verdict != "follows":

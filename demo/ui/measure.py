@@ -1,8 +1,6 @@
 """The tab "Measure": points chosen on the photo, and what lies between them, each with its ±."""
 
 import html
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -43,10 +41,17 @@ def build(model: DepthPro, shared: Shared) -> Panel:
         note = gr.HTML()
     outputs = [view, said, undo, clear, file, table]
     state = [shared.visit, shared.units, kind]
-    on_click(view, _add, state, [shared.visit, *outputs])
+    on_click(view, _add, state, outputs)
     for button, change in ((undo, _without_last), (clear, _without_any)):
-        button.click(change, state, [shared.visit, *outputs], concurrency_limit=PARALLEL, **PRIVATE)
-    kind.input(_drawn, state, outputs, concurrency_limit=PARALLEL, **PRIVATE)
+        button.click(change, state, outputs, concurrency_limit=PARALLEL, **PRIVATE)
+    kind.input(
+        _drawn,
+        state,
+        outputs,
+        concurrency_limit=PARALLEL,
+        trigger_mode="always_last",
+        **PRIVATE,
+    )
     return Panel(tab, [kind], [*outputs, note], _show)
 
 
@@ -61,21 +66,25 @@ def _show(visit: Visit | None, units: Units, kind: Kind) -> list[Any]:
 
 def _add(point: Point, visit: Visit | None, units: Units, kind: Kind) -> list[Any]:
     visit = needed(visit)
-    refused = _refused(visit, point)
-    if not refused:
-        visit = replace(visit, points=(*visit.points, point))
-    return [visit, *_drawn(visit, units, kind, refused)]
+    with visit.lock:
+        refused = _refused(visit, point)
+        if not refused:
+            visit.points = (*visit.points, point)
+    return _drawn(visit, units, kind, refused)
 
 
 def _without_last(visit: Visit | None, units: Units, kind: Kind) -> list[Any]:
     visit = needed(visit)
-    visit = replace(visit, points=visit.points[:-1])
-    return [visit, *_drawn(visit, units, kind)]
+    with visit.lock:
+        visit.points = visit.points[:-1]
+    return _drawn(visit, units, kind)
 
 
 def _without_any(visit: Visit | None, units: Units, kind: Kind) -> list[Any]:
-    visit = replace(needed(visit), points=())
-    return [visit, *_drawn(visit, units, kind)]
+    visit = needed(visit)
+    with visit.lock:
+        visit.points = ()
+    return _drawn(visit, units, kind)
 
 
 def _refused(visit: Visit, point: Point) -> str:
@@ -144,7 +153,7 @@ def _file(visit: Visit, spots: Spots, search: Search, units: Units) -> Any:
     if not visit.points or spots.sky.any():
         return gr.update(value=None, interactive=False)
     results = measure_all(spots, search.ground)
-    path = Path(visit.folder.name) / f"{visit.analysis.name}_measurements.csv"
+    path = visit.folder / f"{visit.analysis.name}_measurements.csv"
     text = measure_table.csv_text(visit.analysis, spots, results, units)
     path.write_text(text, encoding="utf-8")
     return gr.update(value=str(path), interactive=True)

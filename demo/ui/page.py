@@ -5,7 +5,7 @@ from functools import partial
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 from gradio.helpers import Examples
@@ -22,8 +22,10 @@ from demo.ui.visit import (
     Panel,
     Shared,
     Visit,
-    forget,
     needed,
+    refusal,
+    sentence,
+    still,
 )
 from demo.units import Units
 from depthpro import DepthPro
@@ -67,7 +69,7 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
     with gr.Blocks(
         title="Depth Pro", delete_cache=(KEEP_S, KEEP_S), analytics_enabled=False
     ) as page:
-        visit = gr.State(None, time_to_live=KEEP_S, delete_callback=forget)
+        visit, taken = gr.State(None), gr.State(None)
         gr.Markdown("# Depth Pro\nOne photo in, depth in metres out, without any camera data.")
         gr.HTML(figures.banner(model.provenance, note))
         with gr.Row(elem_id="desk"):
@@ -108,12 +110,20 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
             event = trigger(
                 partial(_estimate, model),
                 [visit, units, photo],
-                [photo, visit, problem, summary],
+                [visit, taken, problem, summary],
                 preprocess=False,  # would open the file, before `load_image` can say what is wrong
                 show_progress_on=[summary],
                 trigger_mode="always_last",  # else the next photo is ignored while this one runs
                 api_visibility="private",
                 **NETWORK,
+            )
+            event.then(
+                _show_taken,
+                [photo, taken],
+                [photo, taken],
+                queue=False,
+                preprocess=False,
+                **PRIVATE,
             )
             refresh(event.then)
         _lessons()
@@ -194,6 +204,7 @@ def _wire_panels(shared: Shared, active: gr.State, panels: Sequence[Panel]) -> A
             [shared.visit, shared.units, *panel.inputs],
             list(panel.outputs),
             concurrency_limit=PARALLEL,
+            trigger_mode="always_last",
             **PRIVATE,
         )
     return refresh
@@ -202,18 +213,34 @@ def _wire_panels(shared: Shared, active: gr.State, panels: Sequence[Panel]) -> A
 def _estimate(
     model: DepthPro, visit: Visit | None, units: Units, photo: dict[str, Any] | None
 ) -> list[Any]:
-    """Return the photo as the page shows it, what the network says about it, or what is wrong."""
-    forget(visit)
+    """Return what the network says about a photo, or what is wrong with it."""
+    if visit is not None:
+        visit.left = True
     if photo is None:
-        return [gr.skip(), None, "", figures.empty_summary()]
+        return [None, None, "", figures.empty_summary()]
     try:
         path = uploaded(photo)
         analysis = pipeline.analyse(model, path)
-    except (ValueError, OSError, MemoryError) as error:
-        return [None, None, figures.problem(str(error)), figures.empty_summary()]
-    # What a browser cannot show comes back as the picture that was read.
+    # Of a GPU: what torch says, and a Space that has none to lend.
+    except (ValueError, OSError, MemoryError, RuntimeError, gr.Error) as error:
+        text = sentence(error.message if isinstance(error, gr.Error) else error)
+        return [None, _Taken(photo, None), figures.problem(text), figures.empty_summary()]
     shown = gr.skip() if path.suffix.lower() in _SHOWN else screen.preview(analysis)
-    return [shown, Visit(analysis), "", figures.summary(analysis, units)]
+    return [Visit(analysis), _Taken(photo, shown), "", figures.summary(analysis, units)]
+
+
+class _Taken(NamedTuple):
+    """A photo that the network was asked about."""
+
+    photo: dict[str, Any]
+    shown: Any
+    """What takes its place: nothing if it was refused, what was read if no browser can show it."""
+
+
+def _show_taken(photo: dict[str, Any] | None, taken: _Taken | None) -> list[Any]:
+    """Show a photo as it was read, unless another one has been chosen in the meantime."""
+    same = photo and taken and photo.get("path") == taken.photo.get("path")
+    return [taken.shown if taken and same else gr.skip(), None]
 
 
 def _left(visit: Visit | None, units: Units) -> list[Any]:
@@ -226,7 +253,12 @@ def _left(visit: Visit | None, units: Units) -> list[Any]:
 def _bundle(visit: Visit | None) -> dict[str, Any]:
     """One ZIP with depth, pictures, 3D files and what they mean."""
     visit = needed(visit)
-    path = export.bundle(visit.analysis, visit.folder.name)
+    analysis = visit.analysis
+    try:
+        path = export.bundle(analysis, visit.folder)
+    except (ValueError, OSError, MemoryError) as error:
+        raise refusal(error) from None
+    still(visit, analysis)
     megabytes = path.stat().st_size / 1e6
     return gr.update(
         value=str(path), label=f"Save the ZIP again ({megabytes:.0f} MB)", visible=True

@@ -147,4 +147,4 @@ def _answer(function: Callable[..., _Answer], *values: Any) -> _Answer:
     try:
         return function(*values)
     except (ValueError, OSError, MemoryError) as error:
-        raise refusal(str(error)) from None
+        raise refusal(error) from None

@@ -1,6 +1,5 @@
 """The tab "Sharpness": contours, errors where true depth is known, and what a mirror changes."""
 
-from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -24,6 +23,7 @@ from demo.ui.visit import (
     Visit,
     needed,
     refusal,
+    sentence,
 )
 from demo.units import Units
 from depthpro import DepthPro, Prediction
@@ -87,7 +87,12 @@ def build(model: DepthPro, shared: Shared) -> Panel:
         choices, picture = _looks()
         numbers = _Numbers(
             gr.HTML(elem_id="sharp-cards"),
-            gr.Plot(visible=False, show_label=False, elem_id="f1-curve"),
+            gr.Plot(
+                label="Boundary F1 and recall by threshold, as a chart",
+                visible=False,
+                show_label=False,
+                elem_id="f1-curve",
+            ),
             gr.HTML(elem_id="truth"),
         )
         upload = _upload()
@@ -114,7 +119,7 @@ def build(model: DepthPro, shared: Shared) -> Panel:
     event.success(
         _keep,
         [*state, fresh],
-        [shared.visit, fresh, *picture, numbers.cards],
+        [fresh, *picture, numbers.cards],
         concurrency_limit=PARALLEL,
         **PRIVATE,
     )
@@ -123,7 +128,7 @@ def build(model: DepthPro, shared: Shared) -> Panel:
         [file.upload, file.clear, file.delete, scale_m.submit, scale_m.blur],
         _use_file,
         [*state, file, scale_m],
-        [shared.visit, *picture, *numbers, problem],
+        [*picture, *numbers, problem],
         concurrency_limit=PARALLEL,
         show_progress="hidden",
         api_visibility="private",
@@ -262,7 +267,7 @@ def _mirror(model: DepthPro, visit: Visit | None) -> Mirrored:
     try:
         said = measures.mirrored(model, analysis)
     except MemoryError as error:
-        raise refusal(str(error)) from None
+        raise refusal(error) from None
     return Mirrored(analysis.prediction.canonical_inverse_depth, said)
 
 
@@ -275,10 +280,11 @@ def _keep(
 ) -> list[Any]:
     """Put what the network said into the visit, if it still is of this photo."""
     if visit is None or fresh is None:
-        return [gr.skip()] * 8
+        return [gr.skip()] * 7
     if fresh.canonical is visit.analysis.prediction.canonical_inverse_depth:
-        visit = replace(visit, mirrored=fresh.prediction)
-    return [visit, None, *_drawn(visit, what, ratio, alignment), _cards(visit)]
+        with visit.lock:
+            visit.mirrored = fresh.prediction
+    return [None, *_drawn(visit, what, ratio, alignment), _cards(visit)]
 
 
 def _use_file(
@@ -292,7 +298,7 @@ def _use_file(
     """Compare with the depth in a file, or say what is wrong with it; without one, no more."""
     if visit is None or (file is None and visit.truth is None):
         said = figures.problem("Choose the photo first.") if file else ""
-        return [*[gr.skip()] * 9, said]
+        return [*[gr.skip()] * 8, said]
     truth, problem = None, ""
     if file is not None:
         try:
@@ -300,6 +306,7 @@ def _use_file(
             # An empty field says 0.
             truth = read_truth(uploaded(file), height, width, scale_m or None)
         except (ValueError, OSError, MemoryError) as error:
-            problem = figures.problem(str(error))
-    visit = replace(visit, truth=truth)
-    return [visit, *_drawn(visit, what, ratio, alignment), *_told(visit), problem]
+            problem = figures.problem(sentence(error))
+    with visit.lock:
+        visit.truth = truth
+    return [*_drawn(visit, what, ratio, alignment), *_told(visit), problem]

@@ -1,6 +1,5 @@
 """The tab "3D": the photo as a surface, as points, as a chart and as a map, and its files."""
 
-from pathlib import Path
 from typing import Any, Literal
 
 import gradio as gr
@@ -9,7 +8,7 @@ from demo import captions, export, scene3d
 from demo.chart3d import MAX_POINTS, chart
 from demo.plan import plan
 from demo.space import Parts, Space, size_for, survey
-from demo.ui.visit import PARALLEL, PRIVATE, Panel, Shared, Visit, needed, refusal
+from demo.ui.visit import PARALLEL, PRIVATE, Panel, Shared, Visit, needed, refusal, still
 from demo.units import Units
 from depthpro import DepthPro
 from depthpro.export import MAX_RATIO, surface_size
@@ -29,6 +28,7 @@ _FORMATS: dict[export.Format, str] = {
     "depth-png": "PNG, depth in 16 bits",
     "colour-png": "PNG, depth in colours",
 }
+_NO_FILE = gr.update(value=None, visible=False)
 _MAP_SIDE = 640  # points along the longer side
 # The browser starts the download itself once the file is there.
 _CLICK_FILE = "() => setTimeout(() => document.querySelector('#solid-file')?.click(), 300)"
@@ -51,7 +51,12 @@ def build(model: DepthPro, shared: Shared) -> Panel:
             interactive=False,
             elem_id="surface",
         )
-        figure = gr.Plot(show_label=False, visible=False, elem_id="chart")
+        figure = gr.Plot(
+            label="The points in a chart with axes",
+            show_label=False,
+            visible=False,
+            elem_id="chart",
+        )
         above = gr.HTML(visible=False, elem_id="plan")
         note = gr.HTML(elem_id="solid-note")
         with gr.Row():
@@ -69,8 +74,8 @@ def build(model: DepthPro, shared: Shared) -> Panel:
                 label="Draw",
                 elem_id="parts",
             )
-        _downloads(shared, percent)
-    inputs, outputs = [look, percent, parts], [surface, figure, above, note, parts]
+        file = _downloads(shared, percent)
+    inputs, outputs = [look, percent, parts], [surface, figure, above, note, parts, file]
     gr.on(
         [look.input, percent.change, parts.input],
         _redraw,
@@ -83,8 +88,8 @@ def build(model: DepthPro, shared: Shared) -> Panel:
     return Panel(tab, inputs, outputs, _show)
 
 
-def _downloads(shared: Shared, percent: gr.Slider) -> None:
-    """Offer single files."""
+def _downloads(shared: Shared, percent: gr.Slider) -> gr.DownloadButton:
+    """Offer single files; return what saves the last one again while it is of what is shown."""
     with gr.Group(elem_id="solid-files"):
         kind = gr.Radio(
             [(_FORMATS[kind], kind) for kind in export.available()],
@@ -106,11 +111,13 @@ def _downloads(shared: Shared, percent: gr.Slider) -> None:
         prepare = gr.Button("Download this file", elem_id="prepare-file")
         file = gr.DownloadButton("Save it again", visible=False, elem_id="solid-file")
     kind.input(
-        lambda kind: (gr.update(visible=kind == "stl"), gr.update(visible=False)),
+        lambda kind: (gr.update(visible=kind == "stl"), _NO_FILE),
         kind,
         [sizes, file],
+        trigger_mode="always_last",
         **PRIVATE,
     )
+    gr.on([number.input for number in numbers], lambda: _NO_FILE, None, file, **PRIVATE)
     event = prepare.click(
         _write,
         [shared.visit, kind, percent, *numbers],
@@ -119,6 +126,7 @@ def _downloads(shared: Shared, percent: gr.Slider) -> None:
         api_visibility="private",
     )
     event.success(None, js=_CLICK_FILE, api_visibility="private")
+    return file
 
 
 def _show(
@@ -127,7 +135,8 @@ def _show(
     """Draw what is chosen, seen from where the photo was taken."""
     surface, figure, above = (gr.update(visible=look in looks) for looks in _PLACES)
     if visit is None:
-        return [*(place | {"value": None} for place in (surface, figure, above)), "", gr.skip()]
+        places = [place | {"value": None} for place in (surface, figure, above)]
+        return [*places, "", gr.skip(), _NO_FILE]
     rgb, ratio, chosen = visit.analysis.rgb, _ratio(percent), _parts(parts)
     space = _space(visit, look)
     if look == "chart":
@@ -135,13 +144,13 @@ def _show(
     elif look == "map":
         above["value"] = plan(rgb, space, ratio, units)
     else:
-        path = Path(visit.folder.name) / "surface.glb"
+        path = visit.folder / "view" / "surface.glb"
         notice = visit.analysis.provenance.notice
         start = scene3d.write_view(path, rgb, space, notice, look, ratio, chosen, units)
         surface |= {"value": str(path), "camera_position": tuple(start)}
     flat = look == "map"
     note = captions.map_note(space, units) if flat else captions.space_note(space, chosen, units)
-    return [surface, figure, above, note, gr.update(visible=not flat)]
+    return [surface, figure, above, note, gr.update(visible=not flat), _NO_FILE]
 
 
 def _redraw(
@@ -185,9 +194,11 @@ def _write(
     if kind == "stl" and None in sizes:
         raise refusal("Give the width, the base and the height of the relief in millimetres.")
     relief = export.Relief(*(size or 0 for size in sizes))
+    analysis = visit.analysis
     try:
-        path = export.write_file(visit.analysis, visit.folder.name, kind, _ratio(percent), relief)
-    except ValueError as error:
-        raise refusal(str(error)) from None
+        path = export.write_file(analysis, visit.folder, kind, _ratio(percent), relief)
+    except (ValueError, OSError, MemoryError) as error:
+        raise refusal(error) from None
+    still(visit, analysis)
     megabytes = path.stat().st_size / 1e6
     return gr.update(value=str(path), label=f"Save it again ({megabytes:.1f} MB)", visible=True)

@@ -55,7 +55,6 @@ async function update(value) {
   find('.drawing').innerHTML = now.svg || '';
   find('.empty').textContent = now.photo ? '' : now.empty || '';
   stage.style.setProperty('--aspect', now.photo ? now.width / now.height : 1.5);
-  stage.classList.toggle('clickable', Boolean(now.photo) && CLICKABLE);
   divide(percent);
   tell();
   if (!value.map || known) return;

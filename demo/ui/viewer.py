@@ -45,7 +45,13 @@ def on_click(view: gr.HTML, handler: Callable[..., Any], inputs: Any, outputs: A
         return handler(_point(event), *values)
 
     return view.click(
-        chosen, inputs, outputs, show_progress="hidden", api_visibility="private", queue=True
+        chosen,
+        inputs,
+        outputs,
+        show_progress="hidden",
+        api_visibility="private",
+        queue=True,
+        trigger_mode="multiple",  # else who clicks fast loses points
     )
 
 

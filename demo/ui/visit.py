@@ -1,8 +1,12 @@
 """What one visitor's page holds, and what the tabs have in common."""
 
+import shutil
 import tempfile
+import threading
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -17,7 +21,7 @@ from depthpro import Prediction
 PARALLEL = 4
 """Visitors whose arithmetic runs at once; the network takes one at a time."""
 KEEP_S = 3600
-"""Results and files of a visitor live this long after their last use."""
+"""Files live this long, and what a visitor has left: a photo's result, or one for programs."""
 PRIVATE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 """For handlers of the page that answer at once; programs have functions of their own."""
 NETWORK: dict[str, Any] = {"concurrency_id": "network", "concurrency_limit": 1}
@@ -27,17 +31,25 @@ Point = tuple[float, float]
 """Column and row in pixels of the photo; pixel centres at integers."""
 
 
-def _own_folder() -> tempfile.TemporaryDirectory:
-    return tempfile.TemporaryDirectory(prefix="depthpro-", ignore_cleanup_errors=True)
+def _own_folder() -> Path:
+    return Path(tempfile.mkdtemp(prefix="depthpro-"))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Visit:
-    """A photo's result and what its visitor did with it; a new photo starts a new one."""
+    """A photo's result and what its visitor did with it; a new photo starts a new one.
+
+    What visitors do changes it in place, under its lock: of two things at once none is lost, and
+    what ends after a new photo has come touches the former photo alone.
+    """
 
     analysis: Analysis
-    folder: tempfile.TemporaryDirectory = field(default_factory=_own_folder)
-    """For this visitor's files; it goes when the visit goes."""
+    folder: Path = field(default_factory=_own_folder)
+    """For this visitor's files; it goes when nobody holds the visit any more."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held while anything here changes."""
+    left: bool = False
+    """Whether another photo has come."""
     hand_f_px: float | None = None
     """Focal length that was given by hand last, in pixels."""
     points: tuple[Point, ...] = ()
@@ -51,6 +63,10 @@ class Visit:
     mirrored: Prediction | None = None
     """What the network says of the photo's mirror image, mirrored back."""
 
+    def __post_init__(self) -> None:
+        """See to it that the files go, also when the process ends."""
+        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+
 
 class Shared(NamedTuple):
     """What every tab reads, and what it may update beside itself."""
@@ -62,8 +78,8 @@ class Shared(NamedTuple):
     beside: Sequence[Component]
     """What the page shows beside the tabs."""
     tell: Callable[[Visit | None, Units], list[Any]]
-    """Return one update for each of `beside`. A tab that puts a visit with another focal length
-    into the state also updates these, and itself."""
+    """Return one update for each of `beside`. A tab that changes the focal length also updates
+    these, and itself."""
 
 
 class Panel(NamedTuple):
@@ -78,9 +94,15 @@ class Panel(NamedTuple):
     and, if it is open, when photo, focal length or units change. None: no photo yet."""
 
 
-def refusal(sentence: str) -> gr.Error:
+def sentence(error: Exception | str) -> str:
+    """Return an error as the page says it."""
+    text = str(error) or "There is too little memory for this photo; take a smaller one."
+    return text[:1].upper() + text[1:]
+
+
+def refusal(error: Exception | str) -> gr.Error:
     """Return an error that the page shows as it is."""
-    return gr.Error(sentence[:1].upper() + sentence[1:], print_exception=False)
+    return gr.Error(sentence(error), print_exception=False)
 
 
 def needed(visit: Visit | None) -> Visit:
@@ -90,7 +112,7 @@ def needed(visit: Visit | None) -> Visit:
     return visit
 
 
-def forget(visit: Visit | None) -> None:
-    """Remove a visitor's files."""
-    if visit is not None:
-        visit.folder.cleanup()
+def still(visit: Visit, analysis: Analysis) -> None:
+    """See to it that a file is of what the page shows now; to be called once it is written."""
+    if visit.left or visit.analysis is not analysis:
+        raise refusal("The photo or its focal length changed in the meantime; make the file again.")
