@@ -2,11 +2,12 @@
 
 import heapq
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import matplotlib
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from matplotlib.figure import Figure
 from numpy import ndarray
 from PIL import Image
@@ -15,11 +16,11 @@ from depthpro.benchmarks.case import Benchmark, Case
 from depthpro.files import whole_file
 from depthpro.metrics import Alignment, align_depth
 from depthpro.report import METRICS, read_rows
-from depthpro.scoring import CURVE_M, at_size, counted
+from depthpro.scoring import CURVE_M, Said, at_size, counted
 from depthpro.systems import System
 from depthpro.viz import colorize, depth_range
 
-KEYS = ("delta1", "boundary_recall")
+KEYS = ("delta1", "boundary_f1", "boundary_recall")
 """What pictures are ordered by: the first one that they have."""
 SHOWN = 3
 """Worst and best pictures, so many of each."""
@@ -37,10 +38,13 @@ def worst_and_best(rows: Path) -> tuple[str, list[tuple[float, str]]]:
     measure is the first of `KEYS` that a row has; empty if none has any.
     """
     key = next((key for key in KEYS if any(key in row for row in read_rows(rows))), "")
-    scored = [(row[key], row["case"]) for row in read_rows(rows) if key in row]
-    worst = heapq.nsmallest(SHOWN, scored)
-    best = [each for each in heapq.nlargest(SHOWN, scored) if each not in worst]
+    worst = heapq.nsmallest(SHOWN, _scored(rows, key))
+    best = [each for each in heapq.nlargest(SHOWN, _scored(rows, key)) if each not in worst]
     return key, worst + best[::-1]
+
+
+def _scored(rows: Path, key: str) -> Iterator[tuple[float, str]]:
+    return ((row[key], row["case"]) for row in read_rows(rows) if key in row)
 
 
 def draw_cases(rows: Path, benchmark: Benchmark, system: System) -> Path | None:
@@ -57,7 +61,7 @@ def draw_cases(rows: Path, benchmark: Benchmark, system: System) -> Path | None:
     grid = figure.subplots(len(chosen), 4, squeeze=False)
     for axes, (value, name) in zip(grid, chosen, strict=True):
         case = benchmark.cases[name]()
-        tiles = _tiles(case, system.say(name, case).depth, benchmark.range_m, alignment)
+        tiles = _tiles(case, system.say(name, case), benchmark.range_m, alignment)
         for axis in axes:
             axis.axis("off")
         for axis, tile in zip(axes, tiles, strict=False):
@@ -111,7 +115,7 @@ def draw_curves(folder: Path) -> Path | None:
 
 def _tiles(
     case: Case,
-    depth: Float[ndarray, "H W"],
+    said: Said,
     range_m: tuple[float, float] | None,
     alignment: Alignment,
 ) -> list[UInt8[ndarray, "_ _ 3"]]:
@@ -119,11 +123,13 @@ def _tiles(
         assert case.alpha is not None
         alpha = np.repeat((255 * case.alpha).astype(np.uint8)[..., None], 3, axis=2)
         return [
-            _small(each) for each in (case.rgb, alpha, colorize(at_size(depth, case.alpha.shape)))
+            _small(each) for each in (case.rgb, alpha, colorize(at_size(said, case.alpha.shape)))
         ]
     truth, ground = counted(case, range_m)
-    ours = at_size(depth, truth.shape)
-    aligned = np.asarray(align_depth(ours, truth, ground, range_m, alignment))
+    ours = at_size(said, truth.shape)
+    aligned = ours
+    if ground.any():
+        aligned = np.asarray(align_depth(ours, truth, ground, range_m, alignment))
     shown = np.where(ground, truth, np.inf)
     span = depth_range(shown)
     error = np.where(ground, np.log(aligned / np.where(ground, truth, 1)) / np.log(FACTOR), 0)

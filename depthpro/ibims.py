@@ -14,10 +14,9 @@ from scipy.ndimage import distance_transform_edt
 from skimage.feature import canny
 
 from depthpro.arrays import Maps, Mask, Scores, as_batch, as_given
-from depthpro.geometry import unproject
 
 REACH_PX = 10.0
-"""Predicted edges farther than this from every true one are left out."""
+"""Predicted edges this far from every true one do not count as near it."""
 LEAST_SHARE = 0.05
 """Planes that cover less of the picture are left out."""
 
@@ -66,8 +65,9 @@ def depth_boundary_errors(
     """Return how far depth edges are from the annotated ones, and the annotated from them.
 
     Edges are those of Canny (sigma = sqrt 2, thresholds 0.1 and 0.2) in the prediction, scaled
-    to [0, 1] over the mask. Without an edge within 10 pixels of an annotated one both are 10.
-    Completeness is not cut off: it counts from every annotated edge to the nearest that was kept.
+    to [0, 1] over the mask. Accuracy is from predicted edges that are less than 10 pixels from an
+    annotated one; completeness is from every annotated edge to the nearest predicted one, however
+    far. Without a predicted edge that near both are 10.
 
     Args:
         prediction: Depth in any unit, positive and finite where it counts.
@@ -88,10 +88,10 @@ def depth_boundary_errors(
     scaled = np.where(valid, (prediction - low) / max(high - low, np.finfo(float).tiny), 0)
     found = canny(scaled.astype(float), math.sqrt(2), 0.1, 0.2, valid)  # sigma, low, high, mask
     to_edge = _distance_px(edges)
-    found &= to_edge <= REACH_PX
-    if not found.any():
+    near = found & (to_edge < REACH_PX)
+    if not near.any():
         return BoundaryErrors(REACH_PX, REACH_PX)
-    return BoundaryErrors(float(to_edge[found].mean()), float(_distance_px(found)[edges].mean()))
+    return BoundaryErrors(float(to_edge[near].mean()), float(_distance_px(found)[edges].mean()))
 
 
 def directed_depth_errors(
@@ -125,21 +125,21 @@ def plane_errors(
     prediction: Float[ndarray, "h w"],
     target: Float[ndarray, "h w"],
     planes: Bool[ndarray, "p h w"],
-    f_px: float,
+    rays: Float[ndarray, "h w 3"],
     mask: Bool[ndarray, "h w"] | None = None,
     normals: Float[ndarray, "p 3"] | None = None,
 ) -> PlaneErrors:
     """Return how flat planes are and how far they are turned from the true ones.
 
-    The prediction is scaled by the ratio of medians to the target, over the mask. A plane is
-    fitted to its points so that the sum of squared distances is least.
+    In each plane the prediction is scaled by the ratio of medians to the target. A plane is fitted
+    to its points so that the sum of squared distances is least.
 
     Args:
         prediction: Depth in any unit, positive.
         target: Metres.
         planes: A mask for each annotated plane; those with less than 5 % of the picture's pixels
             that count are left out.
-        f_px: Focal length in pixels.
+        rays: The point at depth 1 of each pixel, in the camera frame.
         mask: Where the target is valid; None for everywhere.
         normals: True normals in the camera frame, of any length and sign; None for those of the
             planes fitted to the target.
@@ -155,15 +155,12 @@ def plane_errors(
     counted = planes & valid
     kept = counted.sum((1, 2)) >= LEAST_SHARE * valid.size
     flatness, orientation = np.zeros(len(planes)), np.zeros(len(planes))
-    if kept.any():
-        scale = np.median(target[valid]) / np.median(prediction[valid])
-        points = unproject(np.where(valid, prediction, 1).astype(float) * scale, f_px)
-        true_points = unproject(np.where(valid, target, 1).astype(float), f_px)
-        for k in np.flatnonzero(kept):
-            normal, flatness[k] = _fit_plane(points[counted[k]])
-            fitted = normals is None
-            true_normal = _fit_plane(true_points[counted[k]])[0] if fitted else normals[k]
-            orientation[k] = _turn_deg(normal, true_normal)
+    for k in np.flatnonzero(kept):
+        ours, true = (depth[counted[k], None].astype(float) for depth in (prediction, target))
+        seen = rays[counted[k]]
+        normal, flatness[k] = _fit_plane(seen * ours * (np.median(true) / np.median(ours)))
+        true_normal = _fit_plane(seen * true)[0] if normals is None else normals[k]
+        orientation[k] = _turn_deg(normal, true_normal)
     return PlaneErrors(flatness[kept], orientation[kept], kept)
 
 

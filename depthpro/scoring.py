@@ -1,5 +1,6 @@
 """The measures of one case: what a system says of a picture against what is known of it."""
 
+import math
 from collections.abc import Collection
 from typing import NamedTuple
 
@@ -44,6 +45,8 @@ class Said(NamedTuple):
     """Metres, or any unit if the system is relative; infinite for sky, 0 for nothing. Any size."""
     f_px: float | None = None
     """Estimated focal length in pixels of the picture's width."""
+    inverse: bool = False
+    """Whether it said inverse depth, of which `depth` is made: then that is what is resized."""
 
 
 def score(
@@ -70,13 +73,13 @@ def score(
         alignment: See `depthpro.metrics.depth_metrics`.
 
     Raises:
-        ValueError: If predicted depth is NaN where the truth is known.
+        ValueError: If predicted depth is NaN in places.
     """
     row: Row = {}
     if case.depth is not None and {"depth", "cloud", "boundary", "ibims"} & set(measures):
         row |= _against_depth(said, case, set(measures), range_m, alignment)
     if "recall" in measures and case.alpha is not None:
-        depth = at_size(said.depth, case.alpha.shape)
+        depth = at_size(said, case.alpha.shape)
         recall = boundary_recall(depth, case.alpha.astype(np.float32), case.mask)
         row["boundary_recall"] = float(recall)
     if "focal" in measures and case.f_px is not None and said.f_px is not None:
@@ -84,17 +87,23 @@ def score(
     return row
 
 
-def at_size(depth: Float[ndarray, "H W"], shape: tuple[int, ...]) -> Float[ndarray, "h w"]:
+def at_size(said: Said, shape: tuple[int, ...]) -> Float[ndarray, "h w"]:
     """Return predicted depth at a size, by bilinear weights, clamped to what can be measured.
+
+    Between what is near and what is far, depth that was made of inverse depth would lie where
+    neither is.
 
     Raises:
         ValueError: If it is NaN in places.
     """
+    depth = said.depth
     if np.isnan(depth).any():
         raise ValueError("predicted depth is NaN in places: say infinity for sky, 0 for nothing")
     tensor = torch.from_numpy(np.clip(depth, NEAREST_M, MAX_DEPTH_M).astype(np.float32))
     if depth.shape != shape:
-        tensor = F.interpolate(tensor[None, None], shape, mode="bilinear")[0, 0]
+        maps = tensor.reciprocal() if said.inverse else tensor
+        maps = F.interpolate(maps[None, None], shape, mode="bilinear")[0, 0]
+        tensor = maps.reciprocal() if said.inverse else maps
     return tensor.numpy()
 
 
@@ -117,17 +126,17 @@ def ordinal_accuracy(
 ) -> float:
     """Return the share of random pairs of pixels whose order in depth is right; 0.5 for a tie.
 
-    Pairs whose true depths differ by less than 5 % do not count; of a map without a pair it is 0.
+    Pairs whose true depths differ by less than 5 % do not count; of a map without a pair it is NaN.
     """
     places = np.flatnonzero(mask)
     if len(places) < 2:
-        return 0.0
+        return math.nan
     pairs = np.random.default_rng(seed).choice(places, (2, PAIRS))
     ours, true = (np.log(maps.ravel()[pairs]) for maps in (depth, target))
     difference, order = ours[0] - ours[1], true[0] - true[1]
     counted = np.abs(order) > np.log(APART)
     if not counted.any():
-        return 0.0
+        return math.nan
     right = (np.sign(difference) == np.sign(order)) + 0.5 * (difference == 0)
     return float(right[counted].mean())
 
@@ -140,7 +149,7 @@ def _against_depth(
     alignment: Alignment,
 ) -> Row:
     truth, ground = counted(case, range_m)
-    ours = at_size(said.depth, truth.shape)
+    ours = at_size(said, truth.shape)
     row: Row = {}
     if "boundary" in measures:
         curve = boundary_precision_recall(ours, truth.clip(max=MAX_DEPTH_M), case.mask)
@@ -176,7 +185,9 @@ def _depth_errors(
     aligned = depth_metrics(ours, truth, ground, range_m, "scale_and_shift")
     row["delta1_scaled"] = float(scaled.delta1)
     row["abs_rel_aligned"] = float(aligned.abs_rel)
-    row["ordinal"] = ordinal_accuracy(ours, truth, ground)
+    ordinal = ordinal_accuracy(ours, truth, ground)
+    if not math.isnan(ordinal):
+        row["ordinal"] = ordinal
     place = np.digitize(truth[ground], CURVE_M)
     pixels = np.bincount(place, minlength=len(CURVE_M) + 1)
     errors = np.abs(depth - truth)[ground] / truth[ground]
@@ -220,7 +231,6 @@ def _ibims_errors(
     ground: Bool[ndarray, "h w"],
 ) -> Row:
     assert case.ibims is not None
-    assert case.f_px is not None
     directed = directed_depth_errors(depth, truth, ground)
     row: Row = {
         "dde_0": float(directed.correct),
@@ -231,7 +241,8 @@ def _ibims_errors(
         edges = depth_boundary_errors(depth, case.ibims.edges, ground)
         row["dbe_accuracy_px"] = edges.accuracy_px
         row["dbe_completeness_px"] = edges.completeness_px
-    planes = plane_errors(depth, truth, case.ibims.planes, case.f_px, ground)
+    rays = _rays(case, truth.shape).reshape(*truth.shape, 3)
+    planes = plane_errors(depth, truth, case.ibims.planes, rays, ground)
     if planes.kept.any():
         row["plane_flatness_m"] = float(planes.flatness_m.mean())
         row["plane_orientation_deg"] = float(planes.orientation_deg.mean())

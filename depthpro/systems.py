@@ -36,7 +36,7 @@ from depthpro.checkpoint import EMBEDDED, PUBLISHED_LICENCE
 from depthpro.depth_files import SUFFIXES, Stored, find_map, read_focal, read_map
 from depthpro.geometry import MIN_DEPTH_M
 from depthpro.model import DepthPro
-from depthpro.scoring import Said
+from depthpro.scoring import Said, counted
 
 Focal = Literal["estimated", "true"]
 Kind = Literal["depth", "inverse", "relative", "relative-depth", "focal"]
@@ -130,7 +130,9 @@ def open_predictions(folder: Path, title: str, kind: Kind = "depth", scale: floa
             depth = _to_depth(stored, kind, scale)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
-        return Said(_fitted(depth, case) if kind == "relative-depth" else depth, stored.f_px)
+        if kind == "relative-depth":
+            depth = _fitted(depth, case)
+        return Said(depth, stored.f_px, inverse=kind in ("inverse", "relative"))
 
     fitted = "scale and shift of depth" if kind == "relative-depth" else ""
     return System(title, kind != "relative", say, "predictions as saved", fitted=fitted)
@@ -193,7 +195,7 @@ def _is_ours(model: str) -> bool:
 def _open_ours(name: str, device: str | None, focal: Focal) -> System:
     model = DepthPro.from_pretrained(name, device=device)
     if model.fov is None and focal == "estimated":
-        raise ValueError(f'{name!r} estimates no field of view: pass focal="true"')
+        raise ValueError(f'{name!r} estimates no field of view: pass focal="true", or --focal true')
 
     def say(_: str, case: Case) -> Said:
         f_px = _true_focal(case) if focal == "true" else None
@@ -212,13 +214,16 @@ def _open_theirs(model: str, device: str | None, focal: Focal) -> System:
     folder = Path(name).expanduser()
     theirs = transformers_depth.load(str(folder) if folder.is_dir() else name, device)
     if focal == "true" and not theirs.estimates_focal:
-        raise ValueError(f'{name!r} has no use for a focal length: pass focal="estimated"')
+        raise ValueError(
+            f'{name!r} has no use for a focal length: pass focal="estimated", or no --focal'
+        )
 
     def say(_: str, case: Case) -> Said:
         values, f_px = theirs.infer(case.rgb)
         if focal == "true" and f_px is not None:
             values = values * np.float32(_true_focal(case) / f_px)
-        return Said(relative_depth(values) if theirs.relative else values, f_px)
+        depth = relative_depth(values) if theirs.relative else values
+        return Said(depth, f_px, theirs.relative)
 
     licence = PUBLISHED_LICENCE if theirs.estimates_focal else "see its page"
     title = folder.resolve().name if folder.is_dir() else name
@@ -229,7 +234,7 @@ def _open_theirs(model: str, device: str | None, focal: Focal) -> System:
 
 def _true_focal(case: Case) -> float:
     if case.f_px is None:
-        raise ValueError('the benchmark does not say the focal length: pass focal="estimated"')
+        raise ValueError("the benchmark does not say the focal length: leave --focal true out")
     return case.f_px
 
 
@@ -268,11 +273,10 @@ def _demand(fit: Bool[ndarray, "H W"], values: Float[ndarray, "H W"], wanted: st
 def _fitted(values: Float[ndarray, "H W"], case: Case) -> Float[ndarray, "H W"]:
     """Return metres: the values, scaled and shifted to fit the depth that the case knows."""
     if case.depth is not None:
-        known = np.isfinite(case.depth) & (case.depth > 0)
-        known &= True if case.mask is None else case.mask
+        truth, known = counted(case)  # not the sky, which some say is 10 million kilometres away
         maps = torch.from_numpy(values)[None, None]
-        at_truth = F.interpolate(maps, case.depth.shape, mode="bilinear")[0, 0].numpy()
-        x, y = at_truth[known].astype(np.float64), case.depth[known].astype(np.float64)
+        at_truth = F.interpolate(maps, truth.shape, mode="bilinear")[0, 0].numpy()
+        x, y = at_truth[known].astype(np.float64), truth[known].astype(np.float64)
         if len(x):
             centred = x - x.mean()
             slope = centred @ y / max(centred @ centred, np.finfo(float).tiny)

@@ -14,6 +14,7 @@ from depthpro.ibims import depth_boundary_errors, directed_depth_errors, plane_e
 
 SIZE = HEIGHT, WIDTH = 60, 80
 F_PX = 70.0
+RAYS = unproject(np.ones(SIZE), F_PX)
 
 
 def column(*places: int) -> ndarray:
@@ -31,11 +32,10 @@ def step(*places: int) -> ndarray:
 
 def slanted(normal: tuple[float, float, float], distance_m: float = 3.0) -> ndarray:
     """Return the depth of the plane normal . point = distance."""
-    rays = unproject(np.ones(SIZE), F_PX)
-    return distance_m * np.linalg.norm(normal) / (rays @ np.array(normal))
+    return distance_m * np.linalg.norm(normal) / (RAYS @ np.array(normal))
 
 
-@pytest.mark.parametrize("shift", [0, 1, 3, 10])
+@pytest.mark.parametrize("shift", [0, 1, 3, 9])
 def test_an_edge_beside_the_annotated_one(shift: int) -> None:
     for unit in (1.0, 0.01):  # scaled to [0, 1] first
         errors = depth_boundary_errors(unit * step(40 + shift), column(40))
@@ -43,15 +43,16 @@ def test_an_edge_beside_the_annotated_one(shift: int) -> None:
 
 
 def test_edges_out_of_reach() -> None:
-    assert depth_boundary_errors(step(51), column(40)) == (10, 10)
+    for shift in (10, 11):
+        assert depth_boundary_errors(step(40 + shift), column(40)) == (10, 10)
     assert depth_boundary_errors(np.full(SIZE, 2.0), column(40)) == (10, 10)
 
 
 def test_an_edge_missed_and_one_made_up() -> None:
-    # True at 20 and 50; predicted at 22 and 70. 70 is 20 from any: left out. Accuracy 2; from 20
-    # it is 2 to the nearest, from 50 it is 28, beyond the reach and not cut off.
+    # True at 20 and 50; predicted at 22 and 70. 70 is 20 from any: left out of the accuracy, 2.
+    # From 20 it is 2 to the nearest, from 50 it is 20, beyond the reach and not cut off.
     errors = depth_boundary_errors(step(22, 70), column(20, 50))
-    assert errors == pytest.approx((2, (2 + 28) / 2))
+    assert errors == pytest.approx((2, (2 + 20) / 2))
 
 
 def test_masked_pixels_have_no_edges() -> None:
@@ -95,7 +96,7 @@ def test_a_plane_turned(tilt_deg: float, unit: float) -> None:
     turned = (math.sin(math.radians(tilt_deg)), 0.0, math.cos(math.radians(tilt_deg)))
     target, everywhere = slanted((0, 0, 1)), np.ones((1, *SIZE), dtype=bool)
     for normals in (None, np.array([[0, 0, -2.0]])):
-        errors = plane_errors(unit * slanted(turned), target, everywhere, F_PX, None, normals)
+        errors = plane_errors(unit * slanted(turned), target, everywhere, RAYS, None, normals)
         assert errors.orientation_deg == pytest.approx([tilt_deg], abs=1e-6)
         assert errors.flatness_m == pytest.approx([0], abs=1e-6)
 
@@ -105,9 +106,29 @@ def test_a_plane_that_is_not_flat() -> None:
     bumps = 0.05 * (-1.0) ** np.add.outer(np.arange(HEIGHT), np.arange(WIDTH))
     wall = np.full(SIZE, 2.0)
     planes = np.ones((1, *SIZE), dtype=bool)
-    errors = plane_errors(0.01 * (wall + bumps), wall, planes, F_PX)  # whatever the unit
+    errors = plane_errors(0.01 * (wall + bumps), wall, planes, RAYS)  # whatever the unit
     assert errors.flatness_m == pytest.approx([0.05], rel=1e-3)
     assert errors.orientation_deg == pytest.approx([0], abs=0.1)
+
+
+def test_each_plane_has_its_own_scale() -> None:
+    # Of two walls one is said half as far: its bumps are doubled with it, the other's are not.
+    bumps = 0.05 * (-1.0) ** np.add.outer(np.arange(HEIGHT), np.arange(WIDTH))
+    upper = np.arange(HEIGHT)[:, None] < HEIGHT // 2
+    planes = np.stack([np.broadcast_to(half, SIZE) for half in (upper, ~upper)])
+    wall = np.where(upper, 2.0, 4.0) * np.ones(SIZE)
+    errors = plane_errors(np.where(upper, 1.0, 4.0) + bumps, wall, planes, RAYS)
+    assert errors.flatness_m == pytest.approx([0.1, 0.05], rel=2e-2)
+
+
+def test_a_camera_of_other_rays() -> None:
+    # The axis beside the middle, and pixels twice as high as wide: the same plane of points.
+    rays = RAYS * (1, 2, 1) + (0.3, -0.1, 0)
+    normal = np.array([0.3, -0.2, 1.0])
+    depth, planes = 3 / (rays @ normal), np.ones((1, *SIZE), dtype=bool)
+    errors = plane_errors(depth, depth, planes, rays, normals=normal[None])
+    assert errors.orientation_deg == pytest.approx([0], abs=1e-6)
+    assert errors.flatness_m == pytest.approx([0], abs=1e-9)
 
 
 def test_small_planes_are_left_out() -> None:
@@ -117,10 +138,10 @@ def test_small_planes_are_left_out() -> None:
     mask = np.ones(SIZE, dtype=bool)
     mask[30:32] = False
     depth = np.where(mask, slanted((0.1, 0.2, 1.0)), np.nan)
-    errors = plane_errors(depth, slanted((0.1, 0.2, 1.0)), planes, F_PX, mask)
+    errors = plane_errors(depth, slanted((0.1, 0.2, 1.0)), planes, RAYS, mask)
     assert errors.kept.tolist() == [True, False, False]
     assert errors.flatness_m.shape == errors.orientation_deg.shape == (1,)
-    none = plane_errors(depth, depth, planes, F_PX, np.zeros(SIZE, dtype=bool))
+    none = plane_errors(depth, depth, planes, RAYS, np.zeros(SIZE, dtype=bool))
     assert len(none.flatness_m) == 0
 
 
@@ -136,4 +157,4 @@ def test_mistakes_are_explained() -> None:
     with pytest.raises(ValueError, match=r"prediction must be positive and finite.*got nan"):
         depth_boundary_errors(depth * np.nan, column(40))
     with pytest.raises(ValueError, match=r"target must be positive and finite.*got -"):
-        plane_errors(depth, -depth, column(40)[None], F_PX)
+        plane_errors(depth, -depth, column(40)[None], RAYS)

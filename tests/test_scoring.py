@@ -1,5 +1,7 @@
 """The measures of a case: perfect, scaled, shifted and turned predictions with known answers."""
 
+import math
+
 import numpy as np
 import pytest
 from numpy import ndarray
@@ -14,7 +16,7 @@ from depthpro.metrics import (
     point_cloud_metrics,
 )
 from depthpro.report import ALIGNED, RANKED
-from depthpro.scoring import CURVE_M, NEAREST_M, Said, counted, ordinal_accuracy, score
+from depthpro.scoring import CURVE_M, NEAREST_M, Said, at_size, counted, ordinal_accuracy, score
 
 EVERYTHING = ("depth", "cloud", "boundary", "recall", "focal", "ibims")
 
@@ -220,6 +222,20 @@ def test_order_of_pairs_by_hand() -> None:
     assert ordinal_accuracy(1 / target, target, everywhere) == 0
     assert ordinal_accuracy(np.full((1, 3), 3, np.float32), target, everywhere) == 0.5
     assert ordinal_accuracy(wrong, target, np.array([[True, False, True]])) == 1
-    assert ordinal_accuracy(wrong, target, ~everywhere) == 0
+    assert math.isnan(ordinal_accuracy(wrong, target, ~everywhere))
     close = np.array([[1.0, 1.04, 1.02]], np.float32)  # no pair 5 % apart
-    assert ordinal_accuracy(wrong, close, everywhere) == 0
+    assert math.isnan(ordinal_accuracy(wrong, close, everywhere))
+    # Which says nothing of the system, and does not count in its mean.
+    flat = Case(rgb=np.zeros((1, 3, 3), np.uint8), depth=close)
+    assert "ordinal" not in score(Said(wrong), flat, ("depth",))
+
+
+def test_what_was_said_as_inverse_depth_is_resized_as_such() -> None:
+    # A wall at 1 m before one at 1000 m, at half the size of the truth: half-way between the two
+    # in inverse depth is 2 m, in depth 500 m, where there is nothing.
+    half = np.array([[1.0, 1000.0]], np.float32)
+    np.testing.assert_allclose(
+        at_size(Said(half, inverse=True), (1, 4))[0], [1, 1 / 0.75025, 1 / 0.25075, 1000], rtol=1e-5
+    )
+    np.testing.assert_allclose(at_size(Said(half), (1, 4))[0], [1, 250.75, 750.25, 1000], rtol=1e-5)
+    assert at_size(Said(half, inverse=True), (1, 2)).tolist() == half.tolist()

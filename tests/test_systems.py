@@ -22,7 +22,7 @@ from test_checkpoint import transformers_folder
 from depthpro import DepthPro, checkpoint, systems
 from depthpro.benchmarks.case import Case
 from depthpro.metrics import depth_metrics
-from depthpro.scoring import at_size, score
+from depthpro.scoring import Said, at_size, score
 from depthpro.systems import (
     NEAREST,
     System,
@@ -194,7 +194,7 @@ def test_relative_networks_say_inverse_depth_up_to_scale_and_shift(models, kind:
     assert inverse.std() > 0.1 * inverse.mean()
     np.testing.assert_allclose(1 / depth, inverse / inverse.max() / NEAREST, rtol=1e-4, atol=1e-4)
     truth = (1 / (0.3 * inverse + 0.1)).astype(np.float32)
-    found = depth_metrics(at_size(depth, truth.shape), truth, alignment="scale_and_shift")
+    found = depth_metrics(at_size(Said(depth), truth.shape), truth, alignment="scale_and_shift")
     assert found.abs_rel < 1e-4
     said_by(system, OBLONG)
 
@@ -398,7 +398,7 @@ def test_saved_relative_inverse_depth_is_aligned_exactly(tmp_path: Path, shift: 
     assert not system.metric
     depth = system.say("case", CASE).depth
     assert depth.min() == pytest.approx(NEAREST)
-    found = depth_metrics(at_size(depth, SIZE), DEPTH, alignment="scale_and_shift")
+    found = depth_metrics(at_size(Said(depth), SIZE), DEPTH, alignment="scale_and_shift")
     assert found.abs_rel < 1e-4
     if shift >= 0:  # the shift is as saved
         ratio = (1 / DEPTH + shift) / (1 / DEPTH + shift).max()
@@ -427,6 +427,26 @@ def test_saved_relative_depth_is_fitted_to_the_truth(tmp_path: Path) -> None:
     save_map(tmp_path / "flat.npy", np.ones((6, 8), np.float32))
     flat = system.say("flat", CASE).depth
     np.testing.assert_allclose(flat, np.full((6, 8), DEPTH.mean()), rtol=1e-5)
+
+
+def test_the_sky_is_not_fitted(tmp_path: Path) -> None:
+    truth = DEPTH.copy()
+    truth[0] = 1e10  # as Sintel's authors have it
+    said = DEPTH / 5 + 1
+    said[0] = 9
+    save_map(tmp_path / "case.npy", said)
+    case = Case(rgb=RGB, depth=truth)
+    system = open_predictions(tmp_path, "Marigold", "relative-depth")
+    row = score(system.say("case", case), case, ("depth",), (0.01, 80))
+    assert row["delta1"] == 1
+    assert row["abs_rel"] == pytest.approx(0, abs=1e-5)
+
+
+def test_which_maps_are_inverse(tmp_path: Path) -> None:
+    save_map(tmp_path / "case.npy", DEPTH)
+    inverse = {kind: kind in ("inverse", "relative") for kind in ("depth", "inverse", "relative")}
+    for kind, expected in inverse.items():
+        assert open_predictions(tmp_path, "saved", kind).say("case", CASE).inverse == expected
 
 
 def test_maps_of_half_the_size_are_fitted(tmp_path: Path) -> None:
