@@ -8,6 +8,7 @@ benchmarks can be measured one after the other. A run that was stopped goes on w
 import argparse
 import contextlib
 import dataclasses
+import hashlib
 import json
 import os
 import re
@@ -25,6 +26,7 @@ from depthpro.benchmarks import READERS, Benchmark, Case, open_benchmark
 from depthpro.error_figures import draw_cases, draw_curves
 from depthpro.files import whole_file
 from depthpro.metrics import Alignment
+from depthpro.model import default_device
 from depthpro.report import read_rows, write_report
 from depthpro.scoring import Row, Said, score
 from depthpro.systems import Kind, System, open_predictions, open_system, stamp
@@ -89,7 +91,12 @@ def run(options: argparse.Namespace) -> int:
     for system, record in _systems(options):
         for benchmark, spec in zip(benchmarks, options.data, strict=True):
             alignment = options.alignment or ("none" if system.metric else "scale_and_shift")
-            about = record | {"alignment": alignment, "data": spec, "samples": options.samples}
+            if alignment == "none" and not system.metric and "depth" in benchmark.measures:
+                raise ValueError(
+                    f"{system.title} says no metres: leave --alignment none out, and it is aligned"
+                )
+            about = record | {"alignment": alignment, "data": spec, "files": _digest_of(spec)}
+            about["samples"] = options.samples
             rows = measure(system, benchmark, options.out, about, rank, processes)
             if rank == 0:
                 draw_cases(rows, benchmark, system)
@@ -127,10 +134,11 @@ def measure(
     folder, name = out / slug(benchmark.title), slug(system.title)
     rows = folder / f"{name}.jsonl"
     if rank == 0:
-        _note(rows.with_suffix(".json"), {"benchmark": benchmark.title, **about})
+        cases = _digest("\n".join(benchmark.cases))
+        _note(rows, {"benchmark": benchmark.title, "cases": cases, **about})
     _wait(processes)
     names = list(benchmark.cases)[: about.get("samples")]
-    parts = [rows, *sorted(folder.glob(f".{name}@*.part"))]
+    parts = [rows, *_parts(rows)]
     done = {row["case"] for part in parts if part.exists() for row in read_rows(part)}
     _wait(processes)
     mine = [each for each in names[rank::processes] if each not in done]
@@ -142,7 +150,7 @@ def measure(
                 file.flush()
     _wait(processes)
     if rank == 0:
-        _merge(rows, list(benchmark.cases), sorted(folder.glob(f".{name}@*.part")))
+        _merge(rows, list(benchmark.cases), _parts(rows))
     _wait(processes)
     return rows
 
@@ -155,11 +163,11 @@ def measure_case(
     Raises:
         ValueError: If it cannot be read or measured; with its name.
     """
-    case = benchmark.cases[name]()
     try:
+        case = benchmark.cases[name]()
         said = system.say(name, case)
         values = score(said, case, benchmark.measures, benchmark.range_m, alignment)
-    except ValueError as error:
+    except (ValueError, OSError, RuntimeError) as error:  # of readers and networks of many kinds
         raise ValueError(f"{system.title} on {benchmark.title}, {name}: {error}") from error
     return {"case": name, "family": case.family, **values}
 
@@ -187,18 +195,22 @@ def slug(title: str) -> str:
 
 
 def _refuse_ignored(options: argparse.Namespace) -> None:
-    models = options.model or []
+    models, kind = options.model or [], options.kind
     plain = [model for model in models if model in BASELINES]
     refused = [("title", f"with --model {' '.join(models)}: give one")] if len(models) > 1 else []
     if options.predictions is not None:
         if not options.title:
             raise ValueError("--predictions needs --title, the system's name in the report")
         refused += [(name, "with --predictions") for name in ("model", "focal", "device")]
+        if kind in ("relative", "relative-depth", "focal"):
+            refused += [("scale", f"with --kind {kind}")]
     else:
         refused += [(name, "without --predictions") for name in ("kind", "scale")]
     if plain:
         of_its_own = f"with --model {plain[0]}, a baseline: measure that in another command"
         refused += [(name, of_its_own) for name in ("title", "focal")]
+        if len(plain) == len(models):
+            refused += [("device", f"with --model {' '.join(models)}: baselines are no networks")]
     for name, reason in refused:
         if getattr(options, name) is not None:
             raise ValueError(f"--{name} has no use {reason}")
@@ -209,16 +221,18 @@ def _systems(options: argparse.Namespace) -> Iterator[tuple[System, dict[str, An
     if options.predictions is not None:
         kind, scale = options.kind or "depth", 1.0 if options.scale is None else options.scale
         system = open_predictions(options.predictions, options.title, kind, scale)
-        yield system, _record(system, str(options.predictions)) | {"kind": kind, "scale": scale}
+        record = _record(system, str(options.predictions))
+        yield system, record | {"kind": kind, "scale": scale}
         return
     for model in options.model or ["small"]:
         if model in BASELINES:
-            system = baseline(model)
+            system, device = baseline(model), ""
         else:
             system = open_system(model, options.device, options.focal or "estimated")
+            device = torch.device(options.device or default_device()).type
         title = system.title + ", true focal length" * (options.focal == "true")
         system = dataclasses.replace(system, title=options.title or title)
-        yield system, _record(system, model)
+        yield system, _record(system, model) | {"device": device}
 
 
 def _record(system: System, origin: str) -> dict[str, Any]:
@@ -226,6 +240,7 @@ def _record(system: System, origin: str) -> dict[str, Any]:
         "system": system.title,
         "model": origin,
         "weights": "" if origin in BASELINES else stamp(origin),
+        "metric": system.metric,
         "focal": system.focal and f"{system.focal} focal length",
         "fitted": system.fitted,
         "note": system.note,
@@ -233,18 +248,39 @@ def _record(system: System, origin: str) -> dict[str, Any]:
     }
 
 
-def _note(path: Path, about: dict[str, Any]) -> None:
+def _digest_of(spec: str) -> str:
+    """Return what tells data from others that were under the same name before.
+
+    It is a digest of the names and sizes of all files; empty of what needs no file.
+    """
+    rest = spec.partition(":")[2]
+    folder = Path(rest if rest and not Path(spec).exists() else spec)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return _digest("".join(f"{path.relative_to(folder)} {path.stat().st_size}\n" for path in files))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest() if text else ""
+
+
+def _parts(rows: Path) -> list[Path]:
+    """Return the files of rows that each process has written and that are not merged yet."""
+    return sorted(rows.parent.glob(f".{rows.stem}@*.part"))
+
+
+def _note(rows: Path, about: dict[str, Any]) -> None:
     """Write what rows depend on beside them; refuse to mix them with others."""
+    path = rows.with_suffix(".json")
     fixed = {key: value for key, value in about.items() if key != "samples"}
-    if path.exists():
-        before = json.loads(path.read_text())
+    if any(each.exists() for each in (rows, *_parts(rows))):
+        before = json.loads(path.read_text()) if path.exists() else {}
         differing = [key for key in {**before, **fixed} if before.get(key) != fixed.get(key)]
         if differing:
             raise ValueError(
-                f"{path.with_suffix('.jsonl')} was measured with other {', '.join(differing)}: "
-                "choose another --out or --title, or delete it"
+                f"{rows} was measured with other {', '.join(differing)}: choose another --out or "
+                f"--title, or delete {rows.name} and, if there are some, {rows.parent}/"
+                f".{rows.stem}@*.part"
             )
-        return
     with whole_file(path) as temporary:
         temporary.write_text(json.dumps(fixed, indent=1) + "\n")
 

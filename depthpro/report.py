@@ -126,7 +126,14 @@ def measured(rows: Path) -> Result:
         remarks.append(Remark(f"aligned by {record['alignment'].replace('_', ' ')}", ALIGNED))
     if record.get("fitted"):
         remarks.append(Remark(f"fitted to each truth by {record['fitted']}", FITTED))
-    remarks += [Remark(record[name]) for name in ("focal", "note") if record.get(name)]
+    if not record.get("metric", True):
+        remarks.append(Remark("relative depth", METRICS.keys() - _FOCAL))
+    if record.get("focal"):
+        remarks.append(Remark(record["focal"], METRICS.keys() - _FOCAL))
+    if record.get("device") == "cuda":
+        remarks.append(Remark("on CUDA, in half precision"))
+    if record.get("note"):
+        remarks.append(Remark(record["note"]))
 
     def result(name: str, of: _Means) -> Result:
         return Result(record["benchmark"], name, of.means(), of.pictures, remarks, {})

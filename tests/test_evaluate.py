@@ -76,8 +76,8 @@ def test_half_a_line_goes_whatever_its_length(tmp_path: Path, monkeypatch, block
     monkeypatch.setattr(evaluate, "BLOCK", block)
     asked: list[str] = []
     benchmark = make_benchmark(2)
+    measure(counting([]), benchmark, tmp_path, ABOUT).unlink()  # leaves its record
     part = tmp_path / "Toy_floors/.toy@0.part"
-    part.parent.mkdir()
     whole = '{"case": "floors/0", "family": "Möbel"}\n'
     for kept in ("", whole):
         part.write_text(kept + '{"case": "floors/1", "fam' + 100 * "ö", encoding="utf-8")
@@ -138,10 +138,45 @@ def test_rows_of_other_settings_are_not_mixed(tmp_path: Path) -> None:
     assert rows.read_bytes() == before
 
 
+def test_rows_of_other_cases_are_not_averaged(tmp_path: Path) -> None:
+    measure(counting([]), make_benchmark(5), tmp_path, ABOUT)
+    with pytest.raises(ValueError, match="was measured with other cases"):
+        measure(counting([]), make_benchmark(2), tmp_path, ABOUT)
+
+
+def test_what_the_refusal_says_to_delete_is_enough(tmp_path: Path) -> None:
+    other = ABOUT | {"alignment": "scale"}
+    with pytest.raises(KeyboardInterrupt):
+        measure(counting([], stop_at="floors/3"), make_benchmark(), tmp_path, ABOUT)
+    with pytest.raises(ValueError, match=r"other alignment.*delete toy\.jsonl .*\.toy@\*\.part"):
+        measure(counting([]), make_benchmark(), tmp_path, other)
+    (part,) = tmp_path.glob("*/.toy@*.part")
+    record = part.parent / "toy.json"
+    record.unlink()  # alone it would mix the rows of both
+    with pytest.raises(ValueError, match="was measured with other"):
+        measure(counting([]), make_benchmark(), tmp_path, other)
+    part.unlink()
+    rows = measure(counting([]), make_benchmark(), tmp_path, other)
+    assert len(cases_of(rows)) == 5
+    assert json.loads(record.read_text())["alignment"] == "scale"
+
+
 def test_a_case_that_cannot_be_measured_is_named(tmp_path: Path) -> None:
     wrong = System("toy", True, lambda name, case: Said(np.full((4, 4), np.nan, np.float32)))
     with pytest.raises(ValueError, match="toy on Toy floors, floors/0: predicted depth is NaN"):
         measure(wrong, make_benchmark(), tmp_path, ABOUT)
+
+    def gone() -> Case:
+        raise OSError("no such file")
+
+    def fails(name: str, case: Case) -> Said:
+        raise RuntimeError("an odd processor")
+
+    broken = Benchmark("Broken", {"a/1": gone}, ("depth",))
+    with pytest.raises(ValueError, match="toy on Broken, a/1: no such file"):
+        measure(counting([]), broken, tmp_path, ABOUT)
+    with pytest.raises(ValueError, match="toy on Toy floors, floors/0: an odd processor"):
+        measure(System("toy", True, fails), make_benchmark(), tmp_path, ABOUT)
 
 
 def test_figures_show_worst_and_best(tmp_path: Path) -> None:
@@ -261,6 +296,47 @@ def test_weights_that_changed_are_not_mixed(
     assert "was measured with other weights" in capsys.readouterr().err
 
 
+def test_data_that_changed_are_measured_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_shard(tmp_path / "held-out" / "a.tar", make_samples(2))
+    command = ["evaluate", "--data", str(tmp_path / "held-out"), "-o", str(tmp_path / "out"),
+               "--model", "constant"]  # fmt: skip
+    assert main(command) == main(command) == 0
+    write_shard(tmp_path / "held-out" / "a.tar", make_samples(2)[::-1])  # the same names
+    write_shard(tmp_path / "held-out" / "b.tar", make_samples(1))
+    with pytest.raises(SystemExit):
+        main(command)
+    assert "was measured with other" in capsys.readouterr().err
+
+
+def test_a_folder_named_as_a_benchmark_has_no_published_rows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_shard(tmp_path / "Sintel" / "a.tar", make_samples(1))
+    data = str(tmp_path / "Sintel")
+    assert main(["evaluate", "--data", data, "--model", "constant", "-o", str(tmp_path / "o")]) == 0
+    printed = capsys.readouterr().out
+    assert "## Sintel (own)" in printed
+    assert "Table" not in printed
+
+
+def test_what_says_no_metres_is_aligned_and_marked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_shard(tmp_path / "held-out" / "a.tar", make_samples(1))
+    (tmp_path / "saved").mkdir()
+    np.save(tmp_path / "saved/000000.npy", np.random.default_rng(0).random((96, 96), np.float32))
+    command = ["evaluate", "--data", str(tmp_path / "held-out"), "-o", str(tmp_path / "out"),
+               "--predictions", str(tmp_path / "saved"), "--title", "X", "--kind",
+               "relative"]  # fmt: skip
+    with pytest.raises(SystemExit):
+        main([*command, "--alignment", "none"])
+    assert "X says no metres" in capsys.readouterr().err
+    assert main(command) == 0
+    assert "aligned by scale and shift, relative depth, predictions" in capsys.readouterr().out
+
+
 def test_predictions_say_no_more_than_what_they_are(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -295,6 +371,8 @@ def test_impossible_options_are_refused(
         ([*saved, "--focal", "true"], "--focal has no use with --predictions"),
         ([*saved, "--model", "small"], "--model has no use with --predictions"),
         ([*saved, "--device", "cpu"], "--device has no use with --predictions"),
+        ([*saved, "--kind", "focal", "--scale", "2"], "--scale has no use with --kind focal"),
+        ([*motorcycle, "--model", "ramp", "--device", "cpu"], "--device has no use with"),
     ):
         with pytest.raises(SystemExit) as stopped:
             main(["evaluate", *wrong, "-o", str(tmp_path / "out")])

@@ -8,6 +8,7 @@ import numpy as np
 from depthpro.benchmarks.case import Benchmark, Case
 from depthpro.benchmarks.stereo import RANGE_M, depth_from_disparity
 from depthpro.datasets import open_dataset
+from depthpro.published import published_of
 from depthpro.sample import Sample
 
 
@@ -17,13 +18,13 @@ def held_out(spec: str) -> Benchmark:
     Raises:
         ValueError: If it cannot be opened.
     """
-    samples = open_dataset(spec)
+    samples, name = open_dataset(spec), Path(spec.partition(":")[2] or spec).name
 
     def read(number: int) -> Case:
         return of_sample(samples[number])
 
     return Benchmark(
-        title=Path(spec.partition(":")[2] or spec).name,
+        title=f"{name} (own)" if published_of(name) else name,  # the paper's rows are not for it
         cases={f"{number:06d}": partial(read, number) for number in range(len(samples))},
         measures=("depth", "boundary", "focal"),
     )
