@@ -125,7 +125,9 @@ def _check(f_px: float, width: int) -> None:
     """See to it that a camera may have this focal length."""
     least, most = FOV_RANGE_DEG
     if not 0 < f_px < math.inf:
-        raise ValueError(f"The focal length f_px must be a positive number of pixels, not {f_px:g}.")
+        raise ValueError(
+            f"The focal length f_px must be a positive number of pixels, not {f_px:g}."
+        )
     if not least <= fov_from_focal(f_px, width) <= most:
         nearest, farthest = focal_from_fov(most, width), focal_from_fov(least, width)
         raise ValueError(
