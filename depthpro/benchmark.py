@@ -28,7 +28,8 @@ from depthpro.export import (
 )
 from depthpro.image import load_image
 from depthpro.losses import stage2_loss
-from depthpro.model import DepthPro, Precision
+from depthpro.model import DepthPro, Precision, default_device
+from depthpro.published import published
 from depthpro.rivals import dense_edges, recall_by_loop, transformers_way
 from depthpro.timing import Summary, Times, Way, now, summarize
 
@@ -46,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--full", action="store_true",
         help="also the published network at random weights: 9 GB and minutes a run on a CPU",
     )  # fmt: skip
-    parser.add_argument("--device", help="cuda, mps or cpu; if not given, the CPU and CUDA")
+    parser.add_argument("--device", help="cuda, mps or cpu; if not given, the CPU and the GPU")
     parser.add_argument(
         "--dtype", choices=list(_AGREEMENT),
         help="of weights and arithmetic; else as `predict`: float32, on CUDA computed in float16",
@@ -77,6 +78,7 @@ def run(options: argparse.Namespace) -> int:
             raise ValueError(f"{name} must be at least 1, got {value}")
     if options.photo and options.size:
         raise ValueError("--size is of the JPEG that is made; leave it out, or the photo")
+    _refuse_ignored(options)
     report: dict[str, Any] = {"machine": timing.machine(), "results": []}
     if options.training:
         results = _training(options)
@@ -91,6 +93,21 @@ def run(options: argparse.Namespace) -> int:
         if options.out:  # after each one, since the next may take long or not fit into memory
             write_json(options.out, report)
     return 0 if all(result.get("agree", True) for result in report["results"]) else 1
+
+
+def _refuse_ignored(options: argparse.Namespace) -> None:
+    """Refuse options that what is asked for instead of photos has no use for."""
+    of_photos = {"photo", "vs", "full", "dtype"} | ({"batch"} if options.batch != [1] else set())
+    ignored = {
+        "training": of_photos | {"size"},
+        "cost": of_photos | {"size", "device"},
+        "thinning": of_photos,
+    }
+    for instead, names in ignored.items():
+        given = sorted(name for name in names if getattr(options, name))
+        if getattr(options, instead) and given:
+            name = given[0] if given[0] == "photo" else f"--{given[0]}"
+            raise ValueError(f"{name} has no use with --{instead}; leave one of them out")
 
 
 def _photos(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -213,10 +230,12 @@ def _costs(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         for part in parts:
             print(f"  {part.name:16}{part.parameters:14,}{part.flops / 1e9:12,.1f}")
         yield {"network": name, "cost": [part._asdict() for part in parts]}
+    paper = {each.metric: each.value for each in published(5) if each.system == "Depth Pro"}
     print(
-        f"the paper's Table 5 says {cost.PAPER_PARAMETERS / 1e6:.0f} M parameters and "
-        f"{cost.PAPER_FLOPS / 1e9:.0f} GFLOPs by fvcore, which counts a multiplication with its "
-        f"addition as one: the published network has {costs['published'][-1].flops / 2e9:.0f} G"
+        f"the paper's Table 5 says {paper['parameters_m']:.0f} M parameters and "
+        f"{paper['flops_g']:.0f} GFLOPs by fvcore, which counts a multiplication with its "
+        f"addition as one: the published network has {costs['published'][-1].flops / 2e9:.0f} G; "
+        f"and {paper['hd_ms']:.0f} ms a photo on a V100"
     )
 
 
@@ -294,7 +313,7 @@ def _time_step(
 
 def _devices(options: argparse.Namespace) -> list[torch.device]:
     if not options.device:
-        return [torch.device(name) for name in ("cpu", "cuda")[: 1 + torch.cuda.is_available()]]
+        return list(dict.fromkeys((torch.device("cpu"), default_device())))
     try:
         return [torch.empty(0, device=options.device).device]
     except (RuntimeError, AssertionError, NotImplementedError) as error:

@@ -9,9 +9,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from depthpro.config import DepthProConfig
 from depthpro.model import DepthPro
 
-PAPER_PARAMETERS, PAPER_FLOPS = 504_000_000, 4_370_000_000_000
-"""What Table 5 says of the published network. No part of it has so many (FACTS 1.7)."""
-
 
 class Part(NamedTuple):
     """A part of the network and what it costs for one picture."""

@@ -1,7 +1,6 @@
 """Where a system is right and wrong: its worst and best pictures, and its error over depth."""
 
 import heapq
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from PIL import Image
 from depthpro.benchmarks.case import Benchmark, Case
 from depthpro.files import whole_file
 from depthpro.metrics import Alignment, align_depth
-from depthpro.report import METRICS, read_rows
+from depthpro.report import METRICS, read_record, read_rows
 from depthpro.scoring import CURVE_M, Said, at_size, counted
 from depthpro.systems import System
 from depthpro.viz import colorize, depth_range
@@ -56,7 +55,7 @@ def draw_cases(rows: Path, benchmark: Benchmark, system: System) -> Path | None:
     key, chosen = worst_and_best(rows)
     if not chosen:
         return None
-    alignment = json.loads(rows.with_suffix(".json").read_text())["alignment"]
+    alignment = read_record(rows)["alignment"]
     figure = Figure(figsize=(12, 2.3 * len(chosen)), layout="constrained")
     grid = figure.subplots(len(chosen), 4, squeeze=False)
     for axes, (value, name) in zip(grid, chosen, strict=True):
@@ -96,7 +95,7 @@ def draw_curves(folder: Path) -> Path | None:
         shown = (pixels > 1e-3 * pixels.sum())[1:-1]
         if shown.any():
             error = (total / pixels.clip(min=1))[1:-1]
-            label = json.loads(rows.with_suffix(".json").read_text())["system"]
+            label = read_record(rows)["system"]
             axes.plot(middles[shown], error[shown], marker="o", label=label)
             shown_m += middles[shown].tolist()
     if not axes.lines:

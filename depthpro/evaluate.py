@@ -26,7 +26,6 @@ from depthpro.benchmarks import READERS, Benchmark, Case, open_benchmark
 from depthpro.error_figures import draw_cases, draw_curves
 from depthpro.files import whole_file
 from depthpro.metrics import Alignment
-from depthpro.model import default_device
 from depthpro.report import read_rows, write_report
 from depthpro.scoring import Row, Said, score
 from depthpro.systems import Kind, System, open_predictions, open_system, stamp
@@ -89,12 +88,13 @@ def run(options: argparse.Namespace) -> int:
     benchmarks = [open_benchmark(spec) for spec in options.data]
     rank, processes = _join_processes()
     for system, record in _systems(options):
+        metres = any({"depth", "cloud", "ibims"} & set(each.measures) for each in benchmarks)
+        if metres and options.alignment == "none" and not system.metric:
+            raise ValueError(
+                f"{system.title} says no metres: leave --alignment none out, and it is aligned"
+            )
         for benchmark, spec in zip(benchmarks, options.data, strict=True):
             alignment = options.alignment or ("none" if system.metric else "scale_and_shift")
-            if alignment == "none" and not system.metric and "depth" in benchmark.measures:
-                raise ValueError(
-                    f"{system.title} says no metres: leave --alignment none out, and it is aligned"
-                )
             about = record | {"alignment": alignment, "data": spec, "files": _digest_of(spec)}
             about["samples"] = options.samples
             rows = measure(system, benchmark, options.out, about, rank, processes)
@@ -167,8 +167,10 @@ def measure_case(
         case = benchmark.cases[name]()
         said = system.say(name, case)
         values = score(said, case, benchmark.measures, benchmark.range_m, alignment)
-    except (ValueError, OSError, RuntimeError) as error:  # of readers and networks of many kinds
-        raise ValueError(f"{system.title} on {benchmark.title}, {name}: {error}") from error
+    except Exception as error:  # of readers and networks of many kinds; after hours, which case?
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        reason = f"{system.title} on {benchmark.title}, {name}: {kind}{error}"
+        raise ValueError(reason) from error
     return {"case": name, "family": case.family, **values}
 
 
@@ -226,13 +228,12 @@ def _systems(options: argparse.Namespace) -> Iterator[tuple[System, dict[str, An
         return
     for model in options.model or ["small"]:
         if model in BASELINES:
-            system, device = baseline(model), ""
+            system = baseline(model)
         else:
             system = open_system(model, options.device, options.focal or "estimated")
-            device = torch.device(options.device or default_device()).type
         title = system.title + ", true focal length" * (options.focal == "true")
         system = dataclasses.replace(system, title=options.title or title)
-        yield system, _record(system, model) | {"device": device}
+        yield system, _record(system, model)
 
 
 def _record(system: System, origin: str) -> dict[str, Any]:
@@ -251,12 +252,14 @@ def _record(system: System, origin: str) -> dict[str, Any]:
 def _digest_of(spec: str) -> str:
     """Return what tells data from others that were under the same name before.
 
-    It is a digest of the names and sizes of all files; empty of what needs no file.
+    It is a digest of names, sizes and times of all files; empty of what needs no file.
     """
     rest = spec.partition(":")[2]
     folder = Path(rest if rest and not Path(spec).exists() else spec)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return _digest("".join(f"{path.relative_to(folder)} {path.stat().st_size}\n" for path in files))
+    seen = [(path.relative_to(folder), path.stat()) for path in files]
+    lines = (f"{name} {found.st_size} {found.st_mtime_ns}\n" for name, found in seen)
+    return _digest("".join(lines))
 
 
 def _digest(text: str) -> str:

@@ -113,9 +113,21 @@ def read_rows(path: Path) -> Iterator[dict]:
                 yield json.loads(line)
 
 
+def read_record(rows: Path) -> dict:
+    """Return what a JSONL file of rows was measured with.
+
+    Raises:
+        ValueError: If it does not lie beside it.
+    """
+    path = rows.with_suffix(".json")
+    if not path.is_file():
+        raise ValueError(f"nothing says how {rows} was measured: {path.name} is gone; delete it")
+    return json.loads(path.read_text())
+
+
 def measured(rows: Path) -> Result:
     """Return the means of a JSONL file of rows, which lies beside its record (.json)."""
-    record = json.loads(rows.with_suffix(".json").read_text())
+    record = read_record(rows)
     total, families = _Means(), {}
     for row in read_rows(rows):
         total.add(row)
@@ -130,8 +142,6 @@ def measured(rows: Path) -> Result:
         remarks.append(Remark("relative depth", METRICS.keys() - _FOCAL))
     if record.get("focal"):
         remarks.append(Remark(record["focal"], METRICS.keys() - _FOCAL))
-    if record.get("device") == "cuda":
-        remarks.append(Remark("on CUDA, in half precision"))
     if record.get("note"):
         remarks.append(Remark(record["note"]))
 

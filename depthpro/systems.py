@@ -206,7 +206,8 @@ def _open_ours(name: str, device: str | None, focal: Focal) -> System:
         )
 
     title = f"Depth Pro ({model.provenance.name})"
-    return System(title, True, say, f"licence {model.provenance.licence}", focal)
+    half = ", computed in half precision" if model.device.type == "cuda" else ""
+    return System(title, True, say, f"licence {model.provenance.licence}{half}", focal)
 
 
 def _open_theirs(model: str, device: str | None, focal: Focal) -> System:

@@ -101,6 +101,10 @@ def test_batch_size_precision_and_size_of_the_photo_are_as_asked(
         (["--size", "64"], "expected WIDTHxHEIGHT as 1920x1080, got '64'"),
         (["--device", "abacus"], "--device abacus cannot be used here"),
         (["no_photo.jpg", "--device", "cpu"], "no_photo.jpg"),
+        (["photo.jpg", "--cost"], "photo has no use with --cost"),
+        (["--cost", "--device", "cpu"], "--device has no use with --cost"),
+        (["--thinning", "--vs", "transformers"], "--vs has no use with --thinning"),
+        (["--training", "--batch", "2"], "--batch has no use with --training"),
     ],
 )
 def test_what_cannot_be_is_refused(
@@ -248,6 +252,7 @@ def test_costs_of_the_published_network(
     said = capsys.readouterr().out
     assert "951,991,330" in said
     assert "504 M parameters and 4370 GFLOPs" in said
+    assert "341 ms a photo on a V100" in said
 
 
 def test_costs_of_parts_add_up() -> None:

@@ -173,9 +173,11 @@ def test_a_case_that_cannot_be_measured_is_named(tmp_path: Path) -> None:
         raise RuntimeError("an odd processor")
 
     broken = Benchmark("Broken", {"a/1": gone}, ("depth",))
-    with pytest.raises(ValueError, match="toy on Broken, a/1: no such file"):
+    with pytest.raises(ValueError, match="toy on Broken, a/1: OSError: no such file"):
         measure(counting([]), broken, tmp_path, ABOUT)
-    with pytest.raises(ValueError, match="toy on Toy floors, floors/0: an odd processor"):
+    with pytest.raises(
+        ValueError, match="toy on Toy floors, floors/0: RuntimeError: an odd processor"
+    ):
         measure(System("toy", True, fails), make_benchmark(), tmp_path, ABOUT)
 
 
@@ -303,11 +305,24 @@ def test_data_that_changed_are_measured_anew(
     command = ["evaluate", "--data", str(tmp_path / "held-out"), "-o", str(tmp_path / "out"),
                "--model", "constant"]  # fmt: skip
     assert main(command) == main(command) == 0
+    size = (tmp_path / "held-out" / "a.tar").stat().st_size
     write_shard(tmp_path / "held-out" / "a.tar", make_samples(2)[::-1])  # the same names
-    write_shard(tmp_path / "held-out" / "b.tar", make_samples(1))
+    assert (tmp_path / "held-out" / "a.tar").stat().st_size == size
     with pytest.raises(SystemExit):
         main(command)
-    assert "was measured with other" in capsys.readouterr().err
+    assert "was measured with other files" in capsys.readouterr().err
+
+
+def test_rows_without_their_record_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_shard(tmp_path / "held-out" / "a.tar", make_samples(1))
+    command = ["evaluate", "--data", str(tmp_path / "held-out"), "-o", str(tmp_path / "out")]
+    assert main([*command, "--model", "constant"]) == 0
+    (tmp_path / "out/held-out/constant_3.9_m.json").unlink()
+    with pytest.raises(SystemExit):
+        main([*command, "--model", "ramp"])
+    assert "nothing says how" in capsys.readouterr().err
 
 
 def test_a_folder_named_as_a_benchmark_has_no_published_rows(
