@@ -6,7 +6,6 @@ benchmarks can be measured one after the other. A run that was stopped goes on w
 """
 
 import argparse
-import contextlib
 import dataclasses
 import hashlib
 import json
@@ -15,7 +14,7 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO, get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -24,9 +23,9 @@ from tqdm import tqdm
 
 from depthpro.benchmarks import READERS, Benchmark, Case, open_benchmark
 from depthpro.error_figures import draw_cases, draw_curves
-from depthpro.files import whole_file
 from depthpro.metrics import Alignment
 from depthpro.report import read_rows, write_report
+from depthpro.rows import appending, merge, note, parts
 from depthpro.scoring import Row, Said, score
 from depthpro.systems import Kind, System, open_predictions, open_system, stamp
 from depthpro.version import __version__
@@ -36,8 +35,6 @@ CONSTANT_M = 3.9
 HORIZON, EYE_M, FAR_M = 0.4, 1.5, 1000.0
 """What "ramp" says: a level ground seen from this height, its horizon at this share of the rows."""
 BASELINES = ("constant", "ramp")
-BLOCK = 1 << 16
-"""Bytes that are read at once in search of the end of a line."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,6 +83,10 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"--samples must be at least 1, got {options.samples}")
     _refuse_ignored(options)
     benchmarks = [open_benchmark(spec) for spec in options.data]
+    digests = [
+        _digest_of(spec, options.out / slug(benchmark.title))
+        for spec, benchmark in zip(options.data, benchmarks, strict=True)
+    ]
     rank, processes = _join_processes()
     for system, record in _systems(options):
         metres = any({"depth", "cloud", "ibims"} & set(each.measures) for each in benchmarks)
@@ -93,9 +94,9 @@ def run(options: argparse.Namespace) -> int:
             raise ValueError(
                 f"{system.title} says no metres: leave --alignment none out, and it is aligned"
             )
-        for benchmark, spec in zip(benchmarks, options.data, strict=True):
+        for benchmark, spec, digest in zip(benchmarks, options.data, digests, strict=True):
             alignment = options.alignment or ("none" if system.metric else "scale_and_shift")
-            about = record | {"alignment": alignment, "data": spec, "files": _digest_of(spec)}
+            about = record | {"alignment": alignment, "data": spec, "files": digest}
             about["samples"] = options.samples
             rows = measure(system, benchmark, options.out, about, rank, processes)
             if rank == 0:
@@ -135,22 +136,22 @@ def measure(
     rows = folder / f"{name}.jsonl"
     if rank == 0:
         cases = _digest("\n".join(benchmark.cases))
-        _note(rows, {"benchmark": benchmark.title, "cases": cases, **about})
+        note(rows, {"benchmark": benchmark.title, "cases": cases, **about})
     _wait(processes)
     names = list(benchmark.cases)[: about.get("samples")]
-    parts = [rows, *_parts(rows)]
-    done = {row["case"] for part in parts if part.exists() for row in read_rows(part)}
+    found = [each for each in (rows, *parts(rows)) if each.exists()]
+    done = {row["case"] for each in found for row in read_rows(each)}
     _wait(processes)
     mine = [each for each in names[rank::processes] if each not in done]
     if mine:
-        with _appending(folder / f".{name}@{rank}.part") as file:
+        with appending(folder / f".{name}@{rank}.part") as file:
             for each in tqdm(mine, desc=f"{system.title}, {benchmark.title}", disable=rank > 0):
                 row = measure_case(system, benchmark, each, about["alignment"])
                 file.write(json.dumps(row) + "\n")
                 file.flush()
     _wait(processes)
     if rank == 0:
-        _merge(rows, list(benchmark.cases), _parts(rows))
+        merge(rows, list(benchmark.cases))
     _wait(processes)
     return rows
 
@@ -249,14 +250,20 @@ def _record(system: System, origin: str) -> dict[str, Any]:
     }
 
 
-def _digest_of(spec: str) -> str:
+def _digest_of(spec: str, results: Path) -> str:
     """Return what tells data from others that were under the same name before.
 
-    It is a digest of names, sizes and times of all files; empty of what needs no file.
+    It is a digest of names, sizes and times of all files but hidden ones; empty of what needs no
+    file.
+
+    Raises:
+        ValueError: If results would be among them.
     """
     rest = spec.partition(":")[2]
     folder = Path(rest if rest and not Path(spec).exists() else spec)
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    if results.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"{results} is in the data, {folder}: choose another --out")
+    files = sorted(path for path in folder.rglob("[!.]*") if path.is_file())
     seen = [(path.relative_to(folder), path.stat()) for path in files]
     lines = (f"{name} {found.st_size} {found.st_mtime_ns}\n" for name, found in seen)
     return _digest("".join(lines))
@@ -264,80 +271,6 @@ def _digest_of(spec: str) -> str:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest() if text else ""
-
-
-def _parts(rows: Path) -> list[Path]:
-    """Return the files of rows that each process has written and that are not merged yet."""
-    return sorted(rows.parent.glob(f".{rows.stem}@*.part"))
-
-
-def _note(rows: Path, about: dict[str, Any]) -> None:
-    """Write what rows depend on beside them; refuse to mix them with others."""
-    path = rows.with_suffix(".json")
-    fixed = {key: value for key, value in about.items() if key != "samples"}
-    if any(each.exists() for each in (rows, *_parts(rows))):
-        before = json.loads(path.read_text()) if path.exists() else {}
-        differing = [key for key in {**before, **fixed} if before.get(key) != fixed.get(key)]
-        if differing:
-            raise ValueError(
-                f"{rows} was measured with other {', '.join(differing)}: choose another --out or "
-                f"--title, or delete {rows.name} and, if there are some, {rows.parent}/"
-                f".{rows.stem}@*.part"
-            )
-    with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(fixed, indent=1) + "\n")
-
-
-def _appending(path: Path) -> TextIO:
-    """Open a file to add lines to, without the half line that a killed run may have left."""
-    if path.exists():
-        with path.open("r+b") as file:
-            file.truncate(_end_of_lines(file))
-    return path.open("a", encoding="utf-8")
-
-
-def _end_of_lines(file: BinaryIO) -> int:
-    """Return where the last whole line ends, looked for from the end of the file."""
-    end = file.seek(0, os.SEEK_END)
-    while end:
-        start = max(0, end - BLOCK)
-        file.seek(start)
-        newline = file.read(end - start).rfind(b"\n")
-        if newline >= 0:
-            return start + newline + 1
-        end = start
-    return 0
-
-
-def _merge(rows: Path, names: list[str], parts: list[Path]) -> None:
-    """Write all rows into one file in the order of cases, and delete the parts.
-
-    Only where each row lies is held in memory. If it is killed, nothing is lost: the parts go when
-    the file is whole, and a row that is in both is taken once.
-    """
-    if not parts:
-        return
-    places: dict[str, tuple[BinaryIO, int]] = {}
-    with whole_file(rows) as temporary, contextlib.ExitStack() as opened:
-        for path in (rows, *parts):
-            if path.exists():
-                file = opened.enter_context(path.open("rb"))
-                places |= {case: (file, start) for case, start in _starts(file)}
-        merged = opened.enter_context(temporary.open("wb"))
-        for file, start in (places[name] for name in names if name in places):
-            file.seek(start)
-            merged.write(file.readline())
-    for path in parts:
-        path.unlink()
-
-
-def _starts(file: BinaryIO) -> Iterator[tuple[str, int]]:
-    """Give the case of each whole line and where the line starts."""
-    start = 0
-    for line in file:
-        if line.endswith(b"\n"):
-            yield json.loads(line)["case"], start
-        start += len(line)
 
 
 def _join_processes() -> tuple[int, int]:

@@ -117,12 +117,16 @@ def read_record(rows: Path) -> dict:
     """Return what a JSONL file of rows was measured with.
 
     Raises:
-        ValueError: If it does not lie beside it.
+        ValueError: If it does not lie beside it, or says too little.
     """
     path = rows.with_suffix(".json")
-    if not path.is_file():
-        raise ValueError(f"nothing says how {rows} was measured: {path.name} is gone; delete it")
-    return json.loads(path.read_text())
+    record = json.loads(path.read_text()) if path.is_file() else {}
+    if not {"benchmark", "system", "alignment"} <= record.keys():
+        raise ValueError(
+            f"nothing says how {rows} was measured: {path.name} is gone or no record; "
+            f"delete {rows.name}"
+        )
+    return record
 
 
 def measured(rows: Path) -> Result:
@@ -138,7 +142,7 @@ def measured(rows: Path) -> Result:
         remarks.append(Remark(f"aligned by {record['alignment'].replace('_', ' ')}", ALIGNED))
     if record.get("fitted"):
         remarks.append(Remark(f"fitted to each truth by {record['fitted']}", FITTED))
-    if not record.get("metric", True):
+    if record.get("fitted") or not record.get("metric", True):
         remarks.append(Remark("relative depth", METRICS.keys() - _FOCAL))
     if record.get("focal"):
         remarks.append(Remark(record["focal"], METRICS.keys() - _FOCAL))

@@ -13,7 +13,7 @@ from conftest import make_model
 from PIL import Image
 from training import make_samples
 
-from depthpro import evaluate
+from depthpro import rows as rows_on_disk
 from depthpro.__main__ import main
 from depthpro.benchmarks import Benchmark, Case, open_benchmark
 from depthpro.benchmarks.samples import motorcycle, of_sample
@@ -73,7 +73,7 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("block", [1, 7, 1 << 16])
 def test_half_a_line_goes_whatever_its_length(tmp_path: Path, monkeypatch, block: int) -> None:
-    monkeypatch.setattr(evaluate, "BLOCK", block)
+    monkeypatch.setattr(rows_on_disk, "BLOCK", block)
     asked: list[str] = []
     benchmark = make_benchmark(2)
     measure(counting([]), benchmark, tmp_path, ABOUT).unlink()  # leaves its record
@@ -142,6 +142,21 @@ def test_rows_of_other_cases_are_not_averaged(tmp_path: Path) -> None:
     measure(counting([]), make_benchmark(5), tmp_path, ABOUT)
     with pytest.raises(ValueError, match="was measured with other cases"):
         measure(counting([]), make_benchmark(2), tmp_path, ABOUT)
+
+
+def test_one_table_has_one_set_of_data(tmp_path: Path) -> None:
+    rows = measure(counting([]), make_benchmark(5), tmp_path, ABOUT)
+    for benchmark, about, other in (
+        (make_benchmark(2), ABOUT, "cases"),
+        (make_benchmark(5), ABOUT | {"files": "2d"}, "files"),
+    ):
+        with pytest.raises(ValueError, match=f"toy.jsonl was measured with other {other}: .* dele"):
+            measure(counting([], title="new"), benchmark, tmp_path, about)
+    rows.with_suffix(".json").write_text('{"system": "toy"}')
+    with pytest.raises(ValueError, match=r"toy\.json is gone or no record; delete toy\.jsonl"):
+        measure(counting([], title="new"), make_benchmark(5), tmp_path, ABOUT)
+    rows.unlink()
+    measure(counting([], title="new"), make_benchmark(2), tmp_path, ABOUT)
 
 
 def test_what_the_refusal_says_to_delete_is_enough(tmp_path: Path) -> None:
@@ -313,6 +328,19 @@ def test_data_that_changed_are_measured_anew(
     assert "was measured with other files" in capsys.readouterr().err
 
 
+def test_results_do_not_lie_in_the_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = tmp_path / "held-out"
+    write_shard(data / "a.tar", make_samples(1))
+    command = ["evaluate", "--data", str(data), "--model", "constant", "-o"]
+    for out in (data, data / "measured", tmp_path):  # of the last, results would be in held-out too
+        with pytest.raises(SystemExit):
+            main([*command, str(out)])
+        assert "is in the data" in capsys.readouterr().err
+    assert main([*command, str(tmp_path / "out")]) == 0
+    (data / ".a.tar.x7q").touch()  # what is half written, or a file browser's
+    assert main([*command, str(tmp_path / "out")]) == 0
+
+
 def test_rows_without_their_record_are_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -364,7 +392,9 @@ def test_predictions_say_no_more_than_what_they_are(
     assert main([*command, "Saved"]) == main([*command, "Fitted", "--kind", "relative-depth"]) == 0
     printed = capsys.readouterr().out
     assert "**Saved** | measured, 2 pictures, predictions as saved |" in printed
-    fitted = "fitted to each truth by scale and shift of depth, predictions as saved"
+    fitted = (
+        "fitted to each truth by scale and shift of depth, relative depth, predictions as saved"
+    )
     assert f"**Fitted** | measured, 2 pictures, {fitted} |" in printed
 
 

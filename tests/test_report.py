@@ -175,11 +175,22 @@ def test_only_what_is_aligned_is_marked(tmp_path: Path) -> None:
     write_rows(tmp_path, "Spring", "relative", [{"boundary_f1": 0.1, "ordinal": 0.9}], **aligned)
     write_rows(tmp_path, "iBims", "relative", [{"dde_0": 0.9}], **aligned)
     text = markdown(gather(tmp_path))
-    fitted = "fitted to each truth by scale and shift of depth"
-    assert "| **relative** | measured, 1 picture | 0.100 |" in text
+    fitted = "fitted to each truth by scale and shift of depth, relative depth"
+    assert "| **relative** | measured, 1 picture, relative depth | 0.100 |" in text
     assert f"| **relative** | measured, 1 picture, {fitted} | 90.0 | 0.100 |" in text
     assert f"| measured, 1 picture, aligned by scale and shift, {fitted} |" in text
     assert "Boundaries and the order of pairs are measured before alignment." in text
+
+
+def test_focal_lengths_rest_on_nothing_but_the_picture(tmp_path: Path) -> None:
+    write_rows(tmp_path, "Toys", "told", [{"delta1": 0.5, "delta25": 1.0}],
+               focal="true focal length", fitted="scale", note="research only")  # fmt: skip
+    write_report(tmp_path)
+    records = json.loads((tmp_path / "report.json").read_text())
+    sources = {row["metric"]: row["source"] for row in records}
+    assert sources["delta25"] == "measured, 1 picture, research only"
+    told = "fitted to each truth by scale, relative depth, true focal length"
+    assert sources["delta1"] == f"measured, 1 picture, {told}, research only"
 
 
 def test_hidden_rows_are_left_alone(tmp_path: Path) -> None:
