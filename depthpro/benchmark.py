@@ -36,13 +36,14 @@ from depthpro.timing import Summary, Times, Way, now, summarize
 _PHOTO, _MAP = (4032, 3024), (4112, 3008)  # a phone's photo, and a depth map of Booster
 # By how much of its mean inverse depth may differ where the same sums are rounded differently.
 _AGREEMENT = {"float32": 1e-3, "float16": 0.05, "bfloat16": 0.2}
+_DEFAULTS = {"model": "small", "batch": [1], "runs": 15}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
     parser.add_argument("photo", type=Path, nargs="?", help="a photo; a 12-megapixel JPEG if none")
     parser.add_argument("--size", type=_size, metavar="WxH", help="of the JPEG that is made")
-    parser.add_argument("--model", default="small", help="'small', a file, a folder or a hub name")
+    parser.add_argument("--model", help="'small', a file, a folder or a hub name")
     parser.add_argument(
         "--full", action="store_true",
         help="also the published network at random weights: 9 GB and minutes a run on a CPU",
@@ -52,8 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dtype", choices=list(_AGREEMENT),
         help="of weights and arithmetic; else as `predict`: float32, on CUDA computed in float16",
     )  # fmt: skip
-    parser.add_argument("--batch", type=int, nargs="+", default=[1], help="photos at once")
-    parser.add_argument("--runs", type=int, default=15, help="counted runs, after one that is not")
+    parser.add_argument("--batch", type=int, nargs="+", help="photos at once")
+    parser.add_argument("--runs", type=int, help="counted runs, after one that is not")
     parser.add_argument(
         "--vs", choices=["transformers"], help="the same work with the same weights, in turns"
     )
@@ -65,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "thinning": "time the thinning of dense boundaries instead, against a loop over runs",
     }.items():
         instead.add_argument(f"--{name}", action="store_true", help=what)
+    parser.set_defaults(**_DEFAULTS)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -97,14 +99,15 @@ def run(options: argparse.Namespace) -> int:
 
 def _refuse_ignored(options: argparse.Namespace) -> None:
     """Refuse options that what is asked for instead of photos has no use for."""
-    of_photos = {"photo", "vs", "full", "dtype"} | ({"batch"} if options.batch != [1] else set())
+    of_photos = {"photo", "vs", "full", "dtype", "batch"}
     ignored = {
         "training": of_photos | {"size"},
-        "cost": of_photos | {"size", "device"},
-        "thinning": of_photos,
+        "cost": of_photos | {"size", "device", "runs"},
+        "thinning": of_photos | {"model"},
     }
     for instead, names in ignored.items():
-        given = sorted(name for name in names if getattr(options, name))
+        unsaid = {name: (None, False, _DEFAULTS.get(name)) for name in sorted(names)}
+        given = [name for name in unsaid if getattr(options, name) not in unsaid[name]]
         if getattr(options, instead) and given:
             name = given[0] if given[0] == "photo" else f"--{given[0]}"
             raise ValueError(f"{name} has no use with --{instead}; leave one of them out")

@@ -1,5 +1,6 @@
 """The benchmark says what it measured, and the ways that it compares do the same work."""
 
+import argparse
 import json
 import time
 from collections.abc import Callable
@@ -105,6 +106,11 @@ def test_batch_size_precision_and_size_of_the_photo_are_as_asked(
         (["--cost", "--device", "cpu"], "--device has no use with --cost"),
         (["--thinning", "--vs", "transformers"], "--vs has no use with --thinning"),
         (["--training", "--batch", "2"], "--batch has no use with --training"),
+        (["--training", "--full"], "--full has no use with --training"),
+        (["--training", "--size", "64x48"], "--size has no use with --training"),
+        (["--cost", "--dtype", "float16"], "--dtype has no use with --cost"),
+        (["--cost", "--runs", "3"], "--runs has no use with --cost"),
+        (["--thinning", "--model", "tiny.pt"], "--model has no use with --thinning"),
     ],
 )
 def test_what_cannot_be_is_refused(
@@ -114,6 +120,14 @@ def test_what_cannot_be_is_refused(
         main(["benchmark", *given])
     assert stopped.value.code == 2
     assert expected in capsys.readouterr().err
+
+
+def test_the_gpu_of_a_mac_is_taken_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for mps, expected in ((False, ["cpu"]), (True, ["cpu", "mps"])):
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda mps=mps: mps)
+        devices = benchmark._devices(argparse.Namespace(device=None))
+        assert [device.type for device in devices] == expected
 
 
 class Slow(nn.Module):
