@@ -39,9 +39,9 @@ POINT_SIDE = 360
 _POINT_SIZE = 0.85  # of a pixel
 _TEXTURE_SIDE = 1536
 _THIN = 0.0012  # half a line's width for each metre from the camera: all look equally thin
-_BEHIND = 1.2  # of the way from the middle to the camera, so that the frustum is in sight
-_VIEWER_FOV_DEG = 45.8  # of the page's 3D viewer, vertically
-_VIEWER_ASPECT = 1.2
+# Of the way from the middle to the camera: the frustum is in sight, and the ground still fills the
+# view. From farther back what is near shrinks, and leaves the lower half of a street empty.
+_BEHIND = 1.1
 
 _TO_GL = np.array([1.0, -1.0, -1.0])
 _COLOURS = {
@@ -179,13 +179,11 @@ def ruler(bar: Float[ndarray, "2 3"], units: Units) -> dict[str, trimesh.Trimesh
 
 
 def start(space: Space) -> Start:
-    """Return where to start: on the line from the middle to the camera, far enough to see all."""
+    """Return where to start: a little behind the camera, on its optical axis."""
     x, y, z = (float(value) for value in -_middle(space))
     reach = math.hypot(x, y, z)
-    height, width = space.depth.shape
-    slope = math.tan(math.radians(_VIEWER_FOV_DEG / 2)) * 2 * space.f_px
-    distance = reach * max(_BEHIND, height / slope, width / slope / _VIEWER_ASPECT)
-    return Start(math.degrees(math.atan2(z, x)), math.degrees(math.acos(y / reach)), distance)
+    around, down = math.atan2(z, x), math.acos(y / reach)
+    return Start(math.degrees(around), math.degrees(down), _BEHIND * reach)
 
 
 def _middle(space: Space) -> Float[ndarray, "3"]:
