@@ -41,7 +41,7 @@ _TEXTURE_SIDE = 1536
 _THIN = 0.0012  # half a line's width for each metre from the camera: all look equally thin
 # Of the way from the middle to the camera: the frustum is in sight, and the ground still fills the
 # view. From farther back what is near shrinks, and leaves the lower half of a street empty.
-_BEHIND = 1.1
+_BEHIND = 1.15
 
 _TO_GL = np.array([1.0, -1.0, -1.0])
 _COLOURS = {
