@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,7 +28,11 @@ class Job(NamedTuple):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
     parser.add_argument(
-        "source", type=Path, help="a photo, or a folder that is searched for photos"
+        "sources",
+        nargs="+",
+        type=Path,
+        metavar="source",
+        help="a photo, or a folder that is searched for photos; as many as you like",
     )
     parser.add_argument("-o", "--out", type=Path, required=True, help="folder for the results")
     parser.add_argument("--model", default="small", help="'small', a file, a folder or a hub name")
@@ -59,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"--fov-deg must be between 0 and 180 degrees, got {options.fov_deg}")
     if options.out.exists() and not options.out.is_dir():
         raise ValueError(f"--out must be a folder, got the file {str(options.out)!r}")
-    jobs = find_jobs(options.source, options.out)
+    jobs = find_jobs(options.sources, options.out)
     model = DepthPro.from_pretrained(options.model, device=options.device)
     print(model.provenance.notice, f"on {model.device}", file=sys.stderr)
     failures = []
@@ -81,46 +86,63 @@ def run(options: argparse.Namespace) -> int:
     return 1 if failures else 0
 
 
-def find_jobs(source: Path, out: Path) -> list[Job]:
-    """Return a job for every photo in `source`, keeping folders and names.
+def find_jobs(sources: Sequence[Path], out: Path) -> list[Job]:
+    """Return a job for every photo in `sources`, keeping the folders within each, and names.
 
     Where photos differ in their suffix alone, it stays in the name, so that none is overwritten.
+    What is named twice is done once.
 
     Raises:
-        ValueError: If there is no photo.
+        ValueError: If a source holds no photo, or two of them have photos of the same name.
     """
-    if source.is_dir():
-        inside = out.resolve() if source.resolve() in out.resolve().parents else None
-        photos = sorted(
-            path
-            for path in source.rglob("*")
-            if path.suffix.lower() in PHOTO_SUFFIXES
-            and path.is_file()
-            and not path.name.startswith(".")
-            and (inside is None or inside not in path.resolve().parents)
-        )
-        if inside is None and (out.resolve() == source.resolve()):
-            photos = [path for path in photos if not path.stem.endswith(("_depth", "_colour"))]
-        if not photos:
+    found: dict[Path, tuple[Path, Path]] = {}
+    for source in sources:
+        root = source if source.is_dir() else source.parent
+        for photo in _photos(source, out):
+            found.setdefault(photo.absolute(), (photo, out / photo.relative_to(root).parent))
+    photos, folders = zip(*found.values(), strict=True)
+    jobs = [Job(*job) for job in zip(photos, folders, _unique_stems(photos, folders), strict=True)]
+    taken: dict[tuple[Path, str], Job] = {}
+    for job in jobs:
+        other = taken.setdefault((job.folder, job.stem.casefold()), job)
+        if other.photo.parent != job.photo.parent:
             raise ValueError(
-                f"no photos in {str(source)!r}: looked for {' '.join(PHOTO_SUFFIXES)} in it and "
-                "its subfolders"
+                f"{str(other.photo)!r} and {str(job.photo)!r} would be written to the same files: "
+                "pass the folder that holds both, or give each an --out of its own"
             )
-    elif source.exists():
-        photos = [source]
-    else:
-        raise ValueError(f"no such file or folder: {str(source)!r}")
-    root = source if source.is_dir() else source.parent
-    folders = [out / photo.relative_to(root).parent for photo in photos]
-    stems = _unique_stems(photos)
-    return [Job(*job) for job in zip(photos, folders, stems, strict=True)]
+    return jobs
 
 
-def _unique_stems(photos: list[Path]) -> list[str]:
+def _photos(source: Path, out: Path) -> list[Path]:
+    """Return the photo, or those in the folder without what was written there before."""
+    if not source.is_dir():
+        if not source.exists():
+            raise ValueError(f"no such file or folder: {str(source)!r}")
+        return [source]
+    inside = out.resolve() if source.resolve() in out.resolve().parents else None
+    photos = sorted(
+        path
+        for path in source.rglob("*")
+        if path.suffix.lower() in PHOTO_SUFFIXES
+        and path.is_file()
+        and not path.name.startswith(".")
+        and (inside is None or inside not in path.resolve().parents)
+    )
+    if out.resolve() == source.resolve():
+        photos = [path for path in photos if not path.stem.endswith(("_depth", "_colour"))]
+    if not photos:
+        raise ValueError(
+            f"no photos in {str(source)!r}: looked for {' '.join(PHOTO_SUFFIXES)} in it and "
+            "its subfolders"
+        )
+    return photos
+
+
+def _unique_stems(photos: Sequence[Path], folders: Sequence[Path]) -> list[str]:
     """Return a name for each photo's files; whole names where stems would collide in a folder."""
     stems = [photo.stem for photo in photos]
     while True:
-        keys = [(photo.parent, stem.casefold()) for photo, stem in zip(photos, stems, strict=True)]
+        keys = [(folder, stem.casefold()) for folder, stem in zip(folders, stems, strict=True)]
         count = Counter(keys)
         clashing = [i for i, key in enumerate(keys) if count[key] > 1]
         if all(stems[i] == photos[i].name for i in clashing):

@@ -171,18 +171,43 @@ def test_no_photo_overwrites_another(tmp_path: Path) -> None:
     for name in names:
         (tmp_path / name).touch()
     (tmp_path / "._c.webp").touch()  # what some systems leave beside photos
-    stems = {job.photo.name: job.stem for job in find_jobs(tmp_path, tmp_path / "out")}
+    stems = {job.photo.name: job.stem for job in find_jobs([tmp_path], tmp_path / "out")}
     assert sorted(stems) == sorted(names)
     assert len(set(stems.values())) == len(names)
     assert stems["c.webp"] == "c"
 
 
 def test_results_may_lie_beside_or_above_the_photos(album: Path) -> None:
-    assert len(find_jobs(album, album.parent)) == 5
-    assert len(find_jobs(album, album)) == 5
+    assert len(find_jobs([album], album.parent)) == 5
+    assert len(find_jobs([album], album)) == 5
     (album / "a_depth.png").touch()
     (album / "a_colour.png").touch()
-    assert len(find_jobs(album, album)) == 5
+    assert len(find_jobs([album], album)) == 5
+
+
+def test_photos_and_folders_side_by_side(album: Path, tmp_path: Path) -> None:
+    out, trip = tmp_path / "out", album / "trip"
+    jobs = find_jobs([album / "a.png", trip, trip / "b.png", album / "a.png"], out)
+    assert {job.photo.name: (job.folder, job.stem) for job in jobs} == {
+        "a.png": (out, "a"),
+        "b.JPG": (out, "b.JPG"),
+        "b.png": (out, "b.png"),
+        "broken.jpg": (out, "broken"),
+        "c.jpg": (out / "day 2", "c"),
+    }
+    assert len(jobs) == 5  # what is named twice is done once
+    with pytest.raises(ValueError, match=r"no such file or folder: .*gone"):
+        find_jobs([album, album / "gone.jpg"], out)
+    (album / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"no photos in .*empty"):
+        find_jobs([album, album / "empty"], out)
+
+
+def test_photos_of_the_same_name_from_two_folders_are_refused(album: Path, tmp_path: Path) -> None:
+    (album / "old").mkdir()
+    (album / "old" / "A.PNG").touch()
+    with pytest.raises(ValueError, match=r"a\.png' and .*A\.PNG' would be written to the same"):
+        find_jobs([album / "a.png", album / "old" / "A.PNG"], tmp_path)
 
 
 def test_a_file_in_the_place_of_the_folder_is_said_at_once(
