@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import os
+import signal
 import sys
 
 # Before torch is loaded: threads that sleep while they wait, instead of spinning, keep the network
@@ -32,8 +33,11 @@ def main() -> None:
         model, note = load_model(options.model, options.device)
     except ValueError as error:
         sys.exit(f"app.py: {error}")
+    # Who stops a server or a Space sends this; as with Ctrl+C, visitors' files are to go first.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     page = build_page(borrowing(model), note)
-    page.launch(server_name=options.host, server_port=options.port, **LAUNCH)
+    with contextlib.suppress(KeyboardInterrupt):
+        page.launch(server_name=options.host, server_port=options.port, **LAUNCH)
 
 
 if __name__ == "__main__":

@@ -29,10 +29,10 @@ def main() -> None:
             server.terminate()
 
 
-def answers() -> bool:
+def answers(port: int = PORT) -> bool:
     """Return whether the page can be fetched."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{PORT}", timeout=5) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}", timeout=5) as response:
             return response.status == 200
     except (urllib.error.URLError, OSError):
         return False

@@ -1,6 +1,11 @@
 """Several visitors, impatient ones among them: each sees the own photo, and its depth."""
 
 import gc
+import os
+import shutil
+import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -11,6 +16,7 @@ from browser import ASTRONAUT, PHOTOS, Served, upload, wait_for_depth
 from PIL import Image
 from pillow_heif import from_pillow
 from playwright.sync_api import Browser, Page, expect
+from startup import answers
 
 from demo import pipeline
 from demo.ui.visit import Visit, still
@@ -145,3 +151,32 @@ def test_a_file_of_one_visitor_is_not_at_the_address_of_another(
     guessed = address.replace(folder, folder[::-1])
     assert page.request.get(address).status == 200
     assert page.request.get(guessed).status in (403, 404)
+
+
+def test_a_server_that_is_stopped_leaves_no_file_of_a_visitor(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    root = Path(__file__).parents[1]
+    command = [sys.executable, "app.py", "--model", "small", "--device", "cpu", "--port", str(port)]
+    # A folder of its own for temporary files, Gradio's among them.
+    with subprocess.Popen(command, cwd=root, env=os.environ | {"TMPDIR": str(tmp_path)}) as server:
+        try:
+            page = browser.new_page()
+            deadline = time.monotonic() + 120
+            while not answers(port):
+                assert server.poll() is None and time.monotonic() < deadline
+                time.sleep(0.1)
+            page.goto(f"http://127.0.0.1:{port}")
+            upload(page, Path(shutil.copy(ASTRONAUT, tmp_path.parent / "mine.png")))
+            wait_for_depth(page)
+            page.close()
+            assert list(tmp_path.rglob("mine*"))
+            assert list(tmp_path.glob("depthpro-*"))
+        finally:
+            server.terminate()
+            assert server.wait(20) == 0
+    assert list(tmp_path.rglob("mine*")) == []  # Gradio's copies of the examples stay
+    assert list(tmp_path.glob("depthpro-*")) == []
