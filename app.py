@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import os
-import signal
 import sys
 
 # Before torch is loaded: threads that sleep while they wait, instead of spinning, keep the network
@@ -14,7 +13,7 @@ with contextlib.suppress(ImportError):
 
 from demo.gpu import borrowing
 from demo.pipeline import load_model
-from demo.ui import LAUNCH, build_page
+from demo.ui import build_page, serve
 
 
 def main() -> None:
@@ -33,11 +32,7 @@ def main() -> None:
         model, note = load_model(options.model, options.device)
     except ValueError as error:
         sys.exit(f"app.py: {error}")
-    # Who stops a server or a Space sends this; as with Ctrl+C, visitors' files are to go first.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    page = build_page(borrowing(model), note)
-    with contextlib.suppress(KeyboardInterrupt):
-        page.launch(server_name=options.host, server_port=options.port, **LAUNCH)
+    serve(build_page(borrowing(model), note), options.host, options.port)
 
 
 if __name__ == "__main__":

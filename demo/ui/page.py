@@ -1,6 +1,8 @@
 """The page: a photo on the left, and tabs that show what it tells."""
 
+import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from importlib.resources import files
 from importlib.util import find_spec
@@ -57,6 +59,20 @@ _NO_ZIP = gr.update(value=None, visible=False)
 # The browser starts the download itself once the file is there.
 _CLICK_ZIP = "() => setTimeout(() => document.querySelector('#zip')?.click(), 300)"
 _SHOWN = (".jpg", ".jpeg", ".png", ".webp")  # what browsers can show
+
+
+def serve(page: gr.Blocks, host: str | None = None, port: int | None = None) -> None:
+    """Serve the page until it is stopped, and leave none of its visitors' files.
+
+    Args:
+        page: What `build_page` returned.
+        host: Address; if not given what GRADIO_SERVER_NAME says, or else this machine only.
+        port: If not given what GRADIO_SERVER_PORT says, or else the first free from 7860.
+    """
+    # What stops a server or a Space sends this signal, which would end the process on the spot.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):
+        page.launch(server_name=host, server_port=port, **LAUNCH)
 
 
 def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
