@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 import trimesh
 from browser import ASTRONAUT, PHOTOS, Served, open_tab, pixels, shot, upload, wait_for_depth
-from playwright.sync_api import Page, Request, expect
+from PIL import Image
+from playwright.sync_api import Page, Request, ViewportSize, expect
 
 from demo.formats import has_usd
 
 pytestmark = pytest.mark.browser
+
+SMALL: ViewportSize = {"width": 780, "height": 560}  # less to draw without a GPU
 
 
 def wait_for_drawing(page: Page, folder: Path) -> np.ndarray:
@@ -49,9 +52,11 @@ def test_views_follow_the_choices_and_the_camera_stays(
             data = json.loads(request.post_data or "{}")["data"]
             cameras.append(next(v for v in data if isinstance(v, dict))["camera_position"])
 
-    page.set_viewport_size({"width": 900, "height": 700})  # less to draw
+    page.set_viewport_size(SMALL)
     page.on("request", note)
-    upload(page, ASTRONAUT)
+    with Image.open(ASTRONAUT) as photo:  # likewise: fewer vertices
+        photo.resize((192, 192)).save(tmp_path / "small.png")
+    upload(page, tmp_path / "small.png")
     wait_for_depth(page)
     calls = len(served.calls)
     open_tab(page, "3D")
@@ -63,7 +68,7 @@ def test_views_follow_the_choices_and_the_camera_stays(
     middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(*middle)
     page.mouse.down()
-    page.mouse.move(middle[0] + 120, middle[1], steps=4)
+    page.mouse.move(middle[0] + 120, middle[1], steps=2)
     page.mouse.up()
     page.wait_for_timeout(1500)  # the viewer's camera swings on for a while
     press(page, "Scale bar")
@@ -92,6 +97,7 @@ def test_views_follow_the_choices_and_the_camera_stays(
 
 
 def test_single_files(page: Page, tmp_path: Path) -> None:
+    page.set_viewport_size(SMALL)
     upload(page, ASTRONAUT)
     wait_for_depth(page)
     open_tab(page, "3D")
