@@ -29,7 +29,7 @@ def load(name: str | Path, config: DepthProConfig | None = None) -> DepthPro:
 
 
 @contextlib.contextmanager
-def refused(*parts: str) -> Iterator[None]:
+def assert_refused(*parts: str) -> Iterator[None]:
     """Expect a ValueError that says all of this, with no traceback of another error behind it."""
     with pytest.raises(ValueError, match=r"\S") as caught:
         yield
@@ -150,7 +150,7 @@ def test_saving_fails_whole(tmp_path: Path, monkeypatch) -> None:
 
 
 def test_saving_under_a_pickles_name_is_refused(tmp_path: Path) -> None:
-    with refused(r"written as \.safetensors or into a folder, got 'weights\.pt'"):
+    with assert_refused(r"written as \.safetensors or into a folder, got 'weights\.pt'"):
         make_model().save_pretrained(tmp_path / "weights.pt")
     assert not list(tmp_path.iterdir())
 
@@ -173,7 +173,7 @@ def test_pickles_of_old_torch_and_of_parameters_load(tmp_path: Path, tiny_model:
 
 
 def test_pickle_without_config_is_the_published_network(pickled: Path) -> None:
-    with refused("do not fit this network", "missing: encoder", "pass it as config="):
+    with assert_refused("do not fit this network", "missing: encoder", "pass it as config="):
         load(pickled)
 
 
@@ -196,7 +196,7 @@ def test_a_pickle_runs_no_code(tmp_path: Path, plain: bool) -> None:
         path.write_bytes(pickle.dumps(state))
     else:
         torch.save(state, path)
-    with refused(r"expected a state dict saved by torch\.save in 'depth_pro\.pt'"):
+    with assert_refused(r"expected a state dict saved by torch\.save in 'depth_pro\.pt'"):
         load(path)
     assert not (tmp_path / "owned").exists()
 
@@ -211,7 +211,7 @@ def test_a_pickle_runs_no_code(tmp_path: Path, plain: bool) -> None:
 )
 def test_pickles_of_other_things_are_refused(tmp_path: Path, value: object, got: str) -> None:
     torch.save(value, tmp_path / "other.pt")
-    with refused(got):
+    with assert_refused(got):
         load(tmp_path / "other.pt", TINY)
 
 
@@ -225,7 +225,7 @@ def test_no_broken_pickle_raises_anything_else(tmp_path: Path) -> None:
             broken = np.frombuffer(good.read_bytes(), np.uint8).copy()
             broken[rng.integers(0, len(broken), 3)] = rng.integers(0, 256, 3)
             (tmp_path / "broken.pt").write_bytes(broken[: rng.integers(1, 2 * len(broken))])
-            with refused():
+            with assert_refused():
                 load(tmp_path / "broken.pt", TINY)
 
 
@@ -256,7 +256,7 @@ def test_broken_files_say_what_they_are(
         content = whole[: len(whole) // 2]
     path.write_bytes(content)
     kind = "state dict" if suffix == ".pt" else "safetensors file"
-    with refused(f"expected a {kind}", rf"in 'weights\{suffix}'", got):
+    with assert_refused(f"expected a {kind}", rf"in 'weights\{suffix}'", got):
         load(path, TINY)
 
 
@@ -267,7 +267,7 @@ def test_every_misfit_is_named(tmp_path: Path, tiny_model: DepthPro) -> None:
     tensors["head.4.bias"] = torch.ones(2)
     tensors["encoder.fuse_lowres.bias"] = torch.ones(3, 1)
     torch.save(tensors, tmp_path / "misfit.pt")
-    with refused(
+    with assert_refused(
         r"weights 'misfit\.pt' do not fit",
         r"missing: head\.0\.bias, fov\.head\.4\.weight;",
         "unexpected: extra;",
@@ -279,22 +279,24 @@ def test_every_misfit_is_named(tmp_path: Path, tiny_model: DepthPro) -> None:
 
 def test_another_models_safetensors_is_refused_briefly(tmp_path: Path) -> None:
     save_file({f"layer.{i}": torch.ones(1) for i in range(50)}, tmp_path / "gpt.safetensors")
-    with refused("missing: .* and 1,099 more", r"unexpected: layer\.0, .* and 30 more") as _:
+    with assert_refused("missing: .* and 1,099 more", r"unexpected: layer\.0, .* and 30 more") as _:
         load(tmp_path / "gpt.safetensors")
 
 
 def test_a_config_that_the_file_contradicts_is_refused(tmp_path: Path, tiny_model) -> None:
     path = tiny_model.save_pretrained(tmp_path)
     assert_same(load(path, TINY), tiny_model)
-    with refused("'model.safetensors' say what they fit", "leave config= out"):
+    with assert_refused("'model.safetensors' say what they fit", "leave config= out"):
         load(path, DepthProConfig.small())
 
 
 def test_folders_without_weights_say_what_they_hold(tmp_path: Path) -> None:
-    with refused(r"expected model\.safetensors or depth_pro\.pt in the folder", "found nothing"):
+    with assert_refused(
+        r"expected model\.safetensors or depth_pro\.pt in the folder", "found nothing"
+    ):
         load(tmp_path)
     (tmp_path / "README.md").touch()
-    with refused(r"found README\.md"):
+    with assert_refused(r"found README\.md"):
         load(tmp_path)
 
 
@@ -305,7 +307,7 @@ def test_mistyped_paths_are_not_looked_for_on_the_hub(monkeypatch, tmp_path, nam
     monkeypatch.chdir(tmp_path)
     hub = lambda *_, **__: pytest.fail("asked the hub")  # noqa: E731
     monkeypatch.setattr(huggingface_hub, "snapshot_download", hub)
-    with refused("expected .*model.safetensors"):
+    with assert_refused("expected .*model.safetensors"):
         load(name)
 
 
@@ -354,7 +356,7 @@ def test_anybodys_weights_come_from_the_hubs_cache(cache, tmp_path, tiny_model) 
     ],
 )
 def test_offline_without_cache_says_what_to_fetch(name: str, files: str) -> None:
-    with refused(
+    with assert_refused(
         f"no file or folder '{name}' here",
         f"Fetch {files} from https://huggingface.co/{name}/tree/main",
         "pass the folder's path instead",
@@ -365,13 +367,13 @@ def test_offline_without_cache_says_what_to_fetch(name: str, files: str) -> None
 def test_a_cache_without_the_weights_says_what_to_fetch(cache, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     cache("apple/DepthPro-hf", [tmp_path / "config.json"])
-    with refused("no model.safetensors|Error", r"Fetch config\.json and model\.safetensors"):
+    with assert_refused("no model.safetensors|Error", r"Fetch config\.json and model\.safetensors"):
         load("apple/DepthPro-hf")
 
 
 @pytest.mark.parametrize("name", ["a--b/c", "foo/bar.git", "apple/" + "x" * 100])
 def test_names_that_the_hub_cannot_have_are_refused(name: str) -> None:
-    with refused("no such model on the hub; check the name"):
+    with assert_refused("no such model on the hub; check the name"):
         load(name)
 
 
@@ -393,7 +395,7 @@ def test_whatever_a_download_raises_says_what_to_do(monkeypatch, error: Exceptio
         raise error
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    with refused(type(error).__name__, "Fetch depth_pro.pt from"):
+    with assert_refused(type(error).__name__, "Fetch depth_pro.pt from"):
         load("apple/DepthPro")
 
 
@@ -474,7 +476,7 @@ def test_transformers_layout_comes_from_the_hubs_cache(cache, theirs: Path) -> N
 
 
 def test_transformers_weights_need_their_config(theirs: Path) -> None:
-    with refused("layout of transformers: put its config.json", "pass the folder's path"):
+    with assert_refused("layout of transformers: put its config.json", "pass the folder's path"):
         load(theirs / "model.safetensors")
 
 
@@ -484,7 +486,7 @@ def test_a_tensor_that_transformers_left_out_is_named(tmp_path: Path, theirs: Pa
     del tensors["head.layers.0.bias"]
     del tensors["fov_model.fov_encoder.model.encoder.layer.1.attention.attention.key.weight"]
     save_file(tensors, tmp_path / "model.safetensors")
-    with refused(
+    with assert_refused(
         r"missing: .*qkv\.weight, .*head\.0\.bias|missing: .*head\.0\.bias, .*qkv\.weight"
     ):
         load(tmp_path)
@@ -526,7 +528,7 @@ def test_other_networks_in_that_layout_are_refused(
     shutil.copytree(theirs, tmp_path, dirs_exist_ok=True)
     settings = json.loads((theirs / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(settings | changes))
-    with refused(message):
+    with assert_refused(message):
         load(tmp_path)
 
 
@@ -534,7 +536,7 @@ def test_other_networks_in_that_layout_are_refused(
 def test_a_config_that_is_no_json_is_refused(tmp_path: Path, theirs: Path, text: str) -> None:
     shutil.copytree(theirs, tmp_path, dirs_exist_ok=True)
     (tmp_path / "config.json").write_bytes(text.encode("latin-1"))
-    with refused(r"expected a JSON object in config\.json"):
+    with assert_refused(r"expected a JSON object in config\.json"):
         load(tmp_path)
 
 

@@ -1,7 +1,7 @@
 """The page: a photo on the left, and tabs that show what it tells."""
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from importlib.resources import files
@@ -58,6 +58,7 @@ _EXAMPLES = ("coffee.png", "astronaut.png", "chelsea.png", "rocket.jpg", "motorc
 _NO_ZIP = gr.update(value=None, visible=False)
 # The browser starts the download itself once the file is there.
 _CLICK_ZIP = "() => setTimeout(() => document.querySelector('#zip')?.click(), 300)"
+_TABS = (depth, focal, solid, measure, sharpness)
 _SHOWN = (".jpg", ".jpeg", ".png", ".webp")  # what browsers can show
 
 
@@ -85,20 +86,12 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
     with gr.Blocks(
         title="Depth Pro", delete_cache=(KEEP_S, KEEP_S), analytics_enabled=False
     ) as page:
-        visit, taken = gr.State(None), gr.State(None)
+        visit = gr.State(None)
         gr.Markdown("# Depth Pro\nOne photo in, depth in metres out, without any camera data.")
         gr.HTML(figures.banner(model.provenance, note))
         with gr.Row(elem_id="desk"):
             with gr.Column(scale=2, min_width=260, elem_id="left"):
-                photo = gr.Image(
-                    label="Photo",
-                    type="filepath",
-                    image_mode=None,
-                    sources=["upload", "clipboard", "webcam"],
-                    height=300,
-                    elem_id="photo",
-                    alt_text="The photo as it was given",
-                )
+                photo = _photo()
                 problem = gr.HTML(elem_id="problem")
                 examples = _examples(photo)
                 with gr.Column(elem_id="facts"):
@@ -111,41 +104,25 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
                 shared = Shared(visit, units, [summary, prepare, zip_file], _left)
                 active = gr.State(0)
                 with gr.Tabs(elem_id="tabs"):
-                    panels = [
-                        build(model, shared)
-                        for build in (
-                            depth.build,
-                            focal.build,
-                            solid.build,
-                            measure.build,
-                            sharpness.build,
-                        )
-                    ]
+                    panels = [tab.build(model, shared) for tab in _TABS]
         refresh = _wire_panels(shared, active, panels)
-        for trigger in (photo.input, examples.load_input_event.then):
-            event = trigger(
-                partial(_estimate, model),
-                [visit, units, photo],
-                [visit, taken, problem, summary],
-                preprocess=False,  # would open the file, before `load_image` can say what is wrong
-                show_progress_on=[summary],
-                trigger_mode="always_last",  # else the next photo is ignored while this one runs
-                api_visibility="private",
-                **NETWORK,
-            )
-            event.then(
-                _show_taken,
-                [photo, taken],
-                [photo, taken],
-                queue=False,
-                preprocess=False,
-                **PRIVATE,
-            )
-            refresh(event.then)
+        _wire_photo(model, shared, photo, examples, [problem, summary], refresh)
         _lessons()
         refresh(page.load)  # numbers would show 0 before there are any
         programs.register(model)
     return page.queue(max_size=16)
+
+
+def _photo() -> gr.Image:
+    return gr.Image(
+        label="Photo",
+        type="filepath",
+        image_mode=None,
+        sources=["upload", "clipboard", "webcam"],
+        height=300,
+        elem_id="photo",
+        alt_text="The photo as it was given",
+    )
 
 
 def _lessons() -> None:
@@ -183,7 +160,9 @@ def _download(visit: gr.State) -> tuple[gr.Button, gr.DownloadButton]:
     return prepare, zip_file
 
 
-def _wire_panels(shared: Shared, active: gr.State, panels: Sequence[Panel]) -> Any:
+def _wire_panels(
+    shared: Shared, active: gr.State, panels: Sequence[Panel]
+) -> Callable[[Any], None]:
     """Keep the open tab and the figures on the left up to date; return what does it after events.
 
     Only the open tab is computed; the others are when they are opened.
@@ -224,6 +203,38 @@ def _wire_panels(shared: Shared, active: gr.State, panels: Sequence[Panel]) -> A
             **PRIVATE,
         )
     return refresh
+
+
+def _wire_photo(
+    model: DepthPro,
+    shared: Shared,
+    photo: gr.Image,
+    examples: Examples,
+    said: list[gr.HTML],
+    refresh: Callable[[Any], None],
+) -> None:
+    """Ask the network about every photo that is chosen, then show it and what follows from it."""
+    taken = gr.State(None)
+    for trigger in (photo.input, examples.load_input_event.then):
+        event = trigger(
+            partial(_estimate, model),
+            [shared.visit, shared.units, photo],
+            [shared.visit, taken, *said],
+            preprocess=False,  # would open the file, before `load_image` can say what is wrong
+            show_progress_on=said[-1:],
+            trigger_mode="always_last",  # else the next photo is ignored while this one runs
+            api_visibility="private",
+            **NETWORK,
+        )
+        event.then(
+            _show_taken,
+            [photo, taken],
+            [photo, taken],
+            queue=False,
+            preprocess=False,
+            **PRIVATE,
+        )
+        refresh(event.then)
 
 
 def _estimate(
