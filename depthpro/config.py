@@ -3,7 +3,9 @@
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
+
+Stem = Literal["patch", "efficientnet_lite0"]
 
 # Scale of the image and overlap of neighbouring windows, finest level first.
 # Source: Table 16 gives 25 %; the published network uses 50 % at the middle scale (FACTS 1.2).
@@ -37,10 +39,13 @@ class DepthProConfig:
         dim: Channels of the three vision transformers.
         depth: Blocks of each transformer.
         heads: Attention heads; must divide `dim`.
-        taps: The two blocks (0-based, ascending) whose outputs also feed the decoder.
+        taps: The two blocks (0-based, ascending) whose outputs also feed the decoder; unused with
+            a convolutional stem, whose maps at strides 4 and 8 take their place.
         neck_dims: Channels after the necks of the second tap and the three scales, fine to coarse.
         decoder_dim: Channels of the decoder; a multiple of 8, since the heads halve it three times.
         fov: Whether the field-of-view encoder and head are built.
+        stem: What makes tokens of a window: "patch" projects patches, as published;
+            "efficientnet_lite0" is the convolutional stem of `depthpro.stem`.
 
     Raises:
         ValueError: If the numbers do not fit together.
@@ -57,6 +62,7 @@ class DepthProConfig:
     neck_dims: tuple[int, int, int, int] = (256, 512, 1024, 1024)
     decoder_dim: int = 256
     fov: bool = True
+    stem: Stem = "patch"
 
     def __post_init__(self) -> None:
         """Refuse sizes that no network can have, before anything is built."""
@@ -79,7 +85,10 @@ class DepthProConfig:
         if self.decoder_dim % 8:
             raise ValueError(f"decoder_dim must be a multiple of 8, got {self.decoder_dim}")
         taps = self.taps
-        if not (_is_tuple(taps, 2, at_least=0) and taps[0] < taps[1] < self.depth):
+        if self.stem not in get_args(Stem):
+            raise ValueError(f"stem must be one of {get_args(Stem)}, got {self.stem!r}")
+        tapped = _is_tuple(taps, 2, at_least=0) and taps[0] < taps[1] < self.depth
+        if self.stem == "patch" and not tapped:
             raise ValueError(
                 "taps must be a tuple of two ascending block numbers below "
                 f"depth={self.depth}, got {taps!r}"
@@ -93,15 +102,15 @@ class DepthProConfig:
 
     @classmethod
     def small(cls) -> "DepthProConfig":
-        """Return the embedded network: 12.6 M parameters, 512-pixel input."""
+        """Return the embedded network, which reads 512 x 512 pixels."""
         return cls(
             window=128,
             dim=192,
-            depth=8,
+            depth=6,
             heads=3,
-            taps=(1, 3),
-            neck_dims=(48, 96, 192, 192),
-            decoder_dim=48,
+            neck_dims=(64, 96, 128, 128),
+            decoder_dim=32,
+            stem="efficientnet_lite0",
         )
 
     @property

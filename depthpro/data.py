@@ -1,22 +1,26 @@
-"""Samples as a network learns from them: augmented, square, in a fixed random order."""
+"""Samples as a network learns from them: cut, square, in a fixed random order; then augmented.
+
+The workers of a loader cut pictures and bring them to size; colours change later, in `augment`, for
+a whole batch at once and where the network is.
+"""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
+from numpy import ndarray
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
-from torchvision.transforms.v2 import functional as transforms
 
-from depthpro.encoder import resize, resize_bytes
+from depthpro.encoder import resize_bytes
 from depthpro.recipe import Augmentation
 from depthpro.sample import Sample
 
-DICE = 8
-"""Random numbers that come with each picture."""
+RANDOM_NUMBERS = 17
 
 
 class Batch(NamedTuple):
@@ -31,16 +35,25 @@ class Batch(NamedTuple):
     fov_deg: Float[Tensor, " b"]
     metric: Bool[Tensor, " b"]
     synthetic: Bool[Tensor, " b"]
-    dice: Float[Tensor, "b k"]
-    """Random numbers in [0, 1) for what a phase draws itself, such as windows."""
+    random: Float[Tensor, "b 17"]
+    """Numbers in [0, 1) drawn with each sample: see `augment` and `pretraining.cut_windows`."""
+
+
+class Box(NamedTuple):
+    """A rectangle of a picture, in pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
 
 
 class TrainingSet(Dataset[Batch]):
-    """An endless, reproducible stream of augmented samples from several sources.
+    """An endless, reproducible stream of cut samples from several sources.
 
     Item n follows from the seed and n alone: each epoch goes through all samples of all sources in
-    an order of its own, and the augmentation of item n has a generator of its own. So a run that is
-    resumed, or split among processes, sees what an undisturbed one sees.
+    an order of its own, and item n has a generator of its own. So a run that is resumed, or split
+    among processes, sees what an undisturbed one sees.
     """
 
     def __init__(
@@ -79,8 +92,47 @@ class TrainingSet(Dataset[Batch]):
         first = int(self._ends[source]) - len(self.sources[source])
         sample = self.sources[source][chosen - first]
         rng = np.random.default_rng([self.seed, number, 1])
-        item = augment(as_item(sample, self.side), self.augmentation, rng)
-        return item._replace(dice=torch.from_numpy(rng.random(DICE, dtype=np.float32)))
+        box, flip = draw_box(rng, sample.depth.shape, self.augmentation)
+        item = as_item(cut(sample, box), self.side)
+        if flip:
+            item = mirror(item)
+        return item._replace(random=torch.from_numpy(rng.random(RANDOM_NUMBERS, dtype=np.float32)))
+
+
+def draw_box(
+    rng: np.random.Generator, size: tuple[int, ...], chances: Augmentation
+) -> tuple[Box, bool]:
+    """Return a random rectangle of a picture of `size` (h, w), and whether to mirror it."""
+    height, width = size
+    crop, centred, flip = rng.random(3) < (chances.crop, chances.centred, chances.flip)
+    scale, stretch = rng.uniform(chances.smallest_crop, 1), rng.uniform(-1, 1) * chances.stretch
+    across, down = np.exp(min(stretch, 0)), np.exp(-max(stretch, 0))  # the larger one is 1
+    top, left = (0.5, 0.5) if centred else rng.random(2)
+    if not crop:
+        return Box(0, 0, height, width), bool(flip)
+    rows, columns = max(round(height * scale * down), 1), max(round(width * scale * across), 1)
+    return Box(round(top * (height - rows)), round(left * (width - columns)), rows, columns), bool(
+        flip
+    )
+
+
+def cut(sample: Sample, box: Box) -> Sample:
+    """Return a rectangle of a sample as a picture of its own, seen by the same lens.
+
+    Focal length in pixels and depth stay and the width shrinks, so a crop of r of the width has
+    canonical inverse depth C / r and tan(fov'/2) = r tan(fov/2).
+
+    Source: Table 16, "for FOV-augmentation"; FACTS 1.6.
+    """
+    down, across = slice(box.top, box.top + box.height), slice(box.left, box.left + box.width)
+    return replace(
+        sample,
+        rgb=sample.rgb[down, across],
+        depth=sample.depth[down, across],
+        mask=None if sample.mask is None else sample.mask[down, across],
+        cx_px=sample.cx_px - box.left,
+        cy_px=sample.cy_px - box.top,
+    )
 
 
 def as_item(sample: Sample, side: int) -> Batch:
@@ -89,84 +141,87 @@ def as_item(sample: Sample, side: int) -> Batch:
     Colour is resized as the network's input always is; depth takes the nearest pixel, which never
     mixes two surfaces.
     """
-    rgb = torch.tensor(sample.rgb).permute(2, 0, 1)[None]
+    rgb = torch.from_numpy(np.ascontiguousarray(sample.rgb)).permute(2, 0, 1)[None]
     image = rgb.float() if rgb.shape[2:] == (side, side) else resize_bytes(rgb, side)
-    known = sample.depth > 0  # not where it is NaN, but at infinity
+    depth = _nearest(sample.depth, side)
+    known = depth > 0  # not where it is NaN, but at infinity
     if sample.mask is not None:
-        known = known & sample.mask
+        known = known & _nearest(sample.mask, side)
     scale = sample.f_px / sample.rgb.shape[1]
-    inverse = scale / np.where(known, sample.depth, np.inf)
-    maps = torch.from_numpy(np.stack([inverse, known]).astype(np.float32))[None]
-    inverse, mask = _nearest(maps, side)[0]
+    inverse = (scale / np.where(known, depth, np.inf)).astype(np.float32)
     return Batch(
         image=image[0].contiguous() / 127.5 - 1,
-        inverse=inverse,
-        mask=mask > 0,
+        inverse=torch.from_numpy(inverse),
+        mask=torch.from_numpy(known),
         fov_deg=torch.tensor(sample.fov_deg, dtype=torch.float32),
         metric=torch.tensor(sample.metric),
         synthetic=torch.tensor(sample.synthetic),
-        dice=torch.zeros(DICE),
+        random=torch.zeros(RANDOM_NUMBERS),
     )
 
 
-def augment(item: Batch, chances: Augmentation, rng: np.random.Generator) -> Batch:
-    """Return an item with random colours, blur, centre crop and side, as often as asked for."""
-    # Every number is drawn whether it is used or not: one share does not move another's dice.
-    colour, blur, crop, flip = rng.random(4) < (
-        chances.colour, chances.blur, chances.crop, chances.flip
-    )  # fmt: skip
-    image = (item.image + 1) / 2
-    factors = np.exp(rng.uniform(-1, 1, 6) * np.log1p(chances.jitter)).tolist()
-    sigma = float(rng.uniform(0.2, chances.blur_px))
-    ratio = float(rng.uniform(chances.smallest_crop, 1))
-    if colour:
-        image = _recoloured(image, factors)
-    if blur:
-        image = transforms.gaussian_blur(image, [2 * round(2 * sigma) + 1] * 2, [sigma])
-    item = item._replace(image=image * 2 - 1)
-    if crop:
-        item = centre_crop(item, ratio)
-    if flip:
-        item = item._replace(
-            image=item.image.flip(-1), inverse=item.inverse.flip(-1), mask=item.mask.flip(-1)
-        )
-    return item
-
-
-def centre_crop(item: Batch, ratio: float) -> Batch:
-    """Return the middle of the picture at full size, with what that changes: C and the angle.
-
-    Focal length and depth stay, the width shrinks: C' = C / r and tan(fov'/2) = r tan(fov/2),
-    with r the ratio of whole pixels that `ratio` comes to.
-
-    Source: Table 16, "for FOV-augmentation"; FACTS 1.6.
-    """
-    side = item.image.shape[-1]
-    margin = round(side * (1 - ratio) / 2)
-    exact = (side - 2 * margin) / side
-    part = slice(margin, side - margin)
-    maps = torch.stack([item.inverse / exact, item.mask.float()])[:, part, part]
-    inverse, mask = _nearest(maps[None], side)[0]
-    half = torch.deg2rad(item.fov_deg / 2)
+def mirror(item: Batch) -> Batch:
+    """Return an item seen in a mirror."""
     return item._replace(
-        image=resize(item.image[None, :, part, part], side)[0],
-        inverse=inverse,
-        mask=mask > 0,
-        fov_deg=2 * torch.rad2deg(torch.atan(exact * torch.tan(half))),
+        image=item.image.flip(-1), inverse=item.inverse.flip(-1), mask=item.mask.flip(-1)
     )
 
 
-def _recoloured(image: Float[Tensor, "3 h w"], factors: list[float]) -> Float[Tensor, "3 h w"]:
-    """Return a picture in [0, 1] with other brightness, contrast, saturation, white balance."""
-    brightness, contrast, saturation, *balance = factors
-    image = image * (brightness * torch.tensor(balance)[:, None, None])
-    grey = transforms.rgb_to_grayscale(image)
+def augment(batch: Batch, chances: Augmentation) -> Batch:
+    """Return the batch with random colours, blur and noise, as often as asked for.
+
+    What is drawn comes with each picture in `batch.random`, but for the grain of the noise.
+    """
+    draws = batch.random[:, :, None, None]
+    image = (batch.image + 1) / 2
+    colour, blur, noise, grey = (
+        draws[:, i : i + 1] < chance
+        for i, chance in enumerate((chances.colour, chances.blur, chances.noise, chances.grey))
+    )
+    if chances.colour:
+        image = torch.where(colour, _recoloured(image, draws[:, 4:12], chances), image)
+    if chances.grey:
+        image = torch.where(grey, _grey(image).expand_as(image), image)
+    if chances.blur and blur.any():
+        sigma = 0.2 + (chances.blur_px - 0.2) * batch.random[:, 12]
+        image = torch.where(blur, _blurred(image, sigma), image)
+    if chances.noise:
+        strength = chances.noise_level * draws[:, 13:14].square() * noise
+        image = (image + strength * torch.randn_like(image)).clamp(0, 1)
+    return batch._replace(image=image * 2 - 1)
+
+
+def _recoloured(
+    image: Float[Tensor, "b 3 h w"], draws: Float[Tensor, "b 8 1 1"], chances: Augmentation
+) -> Float[Tensor, "b 3 h w"]:
+    """Return pictures in [0, 1] with other gamma, white balance, saturation and contrast."""
+    factors = ((2 * draws - 1) * np.log1p(chances.jitter)).exp()
+    gamma, brightness, contrast, saturation, balance = factors.split([1, 1, 1, 1, 4], dim=1)
+    image = image.clamp(min=1e-4) ** gamma * (brightness * balance[:, :3].sqrt())
+    grey = _grey(image)
     image = grey + saturation * (image - grey)
-    middle = grey.mean()
+    middle = grey.mean((2, 3), keepdim=True)
     return (middle + contrast * (image - middle)).clamp(0, 1)
 
 
-def _nearest(maps: Float[Tensor, "b c h w"], side: int) -> Float[Tensor, "b c {side} {side}"]:
-    if maps.shape[-2:] == (side, side):
-        return maps
-    return F.interpolate(maps, size=(side, side), mode="nearest-exact")
+def _grey(image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
+    weights = image.new_tensor([0.299, 0.587, 0.114])[:, None, None]
+    return (image * weights).sum(1, keepdim=True)
+
+
+def _blurred(image: Float[Tensor, "b 3 h w"], sigma: Float[Tensor, " b"]) -> Tensor:
+    """Return pictures blurred by Gaussians of their own, each in one convolution along an axis."""
+    reach = int(np.ceil(2 * float(sigma.max())))
+    at = torch.arange(-reach, reach + 1, device=image.device)
+    kernel = torch.exp(-0.5 * (at / sigma[:, None]).square())
+    kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(3, 0)[:, None]
+    planes = F.pad(image, (reach,) * 4, mode="reflect").flatten(0, 1)[None]
+    planes = F.conv2d(planes, kernel[:, :, None], groups=planes.shape[1])
+    planes = F.conv2d(planes, kernel[..., None], groups=planes.shape[1])
+    return planes[0].unflatten(0, image.shape[:2])
+
+
+def _nearest(values: Shaped[ndarray, "h w"], side: int) -> Shaped[ndarray, "{side} {side}"]:
+    """Return the pixel nearest to the middle of each of `side` x `side` cells."""
+    rows, columns = (((np.arange(side) + 0.5) * (n / side)).astype(int) for n in values.shape)
+    return values[rows[:, None], columns]

@@ -71,11 +71,18 @@ class Decoder(nn.Module):
     def forward(
         self, features: Sequence[Float[Tensor, "b _d _h _h"]]
     ) -> tuple[Float[Tensor, "b d h h"], Float[Tensor, "b d l l"]]:
-        """Return the fused map, and the projected coarsest one, which the field of view reads."""
-        projected = [conv(x) for conv, x in zip(self.convs, features, strict=True)]
+        """Return the fused map, and the projected coarsest one, which the field of view reads.
+
+        Without the first of the features, the fused map ends at the resolution of those there are.
+        """
+        count = len(features)
+        projected = [
+            conv(x) for conv, x in zip(list(self.convs)[-count:], features, strict=True)
+        ]
         lowres = projected[-1]
         x = self.fusions[-1](lowres)
-        for fusion, skip in zip(self.fusions[-2::-1], projected[-2::-1], strict=True):
+        fusions = list(self.fusions)[-count:-1]
+        for fusion, skip in zip(fusions[::-1], projected[-2::-1], strict=True):
             x = fusion(x, skip)
         return x, lowres
 

@@ -1,14 +1,13 @@
 """The multi-scale encoder: a pyramid cut into windows, one ViT over all of them, merged maps."""
 
-from typing import cast
-
 import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from depthpro.config import DepthProConfig, PyramidLevel
-from depthpro.vit import build_vit, encode, to_map
+from depthpro.stem import TAP_DIMS
+from depthpro.vit import build_encoder, encode
 
 
 def split(
@@ -34,16 +33,10 @@ def merge(windows: Float[Tensor, "n d t t"], grid: int, trim: int) -> Float[Tens
     """
     side = windows.shape[-1]
     kept = [slice(trim if i > 0 else 0, side - trim if i < grid - 1 else side) for i in range(grid)]
-    return stitch(windows.unflatten(0, (grid, grid, -1)), kept, kept)
-
-
-def stitch(
-    windows: Float[Tensor, "rows columns b d t t"], down: list[slice], across: list[slice]
-) -> Float[Tensor, "b d h w"]:
-    """Return one map of the part `down[i], across[j]` of every window (i, j) of a grid."""
+    windows = windows.unflatten(0, (grid, grid, -1))
     rows = [
-        torch.cat([windows[i, j, :, :, part, kept] for j, kept in enumerate(across)], dim=-1)
-        for i, part in enumerate(down)
+        torch.cat([windows[i, j, :, :, down, across] for j, across in enumerate(kept)], dim=-1)
+        for i, down in enumerate(kept)
     ]
     return torch.cat(rows, dim=-2)
 
@@ -61,53 +54,68 @@ def _neck(dim_in: int, dim_mid: int, dim_out: int, ups: int) -> nn.Sequential:
 class Encoder(nn.Module):
     """Five feature maps of an image, finest first, with 48, 24, 12, 6 and 3 cells per 8 patches.
 
-    One ViT reads the windows of all three scales; a second one, with weights of its own, reads
+    One encoder reads the windows of all three scales; a second one, with weights of its own, reads
     the whole image at the coarsest scale.
 
     Source: Section 3.1, Figure 3; FACTS 1.3.
     """
 
     def __init__(self, config: DepthProConfig) -> None:
-        """Build both ViTs and the necks, with random weights."""
+        """Build both window encoders and the necks, with random weights."""
         super().__init__()
         self.config = config
         dim, (latent1, fine, middle, coarse) = config.dim, config.neck_dims
-        self.patch_encoder = build_vit(config)
-        self.image_encoder = build_vit(config)
-        self.upsample_latent0 = _neck(dim, latent1, config.decoder_dim, ups=3)
-        self.upsample_latent1 = _neck(dim, latent1, latent1, ups=2)
+        # Both taps of a ViT are at stride 16; those of a convolutional stem at strides 4 and 8.
+        patch = config.stem == "patch"
+        tap_dims, ups = ((dim, dim), (3, 2)) if patch else (TAP_DIMS, (1, 1))
+        self.patch_encoder = build_encoder(config)
+        self.image_encoder = build_encoder(config)
+        self.upsample_latent0 = _neck(tap_dims[0], latent1, config.decoder_dim, ups[0])
+        self.upsample_latent1 = _neck(tap_dims[1], latent1, latent1, ups[1])
         self.upsample0 = _neck(dim, fine, fine, ups=1)
         self.upsample1 = _neck(dim, middle, middle, ups=1)
         self.upsample2 = _neck(dim, coarse, coarse, ups=1)
         self.upsample_lowres = nn.ConvTranspose2d(dim, coarse, 2, stride=2)
         self.fuse_lowres = nn.Conv2d(2 * coarse, coarse, 1)
 
-    def forward(self, image: Float[Tensor, "b 3 s s"]) -> list[Float[Tensor, "b _d _h _h"]]:
-        """Return the maps for an image in [-1, 1]: latent0, latent1, x0, x1 and the fused x2."""
-        finest, middle, coarse = self.config.pyramid
-        levels = [resize(image, level.side) for level in self.config.pyramid]
+    def forward(
+        self, image: Float[Tensor, "b 3 s s"], finest: int = 0
+    ) -> list[Float[Tensor, "b _d _h _h"]]:
+        """Return the maps for an image in [-1, 1]: latent0, latent1, x0, x1 and the fused x2.
+
+        Args:
+            image: Square pictures.
+            finest: How many of the first maps to leave out, with the windows that only they need.
+        """
+        skipped = max(finest - 2, 0)  # the finest windows make the first three maps
+        levels = self.config.pyramid[skipped:]
+        pictures = [resize(image, level.side) for level in levels]
         windows = [
-            split(level_image, self.config.window, level.stride)
-            for level_image, level in zip(levels, self.config.pyramid, strict=True)
+            split(picture, self.config.window, level.stride)
+            for picture, level in zip(pictures, levels, strict=True)
         ]
-        tokens, taps = encode(self.patch_encoder, torch.cat(windows), self.config.taps)
-        # Only the finest windows' taps are read.
-        latent0, latent1 = (_merged(tap[: len(windows[0])], finest) for tap in taps)
-        x0, x1, x2 = (
-            _merged(part, level)
-            for part, level in zip(
-                tokens.split([len(part) for part in windows]), (finest, middle, coarse), strict=True
-            )
-        )
-        whole, _ = encode(self.image_encoder, levels[-1])
-        lowres = torch.cat([self.upsample2(x2), self.upsample_lowres(to_map(whole))], dim=1)
-        return [
-            self.upsample_latent0(latent0),
-            self.upsample_latent1(latent1),
-            self.upsample0(x0),
-            self.upsample1(x1),
-            self.fuse_lowres(lowres),
+        maps, taps = encode(self.patch_encoder, torch.cat(windows), self.config.taps)
+        *finer, coarsest = maps.split([len(part) for part in windows])
+        features: list[Tensor] = []
+        if not skipped:
+            latent0, latent1 = (self._merged(tap[: len(windows[0])], levels[0]) for tap in taps)
+            features = [self.upsample_latent0(latent0), self.upsample_latent1(latent1)]
+        necks = (self.upsample0, self.upsample1)[skipped:]
+        features += [
+            neck(self._merged(part, level))
+            for neck, part, level in zip(necks, finer, levels[:-1], strict=True)
         ]
+        return [*features, self.lowres(pictures[-1], coarsest)][finest - 5 :]
+
+    def lowres(
+        self, coarsest: Float[Tensor, "b 3 w w"], x2: Float[Tensor, "b d t t"]
+    ) -> Float[Tensor, "b _d _l _l"]:
+        """Return the coarsest map: the patch encoder's `x2` fused with the image encoder's."""
+        whole, _ = encode(self.image_encoder, coarsest)
+        return self.fuse_lowres(torch.cat([self.upsample2(x2), self.upsample_lowres(whole)], dim=1))
+
+    def _merged(self, maps: Float[Tensor, "n d t t"], level: PyramidLevel) -> Tensor:
+        return merge(maps, level.grid, level.trim * (maps.shape[-1] // self.config.tokens))
 
 
 def resize(image: Float[Tensor, "b c h w"], side: int) -> Float[Tensor, "b c {side} {side}"]:
@@ -145,7 +153,3 @@ def _neighbours(size: int, side: int, device: torch.device) -> tuple[Tensor, Ten
     at = ((torch.arange(side, device=device) + 0.5) * (size / side) - 0.5).clamp(min=0)
     first = at.long().clamp(max=size - 1)
     return first, (first + 1).clamp(max=size - 1), at - first
-
-
-def _merged(tokens: Float[Tensor, "n t d"], level: PyramidLevel) -> Float[Tensor, "b d h h"]:
-    return cast(Tensor, merge(to_map(tokens), level.grid, level.trim))

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from depthpro.config import DepthProConfig
 from depthpro.encoder import resize
-from depthpro.vit import build_vit, encode, to_map
+from depthpro.vit import build_encoder, encode
 
 
 class FieldOfView(nn.Module):
@@ -20,7 +20,7 @@ class FieldOfView(nn.Module):
         super().__init__()
         self.window = config.window
         dim = config.decoder_dim // 2
-        self.encoder = nn.Sequential(build_vit(config), nn.Linear(config.dim, dim))
+        self.encoder = nn.Sequential(build_encoder(config), nn.Linear(config.dim, dim))
         self.downsample = nn.Sequential(nn.Conv2d(2 * dim, dim, 3, stride=2, padding=1), nn.ReLU())
         self.head = nn.Sequential(
             nn.Conv2d(dim, dim // 2, 3, stride=2, padding=1),
@@ -37,7 +37,7 @@ class FieldOfView(nn.Module):
 
         The map is detached: training the field of view leaves the depth network as it is.
         """
-        vit, project = self.encoder
-        tokens, _ = encode(vit, resize(image, self.window))  # pyright: ignore[reportArgumentType]
-        x = to_map(project(tokens)) + self.downsample(lowres.detach())
+        encoder, project = self.encoder
+        tokens, _ = encode(encoder, resize(image, self.window))
+        x = project(tokens.movedim(1, -1)).movedim(-1, 1) + self.downsample(lowres.detach())
         return self.head(x).flatten()

@@ -154,6 +154,11 @@ class Journal:
         self._bar.set_postfix(done=f"{share:.1%}", loss=f"{total:.4f}", refresh=False)
         self._bar.update(progress.pictures - self._bar.n)
 
+    def maps(self, progress: Progress, deviations: list[float]) -> None:
+        """Write the standard deviations of the maps that the decoder adds, finest first."""
+        if self.writes:
+            self._line(progress, {"map_deviations": [round(value, 4) for value in deviations]})
+
     def judged(
         self, progress: Progress, scores: dict[str, float | None], picture: UInt8[ndarray, "h w 3"]
     ) -> None:

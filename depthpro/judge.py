@@ -11,7 +11,7 @@ from torch import nn
 from depthpro.checkpoint import OWN_LICENCE, Provenance
 from depthpro.journal import Journal, Progress
 from depthpro.model import DepthPro
-from depthpro.pretraining import WindowNetwork, give_encoders
+from depthpro.pretraining import WindowNetwork, copy_to_encoders
 from depthpro.recipe import Phase, Recipe
 from depthpro.sample import Sample
 from depthpro.tasks import Task
@@ -69,7 +69,7 @@ class Judge:
         """Write a copy of the network with the judged weights in it."""
         model = copy.deepcopy(self.model)
         if isinstance(self.kept, WindowNetwork):
-            give_encoders(self.kept.vit, model)
+            copy_to_encoders(self.kept.encoder, model)
         else:
             model.load_state_dict(self.kept.get_submodule("model").state_dict())
         record = {

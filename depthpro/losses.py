@@ -10,7 +10,7 @@ gradient.
 """
 
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -26,6 +26,9 @@ SCALES = 6
 """Scales of the derivative losses: of 512 pixels, the coarsest has 16."""
 TRIM = 0.2
 """Share of the pixels of a real picture that stage 1 leaves out, those with the largest errors."""
+LEAST_SHARE = 0.1
+"""Least deviation of a prediction in stage 1, as a share of its target's. Divided by less, a nearly
+constant map has gradients so large that clipping leaves nothing of all other losses."""
 MIN_SCALE = 1e-4
 """Least mean absolute deviation that `ssi_normalize` divides by: C at 10 km when f_px = width."""
 
@@ -61,20 +64,27 @@ def mse(prediction: Maps, target: Maps, mask: Mask | None = None) -> Loss:
     return _mean((prediction - target).square(), _shares(mask.to(prediction.dtype))).mean()
 
 
-def ssi_normalize(values: Maps, mask: Mask | None = None) -> Maps:
+def ssi_normalize(
+    values: Maps, mask: Mask | None = None, least: Float[Tensor, " b"] | float = MIN_SCALE
+) -> Maps:
     """Return (values - median) / mean absolute deviation from it, 0 at invalid pixels.
 
     Both statistics are of a picture's valid pixels; of an even number, the median is the lower
     middle one. The gradient flows through both, so that it is blind to scale and shift as the
-    result is. A deviation below `MIN_SCALE` counts as `MIN_SCALE`: a flat wall stays near 0.
+    result is. A deviation below `least` counts as `least`: a flat wall stays near 0.
 
     Source: Section 3.2 after MiDaS; FACTS 12.
     """
     values, _, mask = _comparable(values, values, mask)
+    centred, deviation = _centred(values, mask)
+    return centred / deviation.clamp(min=least)[:, None, None]
+
+
+def _centred(values: Maps, mask: Mask) -> tuple[Maps, PerPicture]:
+    """Return values less their median, 0 at invalid pixels, and their mean absolute deviation."""
     median = torch.where(mask, values, torch.nan).flatten(1).nanmedian(1).values
     centred = torch.where(mask, values - median[:, None, None], 0.0)  # NaN for an empty mask
-    scale = _mean(centred.abs(), _shares(mask.to(values.dtype))).clamp(min=MIN_SCALE)
-    return centred / scale[:, None, None]
+    return centred, _mean(centred.abs(), _shares(mask.to(values.dtype)))
 
 
 def mage(prediction: Maps, target: Maps, mask: Mask | None = None, scales: int = SCALES) -> Loss:
@@ -112,6 +122,7 @@ def stage1_loss(
     *,
     metric: Bool[Tensor, " b"],
     synthetic: Bool[Tensor, " b"],
+    ssi: Literal["own", "truth"] = "own",
     mage_weight: float = 1.0,
     scales: int = SCALES,
 ) -> Loss:
@@ -130,6 +141,9 @@ def stage1_loss(
         mask: True where the target is valid; None for everywhere.
         metric: Which pictures' targets are metric.
         synthetic: Which pictures are rendered, so that their edges are exact.
+        ssi: What the difference in SSI-MAGE is made of: "own" normalises both maps by their own
+            deviations, as the paper does; "truth" divides the difference by the target's deviation
+            where the target is metric, so that a map of wrong contrast is pulled to the right one.
         mage_weight: Weight of SSI-MAGE; 0 leaves it out (ablation 1A).
         scales: Of SSI-MAGE, as in `mage`.
 
@@ -141,7 +155,12 @@ def stage1_loss(
         _require(fit, f"a boolean for each of {len(mask)} pictures", flags)
     metric, synthetic = metric[:, None, None], synthetic[:, None, None]
     difference = prediction - target
-    ssi_difference = ssi_normalize(prediction, mask) - ssi_normalize(target, mask)
+    centred, deviation = _centred(target, mask)
+    deviation = deviation.clamp(min=MIN_SCALE)
+    least = (LEAST_SHARE * deviation).clamp(min=MIN_SCALE)
+    ssi_difference = ssi_normalize(prediction, mask, least) - centred / deviation[:, None, None]
+    if ssi == "truth":
+        ssi_difference = torch.where(metric, difference / deviation[:, None, None], ssi_difference)
     error = torch.where(metric, difference, ssi_difference).abs()
     every_pixel = _shares(mask.to(error.dtype))
     loss = _mean(error, torch.where(synthetic, every_pixel, _trimmed_shares(error, mask, TRIM)))

@@ -69,8 +69,18 @@ class DepthPro(nn.Module):
                 f"{tuple(image.shape)}; infer() takes any size"
             )
         features, lowres = self.decoder(self.encoder(image))
-        inverse = self.head(features)[:, 0].float()
+        inverse = self.read_depth(features).relu()
         return inverse, None if self.fov is None else self.fov(image, lowres).float()
+
+    def read_depth(self, features: Float[Tensor, "b d h h"]) -> Float[Tensor, "b s s"]:
+        """Return the decoder's features as canonical inverse depth before the last ReLU.
+
+        The head computes in float32 whatever the rest does: bfloat16 has 8 bits, so a map would
+        have some 500 values, and its slopes would be rounding. Training reads what lies below 0
+        too, since a ReLU that is 0 everywhere would never learn to be more.
+        """
+        with torch.autocast(features.device.type, enabled=False):
+            return self.head[:-1](features.float())[:, 0]
 
     @classmethod
     def from_pretrained(
@@ -105,7 +115,9 @@ class DepthPro(nn.Module):
         model.provenance = weights.provenance
         # Convolutions are about a third faster in this memory order; results are the same.
         model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        return model.to(device=target, dtype=dtype).eval()
+        model = model.to(device=target, dtype=dtype).eval()
+        model.head.float()  # see `read_depth`
+        return model
 
     def save_pretrained(self, path: str | Path, record: str | None = None) -> Path:
         """Write weights, config and licence as safetensors; return the file that was written.

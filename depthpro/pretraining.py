@@ -1,9 +1,9 @@
-"""Encoders before the network: trained on single windows, or taken from DINOv2.
+"""Encoders before the network: trained on single windows, or taken from elsewhere.
 
-The paper starts from DINOv2. A small network that starts from nothing learns fifty times faster on
-single windows than as a whole: the whole picture at the coarsest scale (metric depth, field of
-view) and crops at the finer ones (depth up to scale and shift). One ViT learns both, and becomes
-the patch encoder, the image encoder and the field-of-view encoder, as one DINOv2 does.
+The paper starts from DINOv2. A small network learns many times faster on single windows than as a
+whole: the whole picture at the coarsest scale (metric depth, field of view) and crops at the finer
+ones (depth up to scale and shift). One encoder learns both, and becomes the patch encoder, the
+image encoder and the field-of-view encoder, as one DINOv2 does.
 """
 
 from pathlib import Path
@@ -19,82 +19,94 @@ from torch.nn import functional as F
 
 from depthpro.config import DepthProConfig
 from depthpro.data import Batch
+from depthpro.decoder import FusionBlock
 from depthpro.encoder import resize
 from depthpro.model import DepthPro
-from depthpro.vit import build_vit, encode, to_map
+from depthpro.stem import TAP_DIMS, HybridEncoder, load_imagenet
+from depthpro.vit import build_encoder, build_vit, encode
 
-CROPS = (0, 1)
-"""Levels of the pyramid that a picture's crops are cut from; 0 is the finest."""
+_DIM = 48
+_WINDOW_NUMBERS = slice(14, 17)  # of `Batch.random`
 
 
 class Windows(NamedTuple):
-    """What the windows of a batch show: the whole pictures, then every crop of every picture."""
+    """What the network predicts of windows, at half of their side."""
 
-    whole: Float[Tensor, "b w w"]
-    crops: Float[Tensor, "n w w"]
-    fov_deg: Float[Tensor, " b"]
+    inverse: Float[Tensor, "n h h"]
+    """Canonical inverse depth, if the window is a whole picture; may be negative."""
+    relative: Float[Tensor, "n h h"]
+    """Inverse depth less its median, over its mean absolute deviation from it."""
+    fov_deg: Float[Tensor, " n"]
 
 
 class WindowNetwork(nn.Module):
-    """One ViT and linear readers, each of which draws a token's patch in inverse depth.
-
-    Readers of both taps and of the last block are added, so that the taps learn to carry edges.
-    """
+    """One encoder with a light decoder, which fuses its map and both finer ones."""
 
     def __init__(self, config: DepthProConfig) -> None:
         """Build the network with random weights."""
         super().__init__()
         self.config = config
-        self.vit = build_vit(config)
-        self.whole = self._readers()
-        self.crops = self._readers()
-        self.fov = nn.Linear(config.dim, 1)
-        nn.init.constant_(self.fov.bias, 60.0)  # degrees, an ordinary lens
-        nn.init.normal_(self.fov.weight, std=0.02)
-
-    def _readers(self) -> nn.ModuleList:
-        return nn.ModuleList(
-            nn.Linear(self.config.dim, self.config.patch**2) for _ in (*self.config.taps, "last")
-        )
-
-    def forward(self, whole: Float[Tensor, "b 3 w w"], crops: Float[Tensor, "n 3 w w"]) -> Windows:
-        """Return inverse depth and field of view of whole pictures, and inverse depth of crops."""
-        last, taps = encode(self.vit, torch.cat([whole, crops]), self.config.taps)
-        counts = [len(whole), len(crops)]
-        drawn = [
-            torch.stack([reader(tokens.split(counts)[part]) for reader, tokens in pairs]).sum(0)
-            for part, readers in enumerate((self.whole, self.crops))
-            for pairs in [zip(readers, (*taps, last), strict=True)]
-        ]
-        maps = [F.pixel_shuffle(to_map(part), self.config.patch)[:, 0].float() for part in drawn]
-        fov_deg = self.fov(last[: len(whole)].mean(1)).flatten().float()
-        return Windows(maps[0], maps[1], fov_deg)
-
-
-def cut_crops(batch: Batch, config: DepthProConfig) -> Batch:
-    """Return random windows of the finer scales of every picture, as pictures of their own.
-
-    All pictures' first crop comes first. They are not metric: a crop does not show its scale.
-    """
-    parts: list[Batch] = []
-    for number, level in enumerate(CROPS):
-        side = config.pyramid[level].side
-        image = resize(batch.image, side)
-        maps = torch.stack([batch.inverse, batch.mask.float()], dim=1)
-        maps = F.interpolate(maps, size=(side, side), mode="nearest-exact")
-        places = (batch.dice[:, 2 * number : 2 * number + 2] * (side - config.window + 1)).long()
-        cut = [
-            stack[:, top : top + config.window, left : left + config.window]
-            for stack, (top, left) in zip(
-                torch.cat([image, maps], dim=1), places.tolist(), strict=True
+        self.encoder = build_encoder(config)
+        patch = config.stem == "patch"
+        dims = (config.dim, config.dim) if patch else TAP_DIMS
+        # A ViT's taps are at stride 16 and come to strides 4 and 8, where a stem's are.
+        self.necks = nn.ModuleList(
+            nn.Conv2d(dim, _DIM, 1)
+            if up == 1
+            else nn.Sequential(
+                nn.Conv2d(dim, _DIM, 1), nn.Upsample(scale_factor=up, mode="bilinear")
             )
-        ]
-        window, inverse, mask = torch.stack(cut).split([3, 1, 1], dim=1)
-        metric = torch.zeros_like(batch.metric)
-        parts.append(
-            batch._replace(image=window, inverse=inverse[:, 0], mask=mask[:, 0] > 0, metric=metric)
+            for dim, up in zip((*dims, config.dim), (4, 2, 1) if patch else (1, 1, 1), strict=True)
         )
+        self.fusions = nn.ModuleList(FusionBlock(_DIM, upsample=True) for _ in self.necks)
+        self.head = nn.Sequential(
+            nn.Conv2d(_DIM, _DIM // 2, 3, padding=1), nn.ReLU(), nn.Conv2d(_DIM // 2, 2, 1)
+        )
+        self.fov = nn.Sequential(nn.Linear(config.dim, 64), nn.GELU(), nn.Linear(64, 1))
+
+    def forward(self, windows: Float[Tensor, "n 3 w w"]) -> Windows:
+        """Return both kinds of inverse depth, and the field of view, for windows in [-1, 1]."""
+        tokens, taps = encode(self.encoder, windows, self.config.taps)
+        fine, middle, x = (
+            neck(part) for neck, part in zip(self.necks, (*taps, tokens), strict=True)
+        )
+        x = self.fusions[2](x)
+        x = self.fusions[1](x, middle)
+        x = self.fusions[0](x, fine)
+        fov_deg = self.fov(tokens.mean((2, 3))).flatten()
+        with torch.autocast(x.device.type, enabled=False):
+            inverse, relative = self.head(x.float()).unbind(1)
+        return Windows(inverse, relative, fov_deg.float())
+
+
+def cut_windows(batch: Batch, config: DepthProConfig) -> Batch:
+    """Return all pictures whole, then a random window of a finer scale of each.
+
+    Maps have half of a window's side, as `WindowNetwork` predicts them. The latter are not metric:
+    a part does not show its scale.
+    """
+    draws = batch.random[:, _WINDOW_NUMBERS]
+    parts = [_window(batch, torch.zeros_like(draws), config.image_size, config.window)]
+    finest, middle, _ = config.pyramid
+    for number, level in enumerate((finest, middle)):
+        chosen = (draws[:, 2] < 0.5) == (number == 0)
+        if chosen.any():
+            some = Batch(*(field[chosen] for field in batch))
+            span = config.window * config.image_size // level.side
+            crops = _window(some, draws[chosen], span, config.window)
+            parts.append(crops._replace(metric=torch.zeros_like(crops.metric)))
     return Batch(*(torch.cat(field) for field in zip(*parts, strict=True)))
+
+
+def _window(batch: Batch, draws: Float[Tensor, "b 3"], span: int, side: int) -> Batch:
+    """Return a square of `span` pixels of each picture, as pictures of `side` pixels."""
+    corners = (draws[:, :2] * (batch.image.shape[-1] - span + 1)).long().tolist()
+    cuts = [(slice(top, top + span), slice(left, left + span)) for top, left in corners]
+    image = torch.stack([picture[:, *cut] for picture, cut in zip(batch.image, cuts, strict=True)])
+    maps = torch.stack([batch.inverse, batch.mask.float()], dim=1)
+    maps = torch.stack([pair[:, *cut] for pair, cut in zip(maps, cuts, strict=True)])
+    maps = F.interpolate(maps, size=(side // 2, side // 2), mode="nearest-exact")
+    return batch._replace(image=resize(image, side), inverse=maps[:, 0], mask=maps[:, 1] > 0)
 
 
 def shrink(batch: Batch, side: int) -> Batch:
@@ -104,14 +116,35 @@ def shrink(batch: Batch, side: int) -> Batch:
     return batch._replace(image=resize(batch.image, side), inverse=maps[:, 0], mask=maps[:, 1] > 0)
 
 
-def give_encoders(vit: VisionTransformer, model: DepthPro) -> None:
-    """Copy one ViT's weights into all of the network's ViTs."""
-    state = vit.state_dict()
-    targets = [model.encoder.patch_encoder, model.encoder.image_encoder]
-    if model.fov is not None:
-        targets.append(model.fov.encoder[0])  # pyright: ignore[reportArgumentType]
-    for target in targets:
-        target.load_state_dict(state)
+def window_encoders(model: DepthPro) -> list[nn.Module]:
+    """Return the network's encoders: of patches, of the image, and of the field of view."""
+    encoders = [model.encoder.patch_encoder, model.encoder.image_encoder]
+    return encoders if model.fov is None else [*encoders, model.fov.encoder[0]]
+
+
+def copy_to_encoders(encoder: nn.Module, model: DepthPro) -> None:
+    """Copy one encoder's weights into all of the network's encoders."""
+    for target in window_encoders(model):
+        target.load_state_dict(encoder.state_dict())
+
+
+def load_pretrained(name: str, model: DepthPro) -> None:
+    """Start all encoders from "imagenet", a convolutional stem's values, or from a DINOv2.
+
+    Raises:
+        ValueError: If the values cannot be found or do not fit the network.
+    """
+    if model.config.stem == "patch":
+        copy_to_encoders(load_dinov2(name, model.config), model)
+        return
+    if name != "imagenet":
+        raise ValueError(
+            f'a convolutional stem starts from "imagenet", got {name!r}; a DINOv2 fits stem="patch"'
+        )
+    values = load_imagenet().state_dict()
+    for encoder in window_encoders(model):
+        assert isinstance(encoder, HybridEncoder)
+        encoder.stem.load_state_dict(values)
 
 
 def load_dinov2(name: str, config: DepthProConfig) -> VisionTransformer:

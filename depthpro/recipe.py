@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 from depthpro.config import DepthProConfig
 
-PhaseName = Literal["encoders", "stage1", "stage2", "fov"]
+PhaseName = Literal["encoders", "coarse", "stage1", "stage2", "fov"]
 PHASES: tuple[PhaseName, ...] = get_args(PhaseName)
 
 
@@ -24,7 +24,7 @@ class Phase:
     """One part of the curriculum, with its own optimiser.
 
     The learning rate rises from 0 in the first `warmup` of the steps, stays for `constant` of
-    them, and is `final_lr` times that for the rest; `decay="linear"` goes there gradually.
+    them, and is `final_lr` times that for the rest; other values of `decay` go there gradually.
 
     Source: Table 16 for the defaults.
     """
@@ -37,19 +37,23 @@ class Phase:
     """Parts in which a batch is computed one after the other, to need less memory."""
     encoder_lr: float = 1.28e-5
     """In stages, 0 leaves the encoders as they are, which saves their backward pass."""
+    stem_lr: float = 0.0
+    """Of a convolutional stem's stages behind stride 8; what is before them never learns."""
     decoder_lr: float = 1.28e-4
     weight_decay: float = 0.0
     clip: float = 0.2
     """Largest norm of the gradient."""
     warmup: float = 0.01
     constant: float = 0.8
-    decay: Literal["step", "linear"] = "step"
+    decay: Literal["step", "linear", "cosine"] = "step"
     final_lr: float = 0.1
-    region: int | None = None
-    """Side of the part of each picture that is decoded, in patches of the finest scale; None for
-    the whole. See `depthpro.partial`."""
+    finest: int = 0
+    """The finest of the decoder's five levels that is trained, 0 to 4. Without the finest windows
+    a picture costs a fifth: the scene first, its details later."""
     relative: bool = False
     """Weigh a picture's errors by 1 / (its mean C + 0.1), or close-ups drown everything else."""
+    ssi: Literal["own", "truth"] = "own"
+    """What the scale-invariant losses divide by; see `losses.stage1_loss`."""
     mae: float = 1.0
     mse: float = 1.0
     mage: float = 1.0
@@ -66,11 +70,13 @@ class Phase:
             "steps": self.steps > 0,
             "batch": self.batch > 0,
             "accumulation": self.accumulation > 0 and self.batch % self.accumulation == 0,
-            "encoder_lr": self.encoder_lr > 0 or (self.encoder_lr == 0 and "stage" in self.name),
+            "encoder_lr": self.encoder_lr > 0 or (self.encoder_lr == 0 and self.name != "encoders"),
             "decoder_lr": self.decoder_lr > 0,
             "clip": self.clip > 0,
             "warmup": 0 < self.warmup <= 1 and 0 <= self.constant <= 1 - self.warmup,
-            "region": self.region is None or (self.region > 0 and self.region % 4 == 0),
+            "finest": 0 <= self.finest <= 4,
+            "stem_lr": self.stem_lr >= 0,
+            "ssi": self.ssi in ("own", "truth"),
             "ema": self.ema is None or 0 < self.ema < 1,
         }
         _refuse(self, rules)
@@ -85,19 +91,30 @@ class Augmentation:
 
     colour: float = 0.75
     jitter: float = 0.3
-    """Largest change of brightness, contrast, saturation and white balance, as a factor off 1."""
+    """Largest change of gamma, brightness, contrast, saturation and white balance, as a factor."""
+    grey: float = 0.0
     blur: float = 0.3
     blur_px: float = 1.5
-    """Largest standard deviation of the blur, in pixels of the network's input."""
+    """Largest standard deviation of the blur, in pixels of what the network reads."""
+    noise: float = 0.0
+    noise_level: float = 0.08
+    """Largest standard deviation of the noise, of 1."""
     crop: float = 0.5
     smallest_crop: float = 0.5
-    """Least side of a centre crop, as a share of the picture's."""
+    """Least side of a crop, as a share of the picture's."""
+    centred: float = 1.0
+    """Share of the crops that are taken from the middle, where the optical axis is."""
+    stretch: float = 0.0
+    """Largest change of a crop's format, as the logarithm of width over height. Photos of all
+    formats are stretched to the network's square."""
     flip: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse shares that are none."""
-        rules = {name: 0 <= getattr(self, name) <= 1 for name in ("colour", "blur", "crop", "flip")}
+        shares = ("colour", "grey", "blur", "noise", "crop", "centred", "flip")
+        rules = {name: 0 <= getattr(self, name) <= 1 for name in shares}
         rules |= {"jitter": self.jitter >= 0, "blur_px": self.blur_px >= 0.2}
+        rules |= {"noise_level": self.noise_level >= 0, "stretch": self.stretch >= 0}
         _refuse(self, rules | {"smallest_crop": 0 < self.smallest_crop <= 1})
 
 
@@ -109,7 +126,8 @@ class Recipe:
     phases: tuple[Phase, ...]
     augmentation: Augmentation = Augmentation()
     pretrained: str | None = None
-    """A timm DINOv2 checkpoint, by name or file, in place of the phase `encoders`."""
+    """Where the encoders start: a timm DINOv2 checkpoint, by name or file, or "imagenet", the
+    values of a convolutional stem."""
     freeze_norms: bool = False
     """Leave the LayerNorms of pretrained encoders as they are."""
     layer_scale: float | None = None
@@ -175,24 +193,27 @@ def paper() -> Recipe:
 
 
 def small() -> Recipe:
-    """Return the recipe of the embedded network: from nothing, on one CPU, on rendered scenes.
+    """Return the recipe of the embedded network: a pretrained stem, rendered scenes, one CPU.
 
-    Steps are a lower bound of what helps; `--minutes` sets a phase's length by the clock. Half of
-    a phase is spent on the falling rate: on few pictures, most of what is gained is gained there.
+    Steps are a lower bound of what helps; `--minutes` sets the length by the clock. Most of what is
+    gained is gained while the rate falls, so more than half of a phase is.
     """
-    common: dict[str, Any] = {"weight_decay": 0.05, "clip": 1.0, "constant": 0.5}
-    common |= {"decay": "linear", "final_lr": 0.05, "ema": 0.99}
-    part: dict[str, Any] = {"region": 8, "batch": 12, "relative": True}
+    common: dict[str, Any] = {"weight_decay": 0.02, "clip": 1.0, "constant": 0.4, "warmup": 0.02}
+    common |= {"decay": "cosine", "final_lr": 0.01, "ema": 0.998, "relative": True, "ssi": "truth"}
     return Recipe(
         config=DepthProConfig.small(),
         phases=(
-            Phase("encoders", 6_000, 16, encoder_lr=1e-3, decoder_lr=1e-3, relative=True, **common),
-            Phase("stage1", 6_000, encoder_lr=3e-4, decoder_lr=1e-3, **part, **common),
-            Phase("stage2", 2_000, encoder_lr=1e-4, decoder_lr=3e-4, **part, **common),
-            Phase("fov", 3_000, 16, encoder_lr=3e-4, decoder_lr=1e-3, **common),
+            Phase("encoders", 8_000, 24, encoder_lr=6e-4, stem_lr=1e-4, decoder_lr=6e-4, **common),
+            Phase("coarse", 8_000, 8, encoder_lr=3e-4, decoder_lr=9e-4, finest=3, **common),
+            Phase("stage1", 6_000, 4, encoder_lr=2e-4, decoder_lr=9e-4, **common),
+            Phase("stage2", 2_000, 4, encoder_lr=1e-4, decoder_lr=4e-4, **common),
+            Phase("fov", 2_000, 24, encoder_lr=2e-4, decoder_lr=6e-4, **common),
         ),
-        augmentation=Augmentation(flip=0.5),
-        layer_scale=1.0,
+        augmentation=Augmentation(
+            colour=0.9, jitter=0.4, grey=0.1, blur=0.3, noise=0.5, crop=0.9, smallest_crop=0.55,
+            centred=0.5, stretch=0.45, flip=0.5,
+        ),
+        pretrained="imagenet",
     )
 
 

