@@ -141,7 +141,7 @@ def as_item(sample: Sample, side: int) -> Batch:
     Colour is resized as the network's input always is; depth takes the nearest pixel, which never
     mixes two surfaces.
     """
-    rgb = torch.from_numpy(np.ascontiguousarray(sample.rgb)).permute(2, 0, 1)[None]
+    rgb = torch.from_numpy(np.array(sample.rgb)).permute(2, 0, 1)[None]  # torch wants to own it
     image = rgb.float() if rgb.shape[2:] == (side, side) else resize_bytes(rgb, side)
     depth = _nearest(sample.depth, side)
     known = depth > 0  # not where it is NaN, but at infinity

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -103,3 +104,12 @@ def build_head(config: DepthProConfig) -> nn.Sequential:
     )
     nn.init.zeros_(head[4].bias)  # pyright: ignore[reportArgumentType]
     return head
+
+
+def in_float32(x: Tensor) -> torch.autocast:
+    """Return a context in which layers on the tensor's device compute in float32.
+
+    Depth is read so whatever the rest does: bfloat16 has 8 bits, so a map would have some 500
+    values, and its slopes would be rounding.
+    """
+    return torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from depthpro import checkpoint
 from depthpro.config import DepthProConfig
-from depthpro.decoder import Decoder, build_head
+from depthpro.decoder import Decoder, build_head, in_float32
 from depthpro.encoder import Encoder, resize, resize_bytes
 from depthpro.fov import FieldOfView
 from depthpro.geometry import focal_from_fov
@@ -75,11 +75,9 @@ class DepthPro(nn.Module):
     def read_depth(self, features: Float[Tensor, "b d h h"]) -> Float[Tensor, "b s s"]:
         """Return the decoder's features as canonical inverse depth before the last ReLU.
 
-        The head computes in float32 whatever the rest does: bfloat16 has 8 bits, so a map would
-        have some 500 values, and its slopes would be rounding. Training reads what lies below 0
-        too, since a ReLU that is 0 everywhere would never learn to be more.
+        Training reads what lies below 0 too: a ReLU that is 0 everywhere would never learn.
         """
-        with torch.autocast(features.device.type, enabled=False):
+        with in_float32(features):
             return self.head[:-1](features.float())[:, 0]
 
     @classmethod

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from depthpro.config import DepthProConfig
 from depthpro.data import Batch
-from depthpro.decoder import FusionBlock
+from depthpro.decoder import FusionBlock, in_float32
 from depthpro.encoder import resize
 from depthpro.model import DepthPro
 from depthpro.stem import TAP_DIMS, HybridEncoder, load_imagenet
@@ -74,7 +74,7 @@ class WindowNetwork(nn.Module):
         x = self.fusions[1](x, middle)
         x = self.fusions[0](x, fine)
         fov_deg = self.fov(tokens.mean((2, 3))).flatten()
-        with torch.autocast(x.device.type, enabled=False):
+        with in_float32(x):
             inverse, relative = self.head(x.float()).unbind(1)
         return Windows(inverse, relative, fov_deg.float())
 

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from depthpro import losses
 from depthpro.data import Batch, augment
+from depthpro.decoder import in_float32
 from depthpro.encoder import resize
 from depthpro.losses import ssi_normalize
 from depthpro.model import DepthPro
@@ -172,7 +173,7 @@ class DepthNetwork(nn.Module):
         features, _ = self.model.decoder(self.model.encoder(image, self.finest))
         if self.coarse_head is None:
             return self.model.read_depth(features)
-        with torch.autocast(image.device.type, enabled=False):
+        with in_float32(features):
             return self.coarse_head(features.float())[:, 0]
 
 

@@ -22,10 +22,10 @@ from accelerate import Accelerator, DataLoaderConfiguration
 from accelerate.utils import broadcast
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import DataLoader
 
 from depthpro.data import TrainingSet
-from depthpro.datasets import open_dataset
+from depthpro.datasets import Selection, open_dataset
 from depthpro.files import whole_file
 from depthpro.journal import Checkpoints, Journal, Progress
 from depthpro.judge import Judge, weights_path
@@ -221,7 +221,7 @@ def metric_and_synthetic(source: Sequence[Sample]) -> Sequence[Sample]:
         for index in range(len(source))
         if all(flags(index) if flags else (source[index].metric, source[index].synthetic))
     ]
-    return cast(Sequence[Sample], Subset(cast(Dataset, source), chosen))
+    return Selection(source, chosen)
 
 
 def mixed_precision(precision: str) -> str:

@@ -1,6 +1,6 @@
 """How good a network is on held-out samples while it trains, in figures and as a picture."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -51,30 +51,39 @@ def validate(
     """
     rows: list[list[float | None]] = []
     tiles: list[ndarray] = []
-    was_training, device = network.training, next(network.parameters()).device
-    network.eval()
-    for first in range(0, len(samples), batch):
-        items = [as_item(sample, side) for sample in samples[first : first + batch]]
-        stacked = Batch(*(torch.stack(field) for field in zip(*items, strict=True)))
-        with torch.inference_mode():
-            said = task.estimate(network, stacked.image.to(device))
-        for place, item in enumerate(items):
-            one = _of_picture(said, place, side)
-            rows.append(list(score(item, one)))
-            if len(tiles) < SHOWN:
-                tiles.append(_tile(item, one))
-    network.train(was_training)
+    for item, predicted in predict_samples(network, task, samples, side, batch):
+        rows.append(list(score(item, predicted)))
+        if len(tiles) < SHOWN:
+            tiles.append(_tile(item, predicted))
     means = [_mean([row[i] for row in rows]) for i in range(len(Scores._fields))]
     return Scores(*means), np.concatenate(tiles)
 
 
-def score(item: Batch, said: Estimate) -> Scores:
+def predict_samples(
+    network: nn.Module, task: Task, samples: Sequence[Sample], side: int, batch: int = 4
+) -> Iterator[tuple[Batch, Estimate]]:
+    """Give each sample and what the network predicts of it, at `side` pixels, without batch axis.
+
+    Arguments are those of `validate`.
+    """
+    was_training, device = network.training, next(network.parameters()).device
+    network.eval()
+    for first in range(0, len(samples), batch):
+        items = [as_item(sample, side) for sample in samples[first : first + batch]]
+        with torch.inference_mode():
+            predicted = task.estimate(network, torch.stack([i.image for i in items]).to(device))
+        for place, item in enumerate(items):
+            yield item, _of_picture(predicted, place, side)
+    network.train(was_training)
+
+
+def score(item: Batch, predicted: Estimate) -> Scores:
     """Return the scores of one picture (items and estimates without batch axis)."""
     delta1 = scaled = abs_rel = f1 = focal = None
-    if said.inverse is not None:
+    if predicted.inverse is not None:
         # Depth in units of the focal length over the width; what is C = 0 lies at 10 km.
         ours, true = (
-            1 / maps.double().cpu().clamp(min=1e-4) for maps in (said.inverse, item.inverse)
+            1 / maps.double().cpu().clamp(min=1e-4) for maps in (predicted.inverse, item.inverse)
         )
         ground = item.mask & (item.inverse > 0)
         if ground.any():
@@ -82,20 +91,22 @@ def score(item: Batch, said: Estimate) -> Scores:
             delta1, abs_rel = float(plain.delta1), float(plain.abs_rel)
             scaled = float(depth_metrics(ours, true, ground, alignment="median_scale").delta1)
             f1 = float(boundary_f1(ours, true, item.mask))
-    if said.fov_deg is not None:
-        angles = torch.stack([said.fov_deg.cpu(), item.fov_deg]).double().clamp(1, 175)
+    if predicted.fov_deg is not None:
+        angles = torch.stack([predicted.fov_deg.cpu(), item.fov_deg]).double().clamp(1, 175)
         focal_px = focal_from_fov(angles, 1)
         focal = float(focal_accuracy(focal_px[:1], focal_px[1:], 1).delta25)
     return Scores(delta1, scaled, abs_rel, f1, focal)
 
 
-def _of_picture(said: Estimate, place: int, side: int) -> Estimate:
-    inverse = said.inverse
+def _of_picture(predicted: Estimate, place: int, side: int) -> Estimate:
+    inverse = predicted.inverse
     if inverse is not None:
         inverse = inverse[place].float()
         if inverse.shape[-1] != side:
             inverse = F.interpolate(inverse[None, None], (side, side), mode="bilinear")[0, 0]
-    return Estimate(inverse, None if said.fov_deg is None else said.fov_deg[place].float())
+    return Estimate(
+        inverse, None if predicted.fov_deg is None else predicted.fov_deg[place].float()
+    )
 
 
 def _mean(values: list[float | None]) -> float | None:
@@ -103,12 +114,12 @@ def _mean(values: list[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def _tile(item: Batch, said: Estimate) -> UInt8[ndarray, "h w 3"]:
+def _tile(item: Batch, predicted: Estimate) -> UInt8[ndarray, "h w 3"]:
     """Return photo, true and estimated inverse depth side by side, in the truth's colours."""
     photo = ((item.image + 1) * 127.5).byte().permute(1, 2, 0).numpy()
     shown = [photo, _coloured(item.inverse, item.inverse)]
-    if said.inverse is not None:
-        shown.append(_coloured(said.inverse.cpu(), item.inverse))
+    if predicted.inverse is not None:
+        shown.append(_coloured(predicted.inverse.cpu(), item.inverse))
     return np.concatenate([picture[::2, ::2] for picture in shown], axis=1)
 
 

@@ -4,30 +4,36 @@ A variant is a `Task` like those of `depthpro.tasks`, so that one loop trains th
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, NamedTuple, cast, get_args
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from depthpro import losses
 from depthpro.config import DepthProConfig
-from depthpro.data import Batch, as_item, centre_crop
+from depthpro.data import Batch, Box, as_item, cut
 from depthpro.encoder import resize
 from depthpro.fov import FieldOfView
 from depthpro.geometry import focal_from_fov
 from depthpro.metrics import focal_accuracy
 from depthpro.model import DepthPro
-from depthpro.partial import Region, coarsest_map
-from depthpro.pretraining import WindowNetwork, shrink
+from depthpro.pretraining import load_pretrained
 from depthpro.recipe import Phase, Recipe
 from depthpro.sample import Sample
-from depthpro.tasks import DepthNetwork, Estimate, Task, make_task
-from depthpro.validation import score
+from depthpro.tasks import (
+    DepthNetwork,
+    Estimate,
+    Task,
+    make_task,
+    prepare_scratch,
+    shrink_truth,
+)
+from depthpro.validation import predict_samples, score
 from depthpro.vit import encode, to_map
 
 Target = Literal["inverse", "log", "depth"]
@@ -65,11 +71,9 @@ class OneScale(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(
-        self, image: Float[Tensor, "b 3 s s"], region: Region | None = None
-    ) -> Float[Tensor, "b r r"]:
-        """Return what the network says of the coarsest picture."""
-        return self.network(coarsest_picture(image, self.network.model.config), region)
+    def forward(self, image: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b _h _h"]:
+        """Return what the network predicts of the coarsest picture."""
+        return self.network(coarsest_picture(image, self.network.model.config))
 
 
 def coarsest_picture(
@@ -114,130 +118,104 @@ def survey(samples: Sequence[Sample], target: Target, side: int) -> tuple[float,
 
 
 def target_task(setting: Setting, target: Target) -> Task:
-    """Return a ViT with linear readers that regresses one kind of depth by MAE, without sky.
+    """Return the network of single windows, regressing one kind of depth by MAE, without sky.
 
-    It sees the whole picture as one window, has half of the start's width and depth, and starts
-    from random weights: the start has learned inverse depth. Median and spread of the target are
-    set to 0 and 1, so that one learning rate fits all three kinds.
+    It sees the whole picture as one window, and has half of the start's width and depth. Nothing of
+    it has learned a kind of depth before: weights are random, or ImageNet's in a convolutional
+    stem. Median and spread of the target are set to 0 and 1, so that one learning rate fits all.
 
     Source: Appendix B.4, where it is a pretrained ViT and DPT.
+
+    Raises:
+        ValueError: If a convolutional stem's values are not installed.
     """
-    config, phase = halved(setting.model.config), setting.phase
-    network = WindowNetwork(config)
-    for gammas in (p for name, p in network.named_parameters() if name.endswith("gamma")):
-        nn.init.constant_(gammas, setting.recipe.layer_scale or 1.0)
-    network.crops.requires_grad_(False)
-    network.fov.requires_grad_(False)
+    config = halved(setting.model.config)
+    recipe = replace(setting.recipe, config=config)
+    model = DepthPro(config)
+    prepare_scratch(model, recipe)
+    if config.stem != "patch":
+        load_pretrained("imagenet", model)
+    task = make_task(model, recipe, setting.phase)
     centre, spread = survey(setting.samples, target, config.window)
 
-    def parts(wrapped: nn.Module, batch: Batch, rng: np.random.Generator) -> dict[str, Tensor]:
-        small = shrink(batch, config.window)
-        known = small.mask & (small.inverse > 0)
-        wanted = (to_target(small.inverse.where(known, 1.0), target) - centre) / spread
-        said = wrapped(small.image, small.image[:0]).whole
-        return {target: losses.mae(said, wanted, known).mean()}
+    def parts(wrapped: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        predicted = wrapped(resize(batch.image, config.window)).inverse
+        truth = shrink_truth(batch, predicted.shape[-1])
+        known = truth.mask & (truth.inverse > 0)
+        wanted = (to_target(truth.inverse.where(known, 1.0), target) - centre) / spread
+        return {target: losses.mae(predicted, wanted, known).mean()}
 
     def estimate(network: nn.Module, image: Tensor) -> Estimate:
-        small = resize(image, config.window)
-        said = network(small, small[:0]).whole
-        return Estimate(from_target(centre + spread * said, target), None)
+        predicted = network(resize(image, config.window)).inverse
+        return Estimate(from_target(centre + spread * predicted, target), None)
 
-    trained = [p for p in network.parameters() if p.requires_grad]
-    return Task(network, [{"params": trained, "lr": phase.decoder_lr}], parts, estimate)
+    return task._replace(losses=parts, estimate=estimate)
 
 
 def halved(config: DepthProConfig) -> DepthProConfig:
-    """Return the config with half the channels and half the blocks in its ViTs."""
+    """Return the config with half the channels and half the blocks in its encoders."""
     depth = max(2, config.depth // 2)
     return replace(config, dim=config.dim // 2, depth=depth, taps=(0, 1))
 
 
-class FovVariant(nn.Module):
-    """A field-of-view head on a frozen depth network; the four of Table 14 by what they read.
+class FovVariant(FieldOfView):
+    """A field-of-view head; the four of Table 14 by what they read.
 
     | reads | is given |
     |---|---|
     | "depth encoder" | the decoder's coarsest map |
-    | "focal encoder" | the picture, through a ViT of its own |
+    | "focal encoder" | the picture, through an encoder of its own |
     | "refinement" | the coarsest map, and the same through a ViT |
-    | "parallel" | the coarsest map, and the picture through a ViT: `depthpro.fov` |
+    | "parallel" | the coarsest map, and the picture through an encoder: `depthpro.fov` |
 
-    All have the same convolutions. The ViTs have half of the depth network's blocks and start as
-    the first blocks of its patch encoder, as the paper's start as DINOv2.
+    All have the same convolutions. The encoders have half of the depth network's blocks and start
+    as the patch encoder where they have its parts, as the paper's start as DINOv2.
     """
 
     def __init__(self, model: DepthPro, reads: FovReads) -> None:
-        """Build the head on a depth network, which is frozen."""
-        super().__init__()
+        """Build the head of a depth network."""
         if reads not in get_args(FovReads):
             raise ValueError(f"a head reads one of {get_args(FovReads)}; got {reads!r}")
         config = replace(model.config, depth=max(2, model.config.depth // 2), taps=(0, 1))
-        self.model, self.reads = model.requires_grad_(False), reads
-        self.parallel = FieldOfView(config)
-        first = model.encoder.patch_encoder.state_dict()
-        vit, self.project = self.parallel.encoder
+        super().__init__(config)
+        self.reads = reads
         if reads == "refinement":
-            first = {name: value for name, value in first.items() if "patch_embed" not in name}
-            vit = VisionTransformer(
+            self.encoder[0] = VisionTransformer(
                 img_size=2 * config.tokens, patch_size=2, in_chans=config.decoder_dim,
                 embed_dim=config.dim, depth=config.depth, num_heads=config.heads,
                 init_values=1.0, num_classes=0,
             )  # fmt: skip
-        vit.load_state_dict(first, strict=False)  # it has fewer blocks
-        self.vit = cast(VisionTransformer, vit)
-        last = cast(nn.Conv2d, self.parallel.head[-1])
-        nn.init.constant_(cast(Tensor, last.bias), 60.0)
+        first = model.encoder.patch_encoder.state_dict()
+        first = {n: v for n, v in first.items() if reads != "refinement" or "patch_embed" not in n}
+        self.encoder[0].load_state_dict(first, strict=False)  # it has fewer blocks
+        if reads == "focal encoder":
+            self.downsample = nn.Sequential()
+        if reads == "depth encoder":
+            self.encoder = nn.Sequential(nn.Identity())
 
-    def forward(self, image: Float[Tensor, "b 3 s s"]) -> Float[Tensor, " b"]:
-        """Return degrees; of the picture only what fits one window is read."""
-        lowres = self._depth_features(image) if self.reads != "focal encoder" else None
-        return self.head(image, lowres)
-
-    def head(
-        self, image: Float[Tensor, "b 3 s s"], lowres: Float[Tensor, "b d l l"] | None
+    def forward(
+        self, image: Float[Tensor, "b 3 s s"], lowres: Float[Tensor, "b d l l"]
     ) -> Float[Tensor, " b"]:
-        """Return degrees from the picture and the coarsest map, whichever this head reads."""
-        parts = []
+        """Return degrees from an image in [-1, 1] or the decoder's coarsest map, or both."""
+        lowres = lowres.detach()
+        parts: list[Tensor] = []
         if self.reads != "focal encoder":
-            parts.append(self.parallel.downsample(lowres))
+            parts.append(self.downsample(lowres))
         if self.reads != "depth encoder":
-            parts.append(to_map(self.project(self._tokens(image, lowres))))
-        return self.parallel.head(torch.stack(parts).sum(0)).flatten().float()
-
-    def _tokens(self, image: Tensor, lowres: Tensor | None) -> Tensor:
-        if self.reads == "refinement":
-            return self.vit.forward_features(cast(Tensor, lowres))[:, self.vit.num_prefix_tokens :]
-        return encode(self.vit, resize(image, self.parallel.window))[0]
-
-    @torch.no_grad()
-    def _depth_features(self, image: Tensor) -> Tensor:
-        return coarsest_map(self.model, image)
-
-    def trained(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-        """Return the parameters that it trains: those of its ViT, and the others."""
-        ours = [self.parallel.head]
-        if self.reads != "focal encoder":
-            ours.append(self.parallel.downsample)
-        if self.reads == "depth encoder":
-            return [], [p for part in ours for p in part.parameters()]
-        ours.append(cast(nn.Sequential, self.project))
-        return list(self.vit.parameters()), [p for part in ours for p in part.parameters()]
+            encoder, project = self.encoder
+            if self.reads == "refinement":
+                vit = cast(VisionTransformer, encoder)
+                tokens = to_map(vit.forward_features(lowres)[:, vit.num_prefix_tokens :])
+            else:
+                tokens, _ = encode(encoder, resize(image, self.window))
+            parts.append(project(tokens.movedim(1, -1)).movedim(-1, 1))
+        return self.head(torch.stack(parts).sum(0)).flatten()
 
 
 def fov_task(setting: Setting, reads: FovReads) -> Task:
-    """Return a head of Table 14 on the frozen start."""
-    network = FovVariant(setting.model, reads)
-    vit, others = network.trained()
-
-    def parts(wrapped: nn.Module, batch: Batch, rng: np.random.Generator) -> dict[str, Tensor]:
-        return {"fov": losses.fov_loss(wrapped(batch.image), batch.fov_deg)}
-
-    def estimate(network: nn.Module, image: Tensor) -> Estimate:
-        return Estimate(None, network(image))
-
-    groups = [{"params": vit, "lr": setting.phase.encoder_lr}] if vit else []
-    groups.append({"params": others, "lr": setting.phase.decoder_lr})
-    return Task(network, groups, parts, estimate)
+    """Return a head of Table 14 on the frozen start, in place of its own."""
+    setting.model.fov = FovVariant(setting.model, reads)
+    return make_task(setting.model, setting.recipe, setting.phase)
 
 
 def measure_depth(task: Task, samples: Sequence[Sample], side: int) -> dict[str, float]:
@@ -246,7 +224,7 @@ def measure_depth(task: Task, samples: Sequence[Sample], side: int) -> dict[str,
     Means, but the median of abs_rel: one picture whose wall is taken for sky, 10 km away, would
     outweigh all others.
     """
-    rows = [score(item, said) for item, said in _judged(task, [as_item(s, side) for s in samples])]
+    rows = [score(*pair) for pair in predict_samples(task.network, task, samples, side)]
     rows = [row for row in rows if row.delta1 is not None]
     names = ("delta1", "delta1_scaled", "abs_rel", "boundary_f1")
     columns = {name: np.array([getattr(row, name) for row in rows], float) for name in names}
@@ -260,15 +238,13 @@ def measure_ranges(task: Task, samples: Sequence[Sample], side: int) -> dict[str
     Source: Table 10; sky is in no range, and what no pixel has is left out.
     """
     hits, counts = np.zeros(len(RANGES_M) - 1), np.zeros(len(RANGES_M) - 1)
-    for item, said in _judged(task, [as_item(sample, side) for sample in samples]):
-        truth, seen = _at_size_of(item, cast(Tensor, said.inverse))
-        depth_m = focal_from_fov(item.fov_deg, 1) / truth[seen]
-        ratio = cast(Tensor, said.inverse)[seen].clamp(min=1e-4) / truth[seen]
-        good = (torch.maximum(ratio, 1 / ratio) < 1.25).numpy()
-        for place in range(len(counts)):
-            within = (depth_m > RANGES_M[place]) & (depth_m <= RANGES_M[place + 1])
-            hits[place] += good[within.numpy()].sum()
-            counts[place] += int(within.sum())
+    for item, predicted in predict_samples(task.network, task, samples, side):
+        seen = item.mask & (item.inverse > 0)
+        true, ours = item.inverse[seen], cast(Tensor, predicted.inverse)[seen].clamp(min=1e-4)
+        good = (torch.maximum(ours / true, true / ours) < 1.25).numpy()
+        depth_m = (focal_from_fov(item.fov_deg, 1) / true).numpy()
+        hits += np.histogram(depth_m[good], RANGES_M)[0]
+        counts += np.histogram(depth_m, RANGES_M)[0]
     names = [f"delta1_{low:g}_{high:g}" for low, high in itertools.pairwise(RANGES_M)]
     return {n: float(h / c) for n, h, c in zip(names, hits, counts, strict=True) if c}
 
@@ -278,9 +254,11 @@ def measure_focal(task: Task, samples: Sequence[Sample], side: int) -> dict[str,
 
     Every picture is judged whole and cropped.
     """
-    whole = [as_item(sample, side) for sample in samples]
-    items = [*whole, *(centre_crop(item, SMALLER_CROP) for item in whole)]
-    pairs = [(item.fov_deg, cast(Tensor, said.fov_deg)) for item, said in _judged(task, items)]
+    views = [*samples, *(middle(sample, SMALLER_CROP) for sample in samples)]
+    pairs = [
+        (item.fov_deg, cast(Tensor, predicted.fov_deg))
+        for item, predicted in predict_samples(task.network, task, views, side)
+    ]
     degrees = (torch.stack(column).double() for column in zip(*pairs, strict=True))
     true, ours = (focal_from_fov(column.clamp(1, 175), 1) for column in degrees)
     accuracy = focal_accuracy(ours, true, 1)
@@ -290,29 +268,8 @@ def measure_focal(task: Task, samples: Sequence[Sample], side: int) -> dict[str,
     }
 
 
-def _at_size_of(
-    item: Batch, inverse: Float[Tensor, "h w"]
-) -> tuple[Float[Tensor, "h w"], Bool[Tensor, "h w"]]:
-    """Return true C at the size of an estimate, and where it is known and no sky."""
-    one = Batch(*(field[None] for field in item))
-    small = shrink(one, inverse.shape[-1])
-    return small.inverse[0], small.mask[0] & (small.inverse[0] > 0)
-
-
-def _judged(task: Task, items: list[Batch], batch: int = 4) -> Iterator[tuple[Batch, Estimate]]:
-    """Give every item with what the task's network says of it, without batch axis."""
-    task.network.eval()
-    for first in range(0, len(items), batch):
-        part = items[first : first + batch]
-        with torch.inference_mode():
-            inverse, fov_deg = task.estimate(
-                task.network, torch.stack([item.image for item in part])
-            )
-        for place, item in enumerate(part):
-            yield (
-                item,
-                Estimate(
-                    None if inverse is None else inverse[place],
-                    None if fov_deg is None else fov_deg[place],
-                ),
-            )
+def middle(sample: Sample, share: float) -> Sample:
+    """Return the middle of a picture, a share of each side."""
+    height, width = (round(side * share) for side in sample.depth.shape)
+    whole = sample.depth.shape
+    return cut(sample, Box((whole[0] - height) // 2, (whole[1] - width) // 2, height, width))

@@ -15,18 +15,28 @@ from torch import nn
 from torch.testing import assert_close
 from training import make_samples
 
-from depthpro import ablate
+from depthpro import DepthPro, DepthProConfig, ablate, variants
 from depthpro.__main__ import main
-from depthpro.ablate import CONDITIONS, EXPERIMENTS, Plan, read_results, train_condition
+from depthpro.ablate import (
+    AUGMENTATION,
+    CONDITIONS,
+    EXPERIMENTS,
+    Plan,
+    read_results,
+    train_condition,
+)
 from depthpro.data import Batch, as_item
 from depthpro.encoder import resize
 from depthpro.fov import FieldOfView
-from depthpro.partial import Region, coarsest_map
-from depthpro.pretraining import shrink
 from depthpro.recipe import Phase, Recipe
 from depthpro.sample import Sample
 from depthpro.shards import write_shard
-from depthpro.tasks import DepthNetwork, Estimate, Task
+from depthpro.tasks import (
+    DepthNetwork,
+    Estimate,
+    Task,
+    shrink_truth,
+)
 from depthpro.variants import (
     FovReads,
     FovVariant,
@@ -47,6 +57,7 @@ from depthpro.variants import (
 )
 
 SIDE = TINY.image_size
+HYBRID = replace(TINY, stem="efficientnet_lite0", decoder_dim=32)
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +80,10 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(CONDITIONS, name, small)
 
 
-def setting(name: str = "fov") -> Setting:
+def setting(name: str = "fov", config: DepthProConfig = TINY) -> Setting:
     phase = Phase(name, steps=1, batch=2, decoder_lr=1e-3)  # pyright: ignore[reportArgumentType]
-    return Setting(make_model(), Recipe(TINY, (phase,), layer_scale=1.0), phase, make_samples(2))
+    recipe = Recipe(config, (phase,), AUGMENTATION, layer_scale=1.0)
+    return Setting(make_model(config), recipe, phase, make_samples(2))
 
 
 def make_batch(side: int) -> Batch:
@@ -119,17 +131,17 @@ def test_targets_of_a_known_depth() -> None:
 
 @pytest.mark.parametrize("target", get_args(Target))
 def test_targets_are_compared_in_their_own_unit_and_without_sky(target: Target) -> None:
-    task = target_task(setting(), target)
+    task = target_task(setting("encoders"), target)
     batch = make_batch(2 * TINY.window)
     sky = (batch.inverse == 0) & batch.mask
     assert sky.any()
-    for name, parameter in task.network.named_parameters():  # the readers say 0: the median
-        if name.startswith("whole"):
-            nn.init.zeros_(parameter)
-    (loss,) = task.losses(task.network, batch, np.random.default_rng(0)).values()
+    last = task.network.get_submodule("head")[-1]  # pyright: ignore[reportIndexIssue]
+    for parameter in last.parameters():  # predicts 0: the median
+        nn.init.zeros_(parameter)
+    (loss,) = task.losses(task.network, batch).values()
     centre, spread = survey(make_samples(2), target, TINY.window)
     by_hand = []
-    for inverse in shrink(batch, TINY.window).inverse:
+    for inverse in shrink_truth(batch, TINY.window // 2).inverse:
         c = inverse[inverse > 0]
         value = {"inverse": c, "log": -c.log(), "depth": 1 / c}[target]
         by_hand.append(((value - centre) / spread).abs().mean())
@@ -138,9 +150,9 @@ def test_targets_are_compared_in_their_own_unit_and_without_sky(target: Target) 
     loss.backward()
     for group in task.groups:
         assert all(p.grad.isfinite().all() for p in group["params"] if p.grad is not None)
-    said = task.estimate(task.network, batch.image).inverse
-    assert said is not None
-    assert_close(said, torch.full_like(said, from_target(torch.tensor([centre]), target).item()))
+    ours = task.estimate(task.network, batch.image).inverse
+    assert ours is not None
+    assert_close(ours, torch.full_like(ours, from_target(torch.tensor([centre]), target).item()))
 
 
 def test_the_targets_network_is_half_and_the_same_for_all() -> None:
@@ -148,8 +160,23 @@ def test_the_targets_network_is_half_and_the_same_for_all() -> None:
     states = []
     for target in get_args(Target):
         torch.manual_seed(3)
-        states.append(target_task(setting(), target).network.state_dict())
+        states.append(target_task(setting("encoders"), target).network.state_dict())
     assert all(torch.equal(states[0][name], state[name]) for state in states for name in states[0])
+
+
+def test_a_target_starts_from_imagenets_stem_and_trains_its_end(monkeypatch: Any) -> None:
+    loaded = []
+    monkeypatch.setattr(variants, "load_pretrained", lambda name, model: loaded.append(name))
+    made = setting("encoders", HYBRID)
+    phase = CONDITIONS["inverse"].phase
+    task = target_task(made._replace(phase=phase), "inverse")
+    assert loaded == ["imagenet"]
+    (loss,) = task.losses(task.network, make_batch(TINY.window)).values()
+    loss.backward()
+    listed = {p for group in task.groups for p in group["params"]}
+    stem = task.network.get_submodule("encoder.stem")
+    assert 0 < sum(p in listed for p in stem.parameters()) < len(list(stem.parameters()))
+    assert all(p in listed for p in task.network.parameters() if p.grad is not None)
 
 
 def invisible_detail(image: torch.Tensor) -> torch.Tensor:
@@ -166,10 +193,9 @@ def test_one_scale_has_no_fine_detail() -> None:
     assert torch.equal(coarsest_picture(image, TINY), coarsest_picture(other, TINY))
     full = DepthNetwork(make_model()).eval()
     one = OneScale(full)
-    region = Region(4, 8, 4)
     with torch.no_grad():
-        assert torch.equal(one(image, region), one(other, region))
-        assert (full(image, region) - full(other, region)).abs().max() > 1e-4
+        assert torch.equal(one(image), one(other))
+        assert (full(image) - full(other)).abs().max() > 1e-4
         assert_close(one(image), full(coarsest_picture(image, TINY)))
 
 
@@ -195,57 +221,64 @@ READS = {
 }
 
 
+@pytest.mark.parametrize("config", [TINY, HYBRID], ids=["patch", "hybrid"])
 @pytest.mark.parametrize("reads", get_args(FovReads))
-def test_a_head_reads_only_what_it_says(reads: FovReads) -> None:
-    head = FovVariant(make_model(), reads)
-    image = torch.rand(2, 3, SIDE, SIDE, requires_grad=True)
-    lowres = torch.rand(2, TINY.decoder_dim, 16, 16, requires_grad=True)
-    head.head(image, lowres).sum().backward()
-    read = [grad is not None and bool(grad.any()) for grad in (image.grad, lowres.grad)]
+def test_a_head_reads_only_what_it_says(reads: FovReads, config: DepthProConfig) -> None:
+    head = FovVariant(DepthPro(config), reads)
+    image = torch.rand(2, 3, SIDE, SIDE)
+    lowres = torch.rand(2, config.decoder_dim, 16, 16)
+    with torch.no_grad():
+        angles = [head(image, lowres), head(image.flip(2), lowres), head(image, lowres.flip(2))]
+    read = [not torch.equal(angles[0], other) for other in angles[1:]]
     assert tuple(read) == READS[reads]
-    with torch.no_grad():  # a broken depth network is noticed by the heads that read it
-        for parameter in head.model.parameters():
-            parameter.fill_(torch.nan)
-        assert head(image).isfinite().all() == (not READS[reads][1])
 
 
+@pytest.mark.parametrize("config", [TINY, HYBRID], ids=["patch", "hybrid"])
 @pytest.mark.parametrize("reads", get_args(FovReads))
-def test_a_head_trains_all_of_itself_and_nothing_else(reads: FovReads) -> None:
-    made = setting()
+def test_a_head_trains_all_of_itself_and_nothing_else(
+    reads: FovReads, config: DepthProConfig
+) -> None:
+    made = setting(config=config)
+    depth = [p for name, p in made.model.named_parameters() if not name.startswith("fov.")]
     task = fov_task(made, reads)
     listed = [p for group in task.groups for p in group["params"]]
     assert len(listed) == len(set(listed))
-    batch = make_batch(2 * TINY.window)
-    sum(task.losses(task.network, batch, np.random.default_rng(0)).values()).backward()
+    sum(task.losses(task.network, make_batch(TINY.window)).values()).backward()
     reached = {p for p in task.network.parameters() if p.grad is not None}
     assert reached == set(listed)
-    assert not reached & {*made.model.parameters()}
+    assert not reached & {*depth}
 
 
 def test_the_parallel_head_is_the_networks() -> None:
     model = make_model()
-    head = FovVariant(model, "parallel").eval()
-    image = torch.rand(1, 3, SIDE, SIDE)
+    parallel = FovVariant(model, "parallel").eval()
+    own = FieldOfView(replace(TINY, depth=2, taps=(0, 1)))
+    own.load_state_dict(parallel.state_dict())
+    image, lowres = torch.rand(1, 3, SIDE, SIDE), torch.rand(1, TINY.decoder_dim, 16, 16)
     with torch.no_grad():
-        assert isinstance(head.parallel, FieldOfView)
-        assert_close(head(image), head.parallel(image, coarsest_map(model, image)))
+        assert_close(parallel(image, lowres), own(image, lowres))
 
 
 @pytest.mark.usefixtures("unchecked")
-def test_the_heads_vits_start_as_the_patch_encoders_first_blocks() -> None:
-    model = make_model()
-    first = model.encoder.patch_encoder.state_dict()
+@pytest.mark.parametrize("config", [TINY, HYBRID], ids=["patch", "hybrid"])
+def test_the_heads_encoders_start_as_the_patch_encoders_first_blocks(
+    config: DepthProConfig,
+) -> None:
+    model = DepthPro(config)
+    first, nan = model.encoder.patch_encoder.state_dict(), torch.tensor(torch.nan)
     for reads in ("focal encoder", "refinement", "parallel"):
-        vit = FovVariant(model, reads).vit.state_dict()
-        assert "blocks.1.attn.qkv.weight" in vit
-        for name in vit:
-            assert torch.equal(vit[name], first[name]) or "patch_embed" in name
+        encoder = FovVariant(model, reads).encoder[0].state_dict()
+        assert "blocks.1.attn.qkv.weight" in encoder
+        assert "blocks.2.attn.qkv.weight" not in encoder
+        new = {name for name in encoder if not torch.equal(encoder[name], first.get(name, nan))}
+        assert bool(new) == (reads == "refinement")  # what reads a map
+        assert all("embed" in name or name == "cls_token" for name in new)
     with pytest.raises(ValueError, match="reads one of"):
         FovVariant(model, "nothing")  # pyright: ignore[reportArgumentType]
 
 
-def says(estimate: Any) -> Task:
-    return Task(nn.Identity(), [], lambda *_: {}, lambda _, image: estimate(image))
+def predicts(estimate: Any) -> Task:
+    return Task(nn.Linear(1, 1), [], lambda *_: {}, lambda _, image: estimate(image))
 
 
 def striped(depths: list[float]) -> Sample:
@@ -258,8 +291,8 @@ def test_delta1_by_range_of_true_depth() -> None:
     # f_px is half the width: C = 0.5 / depth. One stripe a range; two are 30 % off, one is sky.
     depths = [0.5, 1.5, 3.0, 6.0, np.inf, 20.0]
     wrong = torch.tensor([1, 1.3, 1, 1, 1, 1 / 1.3]).repeat_interleave(8)
-    said = (0.5 / torch.tensor(depths)).repeat_interleave(8) * wrong
-    task = says(lambda image: Estimate(said.expand(1, 48, 48), None))
+    predicted = (0.5 / torch.tensor(depths)).repeat_interleave(8) * wrong
+    task = predicts(lambda image: Estimate(predicted.expand(1, 48, 48), None))
     assert measure_ranges(task, [striped(depths)], 48) == {
         "delta1_0_1": 1, "delta1_1_2": 0, "delta1_2_4": 1, "delta1_4_8": 1, "delta1_16_inf": 0
     }  # fmt: skip
@@ -270,35 +303,35 @@ def test_depth_measures_of_the_truth() -> None:
     # at most a quarter.
     sample = striped([1.0, 2.0, 4.0, 8.0, 16.0, np.inf])
     truth = as_item(sample, 48).inverse
-    exact = measure_depth(says(lambda image: Estimate(truth[None], None)), [sample], 48)
+    exact = measure_depth(predicts(lambda image: Estimate(truth[None], None)), [sample], 48)
     assert exact == pytest.approx(
         {"delta1": 1, "delta1_scaled": 1, "abs_rel": 0, "boundary_f1": 0.25}, abs=1e-6
     )
-    twice = measure_depth(says(lambda image: Estimate(truth[None] / 2, None)), [sample], 48)
+    twice = measure_depth(predicts(lambda image: Estimate(truth[None] / 2, None)), [sample], 48)
     assert twice == pytest.approx(
         {"delta1": 0, "delta1_scaled": 1, "abs_rel": 1, "boundary_f1": 0.25}, abs=1e-6
     )
 
 
 def test_focal_lengths_are_judged_whole_and_cropped() -> None:
-    # The true angle of the whole picture is said for the crop too: there tan(fov / 2) is 0.6 times
-    # that (of 40 pixels, 24 remain), so the focal length comes out 40 % short.
+    # The true angle of the whole picture is predicted of the crop too: there tan(fov / 2) is 0.6
+    # times that (of 40 pixels, 24 remain), so the focal length comes out 40 % short.
     sample = striped([1.0] * 5)
     fov_deg = torch.tensor([sample.fov_deg])
-    task = says(lambda image: Estimate(None, fov_deg.expand(len(image))))
+    task = predicts(lambda image: Estimate(None, fov_deg.expand(len(image))))
     scores = measure_focal(task, [sample], 40)
     assert scores == pytest.approx({"focal25": 0.5, "focal_error": 0.2}, rel=1e-4)
 
 
 @pytest.mark.usefixtures("quick")
-def test_conditions_see_the_same_batches_and_dice(monkeypatch: Any, weights: str) -> None:
+def test_conditions_see_the_same_batches(monkeypatch: Any, weights: str) -> None:
     seen: dict[str, list[tuple[float, float]]] = {"1A": [], "1C": []}
 
     def spy(made: Setting, name: str) -> Task:
         network = nn.Linear(1, 1)
 
-        def parts(wrapped: nn.Module, batch: Batch, rng: np.random.Generator) -> dict:
-            seen[name].append((float(batch.image.double().sum()), rng.random()))
+        def parts(wrapped: nn.Module, batch: Batch) -> dict:
+            seen[name].append((float(batch.image.double().sum()), batch.random.sum().item()))
             return {"x": wrapped(torch.ones(1, 1)).sum() ** 2}
 
         group = {"params": [*network.parameters()], "lr": 1e-3}
@@ -431,7 +464,7 @@ def test_results_of_other_settings_are_not_mixed(
 def test_a_loss_that_is_not_finite_stops(weights: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(made: Setting) -> Task:
         group = {"params": [nn.Parameter(torch.ones(1))], "lr": 1e-3}
-        return says(lambda _: Estimate(None, None))._replace(
+        return predicts(lambda _: Estimate(None, None))._replace(
             groups=[group], losses=lambda *_: {"fov": torch.tensor(torch.nan)}
         )
 

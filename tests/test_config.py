@@ -36,7 +36,7 @@ def test_small_has_the_parameters_that_its_docstring_says() -> None:
     with torch.device("meta"):
         model = DepthPro(DepthProConfig.small())
     assert DepthProConfig.small().image_size == 512
-    assert round(sum(p.numel() for p in model.parameters()) / 1e6, 1) == 12.6
+    assert round(sum(p.numel() for p in model.parameters()) / 1e6, 1) == 10.9
 
 
 @pytest.mark.parametrize(
@@ -63,6 +63,7 @@ def test_small_has_the_parameters_that_its_docstring_says() -> None:
         ({"neck_dims": (256, 512, 1024)}, "a tuple of four positive numbers"),
         ({"neck_dims": (256, 512, 1024, 0)}, "four positive numbers"),
         ({"neck_dims": (256, 512, 1024, 1.5)}, "four positive numbers"),
+        ({"stem": "resnet"}, "stem must be one of .*got 'resnet'"),
         ({"fov": "no"}, "fov must be True or False, got 'no'"),
     ],
 )
@@ -103,5 +104,5 @@ def test_json_that_is_no_config_is_refused(text: str, message: str) -> None:
 
 
 def test_json_holds_every_field() -> None:
-    assert json.loads(DepthProConfig.small().to_json())["neck_dims"] == [48, 96, 192, 192]
-    assert len(json.loads(DepthProConfig().to_json())) == 9
+    assert json.loads(DepthProConfig.small().to_json())["neck_dims"] == [64, 96, 128, 128]
+    assert len(json.loads(DepthProConfig().to_json())) == 10

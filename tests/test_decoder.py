@@ -71,9 +71,16 @@ def test_every_map_reaches_the_result(tiny_config: DepthProConfig) -> None:
     assert all(level.grad is not None and bool((level.grad != 0).any()) for level in maps)
 
 
-def test_a_missing_map_is_refused(tiny_config: DepthProConfig) -> None:
-    with pytest.raises(ValueError, match="zip"):
-        Decoder(tiny_config)(features(tiny_config)[:4])
+def test_without_the_first_maps_it_ends_at_the_resolution_of_the_others(
+    tiny_config: DepthProConfig,
+) -> None:
+    decoder, maps = Decoder(tiny_config), features(tiny_config)
+    whole, lowres = decoder(maps)
+    for left_out in range(1, 5):
+        x, same = decoder(maps[left_out:])
+        # Each level doubles, but the finest two end at one resolution.
+        assert x.shape[-1] * 2 ** (left_out - 1) == whole.shape[-1]
+        assert torch.equal(same, lowres)
 
 
 def test_head_doubles_the_resolution_to_one_channel_of_at_least_zero(tiny_config) -> None:

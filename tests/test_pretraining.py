@@ -12,82 +12,97 @@ from training import make_samples
 
 from depthpro import DepthPro
 from depthpro.config import DepthProConfig
-from depthpro.data import Batch, as_item
+from depthpro.data import RANDOM_NUMBERS, Batch, as_item
+from depthpro.encoder import resize
 from depthpro.pretraining import (
-    CROPS,
     WindowNetwork,
-    cut_crops,
-    give_encoders,
+    copy_to_encoders,
+    cut_windows,
     load_dinov2,
-    shrink,
+    load_pretrained,
     to_patch16,
+    window_encoders,
 )
+from depthpro.stem import load_imagenet
 from depthpro.vit import encode
+
+
+HYBRID = replace(TINY, stem="efficientnet_lite0")
 
 
 @pytest.fixture
 def batch() -> Batch:
-    items = [as_item(sample, 512)._replace(dice=torch.rand(8)) for sample in make_samples(3)]
+    items = [
+        as_item(sample, 512)._replace(random=torch.rand(RANDOM_NUMBERS))
+        for sample in make_samples(6)
+    ]
     return Batch(*(torch.stack(field) for field in zip(*items, strict=True)))
 
 
-def test_crops_are_windows_of_their_scale(batch: Batch) -> None:
-    crops = cut_crops(batch, TINY)
-    assert crops.image.shape == (3 * len(CROPS), 3, 128, 128)
-    assert not crops.metric.any()
-    assert crops.synthetic.all()
-    # Colour in these samples follows depth, so a crop's picture and depth must agree: where depth
-    # is one surface, colour is one colour.
-    for number, level in enumerate(CROPS):
-        side = TINY.pyramid[level].side
-        for i in range(3):
-            top, left = (batch.dice[i, 2 * number : 2 * number + 2] * (side - 127)).long().tolist()
-            step = 512 // side
-            part = (slice(top * step, (top + 128) * step, step),
-                    slice(left * step, (left + 128) * step, step))  # fmt: skip
-            crop = crops.inverse[3 * number + i]
-            assert (crop - batch.inverse[i][part]).abs().median() < 1e-6
+def test_windows_are_the_whole_pictures_and_a_part_of_each(batch: Batch) -> None:
+    random = batch.random.clone()
+    random[:, 16] = torch.tensor([0.1, 0.9, 0.1, 0.9, 0.1, 0.9])  # finest, middle, finest, ...
+    batch = batch._replace(random=random)
+    windows = cut_windows(batch, TINY)
+    assert windows.image.shape == (12, 3, 128, 128)
+    assert windows.inverse.shape == (12, 64, 64)
+    assert windows.metric.tolist() == [True] * 6 + [False] * 6
+    assert torch.equal(windows.inverse[:6], batch.inverse[:, 4::8, 4::8])
+    # The finest parts come first. Each is where its numbers say, of its own scale.
+    order = [0, 2, 4, 1, 3, 5]
+    for place, number in enumerate(order):
+        span, step = (128, 2) if number % 2 == 0 else (256, 4)
+        top, left = (random[number, 14:16] * (512 - span + 1)).long().tolist()
+        part = batch.inverse[number, top : top + span, left : left + span]
+        half = step // 2
+        assert torch.equal(windows.inverse[6 + place], part[half::step, half::step])
+        seen = batch.image[number, :, top : top + span, left : left + span]
+        assert_close(windows.image[6 + place], resize(seen[None], 128)[0])
 
 
-def test_dice_reach_both_ends(batch: Batch) -> None:
-    for die, place in ((0.0, 0), (1 - 1e-7, 384)):
-        crops = cut_crops(batch._replace(dice=torch.full((3, 8), die)), TINY)
-        assert torch.equal(crops.inverse[0], batch.inverse[0, place:, place:][:128, :128])
+def test_numbers_reach_both_ends(batch: Batch) -> None:
+    for number, place in ((0.0, 0), (1 - 1e-7, 384)):
+        random = torch.full_like(batch.random, number)
+        random[:, 16] = 0
+        windows = cut_windows(batch._replace(random=random), TINY)
+        part = batch.inverse[0, place:, place:][:128, :128]
+        assert torch.equal(windows.inverse[6], part[1::2, 1::2])
 
 
-def test_whole_pictures_keep_their_metres(batch: Batch) -> None:
-    whole = shrink(batch, 128)
-    assert whole.inverse.shape == (3, 128, 128)
-    assert_close(whole.inverse, batch.inverse[:, 2::4, 2::4])
-    assert whole.metric.all()
-
-
-def test_readers_draw_a_patch_for_each_token() -> None:
-    network = WindowNetwork(TINY)
+@pytest.mark.parametrize("config", [TINY, HYBRID])
+def test_windows_are_read_at_half_of_their_side(config: DepthProConfig) -> None:
+    network = WindowNetwork(config)
+    windows = torch.rand(3, 3, 128, 128)
     with torch.no_grad():
-        for readers in (network.whole, network.crops):
-            for reader in readers:
-                reader.weight.zero_()
-                reader.bias.zero_()
-        network.crops[2].bias.copy_(torch.arange(256.0))
-        said = network(torch.rand(2, 3, 128, 128), torch.rand(3, 3, 128, 128))
-    assert said.whole.shape == (2, 128, 128)
-    assert (said.whole == 0).all()
-    # A token's 256 numbers fill its 16 x 16 pixels row by row.
-    assert torch.equal(said.crops[1, 16:32, 32:48], torch.arange(256.0).view(16, 16))
-    assert (said.fov_deg - 60).abs().max() < 10
+        predicted = network(windows)
+        alone = network(windows[1:2])
+    assert predicted.inverse.shape == predicted.relative.shape == (3, 64, 64)
+    assert predicted.fov_deg.shape == (3,)
+    for one, all_of_them in zip(alone, predicted, strict=True):
+        assert_close(one[0], all_of_them[1], rtol=1e-3, atol=1e-4)
 
 
-def test_one_vit_becomes_all_three() -> None:
-    network, model = WindowNetwork(TINY), DepthPro(TINY)
-    give_encoders(network.vit, model)
+@pytest.mark.parametrize("config", [TINY, HYBRID])
+def test_one_encoder_becomes_all_three(config: DepthProConfig) -> None:
+    network, model = WindowNetwork(config), DepthPro(config)
+    copy_to_encoders(network.encoder, model)
     windows = torch.rand(2, 3, 128, 128)
-    assert model.fov is not None
+    assert len(window_encoders(model)) == 3
     with torch.no_grad():
-        expected = encode(network.vit, windows)[0]
-        for vit in (model.encoder.patch_encoder, model.encoder.image_encoder, model.fov.encoder[0]):
-            assert torch.equal(encode(vit, windows)[0], expected)
-    give_encoders(network.vit, DepthPro(replace(TINY, fov=False)))
+        expected = encode(network.encoder, windows)[0]
+        for encoder in window_encoders(model):
+            assert torch.equal(encode(encoder, windows)[0], expected)
+    copy_to_encoders(network.encoder, DepthPro(replace(config, fov=False)))
+
+
+def test_a_stem_starts_from_imagenet_and_a_vit_from_dinov2() -> None:
+    model = DepthPro(HYBRID)
+    load_pretrained("imagenet", model)
+    expected = load_imagenet().state_dict()
+    for encoder in window_encoders(model):
+        assert all(torch.equal(expected[n], t) for n, t in encoder.stem.state_dict().items())
+    with pytest.raises(ValueError, match=r"starts from \"imagenet\", got 'vit'"):
+        load_pretrained("vit", model)
 
 
 SOURCE = "vit_tiny_patch16_224"

@@ -24,16 +24,18 @@ def test_paper_is_table_16() -> None:
         assert (phase.encoder_lr, phase.decoder_lr) == pytest.approx((128e-7, 128e-6))
         assert (phase.batch, phase.clip, phase.weight_decay) == (128, 0.2, 0)
         assert (phase.warmup, phase.constant, phase.final_lr) == (0.01, 0.80, 0.1)
-        assert (phase.decay, phase.region, phase.relative) == ("step", None, False)
+        assert (phase.decay, phase.ssi, phase.relative) == ("step", "own", False)
     chances = recipe.augmentation
     assert (chances.colour, chances.blur, chances.crop, chances.flip) == (0.75, 0.3, 0.5, 0)
 
 
-def test_small_trains_the_embedded_network_from_nothing() -> None:
+def test_small_trains_the_embedded_network_from_coarse_to_fine() -> None:
     recipe = small()
     assert recipe.config == DepthProConfig.small()
-    assert [phase.name for phase in recipe.phases] == ["encoders", "stage1", "stage2", "fov"]
-    assert recipe.pretrained is None
+    names = [phase.name for phase in recipe.phases]
+    assert names == ["encoders", "coarse", "stage1", "stage2", "fov"]
+    assert [phase.finest for phase in recipe.phases] == [0, 3, 0, 0, 0]
+    assert recipe.pretrained == "imagenet"
 
 
 @pytest.mark.parametrize("recipe", [*(make() for make in PRESETS.values()), make_recipe(TINY)])
@@ -67,8 +69,9 @@ def test_a_phase_that_is_not_there() -> None:
     [
         ({"steps": 0}, "steps"), ({"batch": 0}, "batch"), ({"accumulation": 3}, "accumulation"),
         ({"warmup": 0.5, "constant": 0.6}, "warmup"), ({"clip": 0.0}, "clip"),
-        ({"ema": 1.0}, "ema"), ({"region": 6}, "region"), ({"name": "stage3"}, "stage3"),
-        ({"encoder_lr": -1e-3}, "encoder_lr"), ({"name": "fov", "encoder_lr": 0.0}, "encoder_lr"),
+        ({"ema": 1.0}, "ema"), ({"finest": 5}, "finest"), ({"name": "stage3"}, "stage3"),
+        ({"encoder_lr": -1e-3}, "encoder_lr"), 
+        ({"name": "encoders", "encoder_lr": 0.0}, "encoder_lr"), ({"ssi": "none"}, "ssi"),
         ({"decoder_lr": 0.0}, "decoder_lr"),
     ],
 )  # fmt: skip

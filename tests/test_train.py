@@ -1,5 +1,6 @@
 """The loop: phases in order, resuming after SIGKILL, two processes, budgets, what is refused."""
 
+import itertools
 import json
 import os
 import signal
@@ -22,9 +23,20 @@ from training import make_recipe, make_samples
 from depthpro import DepthPro
 from depthpro.__main__ import main
 from depthpro.curves import running_mean
+from depthpro.datasets import open_dataset
+from depthpro.journal import Checkpoints
 from depthpro.recipe import Phase, Recipe, paper, small
 from depthpro.shards import write_shard
-from depthpro.train import Plan, first_model, rate, train, train_phase
+from depthpro.train import (
+    Plan,
+    _prepare,
+    first_model,
+    metric_and_synthetic,
+    mixed_precision,
+    rate,
+    train,
+    train_phase,
+)
 
 ENVIRONMENT = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
 
@@ -61,9 +73,9 @@ def arguments(out: Path, data: Path, *more: str) -> list[str]:
 
 
 def test_a_run_leaves_weights_log_pictures_and_record(finished: Path) -> None:
-    phases = ["encoders", "stage1", "stage2", "fov"]
+    phases = ["encoders", "coarse", "stage1", "stage2", "fov"]
     assert [(p, s) for p, s, _ in losses(finished)] == [
-        (p, s + 1) for p, n in zip(phases, (3, 3, 2, 2), strict=True) for s in range(n)
+        (p, s + 1) for p, n in zip(phases, (3, 2, 3, 2, 2), strict=True) for s in range(n)
     ]
     scores = {line["phase"]: line["validation"] for line in log(finished, "validation")}
     assert set(scores) == set(phases)
@@ -75,7 +87,7 @@ def test_a_run_leaves_weights_log_pictures_and_record(finished: Path) -> None:
             assert picture.width > 256
         assert list((finished / "tensorboard" / phase).iterdir())
     with Image.open(finished / "curves.png") as picture:
-        assert picture.height > 4 * 200
+        assert picture.height > 5 * 200
     record = json.loads((finished / "run.json").read_text())
     assert Recipe.from_json(json.dumps(record["recipe"])) == make_recipe(TINY)
     assert not [path for path in finished.iterdir() if path.name.startswith(".")]
@@ -86,9 +98,10 @@ def test_each_phase_trains_its_own_part_and_starts_from_the_one_before(finished:
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed
     assert all(name.startswith("fov.") for name in changed)
-    before, after = (load_file(finished / f"{p}.safetensors") for p in ("encoders", "stage1"))
-    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
-    assert changed == {"encoder", "decoder", "head"}
+    for earlier, later in (("encoders", "coarse"), ("coarse", "stage1")):
+        before, after = (load_file(finished / f"{p}.safetensors") for p in (earlier, later))
+        changed = {n.split(".")[0] for n in before if not torch.equal(before[n], after[n])}
+        assert changed == {"encoder", "decoder"} | ({"head"} if later == "stage1" else set())
 
 
 def test_a_finished_run_is_not_trained_again(finished: Path, data: Path) -> None:
@@ -163,7 +176,7 @@ def test_accumulated_parts_are_one_batch(data: Path, tmp_path: Path) -> None:
     values = {}
     for parts in (1, 2):
         recipe = make_recipe(TINY, batch=4, accumulation=parts)
-        recipe = replace(recipe, phases=(replace(recipe.phase("stage1"), region=None, steps=2),))
+        recipe = replace(recipe, phases=(replace(recipe.phase("stage1"), steps=2),))
         out = tmp_path / str(parts)
         plan = Plan(out, [make_samples(6)], [], seed=1)
         torch.manual_seed(0)
@@ -184,6 +197,32 @@ def test_bfloat16_is_close_to_float32(tmp_path: Path) -> None:
     AcceleratorState._reset_state(True)
     assert values["bfloat16"] != values["float32"]
     assert values["bfloat16"] == pytest.approx(values["float32"], rel=0.05)
+
+
+def test_a_changed_rate_holds_when_a_run_goes_on(tmp_path: Path) -> None:
+    # The optimiser's groups come back with a checkpoint, with the rates that were true then.
+    recipe = make_recipe(TINY)
+    phase = replace(recipe.phase("coarse"), steps=2, weight_decay=0.01)
+    plan = Plan(tmp_path, [make_samples(4)], [], save_minutes=0)
+    model = first_model(recipe, None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Checkpoints, "delete", lambda self: None)
+        train_phase(model, recipe, phase, plan)
+    phase = replace(phase, decoder_lr=5e-5, encoder_lr=2e-5, weight_decay=0.2)
+    resumed = _prepare(model, recipe, phase, plan)
+    assert resumed.progress.step == 2
+    groups = resumed.optimizer.param_groups
+    assert {group["first_lr"] for group in groups} == {5e-5, 2e-5}
+    assert {group["weight_decay"] for group in groups} == {0.2, 0.0}
+
+
+def test_auto_is_bfloat16_where_the_processor_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for avx512, amx in itertools.product((True, False), repeat=2):
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda has=avx512: has)
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda has=amx: has)
+        assert mixed_precision("auto") == ("bf16" if avx512 or amx else "no")
+    assert mixed_precision("bfloat16") == "bf16"
 
 
 def test_a_minute_budget_ends_a_phase(tmp_path: Path) -> None:
@@ -227,6 +266,16 @@ def test_stage2_takes_only_metric_synthetic_data(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="stage 2 needs data that is metric and synthetic"):
         train_phase(first_model(recipe, None), recipe, recipe.phase("stage2"),
                     Plan(tmp_path, [real], []))  # fmt: skip
+
+
+def test_stage2_goes_by_each_samples_flags(tmp_path: Path) -> None:
+    # Not by those of a source's first sample.
+    mixed = [*make_samples(1, metric=False), *make_samples(3), *make_samples(1, synthetic=False)]
+    assert [s.seed for s in metric_and_synthetic(mixed)] == [(0,), (1,), (2,)]
+    write_shard(tmp_path / "a.tar", mixed)
+    opened = open_dataset(str(tmp_path))
+    assert [s.seed for s in metric_and_synthetic(opened)] == [(0,), (1,), (2,)]
+    assert all(s.metric and s.synthetic for s in metric_and_synthetic(opened))
 
 
 def test_fine_tuning_starts_from_weights(data: Path, tmp_path: Path, finished: Path) -> None:

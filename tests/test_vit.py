@@ -28,7 +28,7 @@ def test_vit_is_built_as_published(tiny_config: DepthProConfig) -> None:
     assert not [name for name in state if "head" in name or "fc_norm" in name or "reg" in name]
 
 
-def test_last_tokens_are_normalised_and_taps_are_raw(tiny_model, windows: Tensor) -> None:
+def test_the_last_map_is_normalised_and_taps_are_raw(tiny_model, windows: Tensor) -> None:
     vit = tiny_model.encoder.patch_encoder
     outputs: list[Tensor] = []
     hooks = [
@@ -40,12 +40,12 @@ def test_last_tokens_are_normalised_and_taps_are_raw(tiny_model, windows: Tensor
     for hook in hooks:
         hook.remove()
     # The class token is the first of each; the last block's tokens pass the final LayerNorm.
-    torch.testing.assert_close(first, outputs[0][:, 1:])
-    torch.testing.assert_close(second, outputs[2][:, 1:])
+    torch.testing.assert_close(first, to_map(outputs[0][:, 1:]))
+    torch.testing.assert_close(second, to_map(outputs[2][:, 1:]))
     norm = torch.nn.functional.layer_norm(
         outputs[2], (32,), vit.norm.weight, vit.norm.bias, eps=1e-6
     )
-    torch.testing.assert_close(last, norm[:, 1:])
+    torch.testing.assert_close(last, to_map(norm[:, 1:]))
 
 
 def test_taps_change_nothing_else(tiny_model, windows: Tensor) -> None:

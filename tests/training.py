@@ -31,14 +31,15 @@ def make_samples(count: int = 6, **flags: bool) -> list[Sample]:
 
 
 def make_recipe(config, **changes: object) -> Recipe:
-    """Return all four phases in a few steps of two pictures."""
+    """Return all phases in a few steps of two pictures."""
     common: dict = {"batch": 2, "encoder_lr": 1e-3, "decoder_lr": 1e-3, "clip": 1.0} | changes
     return Recipe(
         config=config,
         phases=(
             Phase("encoders", steps=3, **common),
-            Phase("stage1", steps=3, region=4, relative=True, ema=0.5, **common),
-            Phase("stage2", steps=2, region=4, **common),
+            Phase("coarse", steps=2, finest=3, ssi="truth", relative=True, **common),
+            Phase("stage1", steps=3, relative=True, ema=0.5, **common),
+            Phase("stage2", steps=2, **common),
             Phase("fov", steps=2, **common),
         ),
         augmentation=Augmentation(flip=0.5),

@@ -28,6 +28,7 @@ __all__ = [
     "ArkitScenes",
     "Concatenation",
     "Hypersim",
+    "Selection",
     "VirtualKitti2",
     "open_dataset",
     "open_shards",
@@ -64,6 +65,24 @@ class Concatenation(Sequence[Sample]):
     def _locate(self, index: int) -> tuple[Sequence[Sample], int]:
         part = bisect.bisect_right(self._ends, index)
         return self._parts[part], index - self._ends[part]  # negative: from the part's end
+
+
+class Selection(Sequence[Sample]):
+    """Some samples of a sequence."""
+
+    def __init__(self, source: Sequence[Sample], chosen: Sequence[int]) -> None:
+        """Take the samples at these places; none is read."""
+        self._source, self._chosen = source, chosen
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._chosen)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return a sample, or a list of them for a slice."""
+        if isinstance(index, slice):
+            return [self._source[place] for place in self._chosen[index]]
+        return self._source[self._chosen[index]]
 
 
 def open_shards(folder: str | Path) -> Concatenation:
