@@ -69,14 +69,22 @@ def test_a_model_keeps_materials_apart_and_moves_as_one() -> None:
     chair = Model().boxes(GREY, [[1, 1, 1, 0, 0, 0.5], [1, 1, 1, 0, 0, 1.5]])
     model = Model().put(chair, [0, 5, 0], np.pi / 2, scale=2).box(other, [1, 1, 1], [9, 0, 0])
     parts = by_material(model, np.zeros(3))
-    assert [len(parts[GREY]), len(parts[other])] == [2, 1]
+    assert [len(parts[GREY].faces), len(parts[other].faces)] == [24, 12]
     low, high = model.extent()
     np.testing.assert_allclose(low, [-1, -0.5, -0.5])
     np.testing.assert_allclose(high, [9.5, 6, 4])
     # No two faces share a plane to the last bit, and nothing moves by more than half a millimetre.
-    moved = np.concatenate([mesh.points for meshes in parts.values() for mesh in meshes])
+    moved = np.concatenate([mesh.points for mesh in parts.values()])
     away = moved - np.concatenate([mesh.points for _, mesh in model.parts])
     assert 0 < np.abs(away).max() < 5e-4
+
+
+def test_near_triangles_are_drawn_first() -> None:
+    model = Model().box(GREY, [1, 1, 1], [0, 9, 0]).box(GREY, [1, 1, 1], [0, 5, 0])
+    mesh = by_material(model, np.zeros(3))[GREY]
+    away = np.linalg.norm(mesh.points[mesh.faces].mean(axis=1), axis=1)
+    assert len(away) == 24
+    assert (np.diff(away) >= 0).all()
 
 
 # ----------------------------------------------------------------------------------- the engine
@@ -91,7 +99,7 @@ def test_depth_of_a_slanted_floor_is_exact(device: Engine, fov_deg: float, aspec
     height, down = 1.6, 0.5
     floor = place(box([60, 60, 1]), [0, 0, -0.5])
     towards = np.array([0, np.cos(down), -np.sin(down)])
-    with device.load({GREY: [floor]}, EVEN) as stage:
+    with device.load({GREY: floor}, EVEN) as stage:
         depth = stage.depth(View(np.array([0, 0, height]), towards, 0, fov_deg, aspect))
     fy = geometry.focal_from_fov(fov_deg, SIZE) * aspect
     v = (np.arange(SIZE) - (SIZE - 1) / 2)[:, None] / fy
@@ -105,7 +113,7 @@ def test_depth_of_a_slanted_floor_is_exact(device: Engine, fov_deg: float, aspec
 def test_field_of_view_is_that_of_geometry(device: Engine) -> None:
     # A wall 4 m wide at 5 m: its edges are at x = cx +- f 2 / 5 for the f of geometry.py.
     view = View(np.zeros(3), AHEAD, 0, 60.0, 1.0)
-    with device.load({GREY: [place(box([4, 1, 40]), [0, 5.5, 0])]}, EVEN) as stage:
+    with device.load({GREY: place(box([4, 1, 40]), [0, 5.5, 0])}, EVEN) as stage:
         rgb, depth = stage.colour(view), stage.depth(view)
     columns = np.flatnonzero(np.isfinite(depth[SIZE // 2]))
     reach = geometry.focal_from_fov(60.0, SIZE) * 2 / 5
@@ -120,7 +128,7 @@ def test_field_of_view_is_that_of_geometry(device: Engine) -> None:
 def test_roll_and_aim_follow_the_world(device: Engine) -> None:
     # A ball up to the right appears there; a camera that rolls to the right turns it to the left.
     places = []
-    with device.load({GREY: [place(blob([0.5, 0.5, 0.5]), [1, 5, 1])]}, EVEN) as stage:
+    with device.load({GREY: place(blob([0.5, 0.5, 0.5]), [1, 5, 1])}, EVEN) as stage:
         for roll in (0.0, np.pi / 2):
             depth = stage.depth(View(np.zeros(3), AHEAD, roll, 60, 1))
             places.append(np.argwhere(np.isfinite(depth)).mean(axis=0) - (SIZE - 1) / 2)
@@ -133,7 +141,7 @@ def test_roll_and_aim_follow_the_world(device: Engine) -> None:
 def test_the_sky_is_where_its_light_comes_from(device: Engine) -> None:
     # Radiance that grows along each axis is seen to grow along it.
     light = EVEN._replace(cube=(0.3 + 0.2 * cube_directions(16)).astype(np.float32))
-    with device.load({GREY: [place(box([1, 1, 1]), [0, 0, -50])]}, light) as stage:
+    with device.load({GREY: place(box([1, 1, 1]), [0, 0, -50])}, light) as stage:
         for axis, towards in enumerate(np.eye(3)):
             views = [View(np.zeros(3), unit(s * towards + [0, 0.01, 0]), 0, 20, 1) for s in (1, -1)]
             ahead, behind = (stage.colour(view).mean(axis=(0, 1)) for view in views)
@@ -181,7 +189,8 @@ def test_every_family_renders_plausible_metres(device: Engine, family: str) -> N
         assert sample.rgb.std() > 5
         assert 30 < sample.rgb.mean() < 235
         assert (sample.family, sample.seed[:2]) == (family, (7, 1))
-        assert sample.metric
+        # Shapes without meaning have no size that a picture could tell.
+        assert sample.metric == (family != "objects")
         assert sample.synthetic
         canonical = geometry.canonical_inverse_depth(
             torch.from_numpy(sample.depth)[None], torch.tensor([sample.f_px])
@@ -227,6 +236,10 @@ def test_cameras_are_those_of_people() -> None:
     # On 36 mm, 14 mm is 2 atan(18/14) = 104.3 degrees; on 36 * 9/16 high, 80 mm is 14.4 degrees.
     assert all(14.4 < view.fov_deg < 104.3 for view in views)
     assert np.ptp([view.fov_deg for view in views]) > 50
+    # The focal length is 18 mm * min(aspect, 1) / tan(fov / 2); log-normal, sigma 0.35.
+    lens = [18 * min(v.aspect, 1) / np.tan(np.radians(v.fov_deg) / 2) for v in views]
+    assert np.median(lens) == pytest.approx(28.5, rel=0.07)
+    assert np.log(lens).std() == pytest.approx(0.35, abs=0.04)
 
 
 def test_unknown_family_is_named() -> None:

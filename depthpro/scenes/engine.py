@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 
-from depthpro.scenes.mesh import Mesh, join, unit
+from depthpro.scenes.mesh import Mesh, unit
 from depthpro.scenes.sky import Light, encode_ktx, horizon_colour
 from depthpro.scenes.textures import Material, draw_pattern
 
@@ -91,7 +91,7 @@ class Engine:
         return target, request
 
     @contextlib.contextmanager
-    def load(self, parts: dict[Material, list[Mesh]], light: Light) -> Iterator["Stage"]:
+    def load(self, parts: dict[Material, Mesh], light: Light) -> Iterator["Stage"]:
         """Give a scene ready to be photographed, and free it at the end."""
         stage = Stage(self, parts, light)
         try:
@@ -129,7 +129,7 @@ class Engine:
 class Stage:
     """A scene on the device. References are kept here, since the renderer holds bare pointers."""
 
-    def __init__(self, engine: Engine, parts: dict[Material, list[Mesh]], light: Light) -> None:
+    def __init__(self, engine: Engine, parts: dict[Material, Mesh], light: Light) -> None:
         """Send meshes, materials and lights."""
         self._engine, self._api, self._context = engine, engine.api, engine.context
         self._kept: list[Any] = []
@@ -137,8 +137,8 @@ class Stage:
         self._scene: Any = self._context.create_scene(self._api.SceneParams())
         self._scene.set_msaa(4)
         self._configure(light)
-        for material, meshes in parts.items():
-            self._add_part(material, join(meshes))
+        for material, mesh in parts.items():
+            self._add_part(material, mesh)
         self._add_light(light)
 
     def colour(self, view: View) -> UInt8[ndarray, "size size 3"]:
@@ -274,10 +274,10 @@ class Stage:
         self._scene.set_skybox(behind)
         if sun := light.sun:
             self._shine(kinds.LIGHT_DIRECTIONAL, sun.lux, sun.colour, towards=-sun.towards,
-                        shadow_map_size=2048)  # fmt: skip
+                        shadow_map_size=1024)  # fmt: skip
         for lamp in light.lamps:
             self._shine(kinds.LIGHT_SPOT, lamp.candela, lamp.colour, lamp.at, lamp.towards,
-                        cutoff=85.0, softness=0.5, range=30.0, shadow_map_size=1024)  # fmt: skip
+                        cutoff=85.0, softness=0.5, range=30.0, shadow_map_size=512)  # fmt: skip
 
     def _shine(
         self,

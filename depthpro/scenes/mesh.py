@@ -44,6 +44,8 @@ def rotation(yaw: float, pitch: float = 0.0, roll: float = 0.0) -> Rotation:
 
 def place(mesh: Mesh, at: Numbers, turn: Rotation | float = 0.0, scale: float = 1.0) -> Mesh:
     """Return the mesh scaled, turned (a matrix, or a yaw in radians) and then moved to `at`."""
+    if not isinstance(turn, ndarray) and turn == 0:  # most parts of a model
+        return mesh._replace(points=mesh.points * scale + np.asarray(at))
     matrix = turn if isinstance(turn, ndarray) else rotation(turn)
     points = mesh.points @ (scale * matrix.T) + np.asarray(at)
     return mesh._replace(points=points, normals=mesh.normals @ matrix.T)
@@ -65,6 +67,16 @@ def turn_to(mesh: Mesh, eye: Numbers) -> Mesh:
     a, b, c = (mesh.points[mesh.faces[:, corner]] for corner in range(3))
     away = np.einsum("ij,ij->i", np.cross(b - a, c - a), np.asarray(eye) - a) < 0
     return mesh._replace(faces=np.where(away[:, None], mesh.faces[:, ::-1], mesh.faces))
+
+
+def near_first(mesh: Mesh, eye: Numbers) -> Mesh:
+    """Return the mesh with its triangles in order of their distance from `eye`.
+
+    Drawn in this order, most of what is hidden fails the depth test before it is shaded.
+    """
+    away = mesh.points[mesh.faces].mean(axis=1) - np.asarray(eye)
+    order = np.argsort(np.einsum("ij,ij->i", away, away), kind="stable")
+    return mesh._replace(faces=mesh.faces[order])
 
 
 # Of each side of a cube: the normal, the way right and the way up, as seen from outside.

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from depthpro.scenes.mesh import Mesh, Numbers, blob, box, place, turn_to
+from depthpro.scenes.mesh import Mesh, Numbers, blob, box, join, near_first, place, turn_to
 from depthpro.scenes.sky import Light
 from depthpro.scenes.textures import Material
 
@@ -83,8 +83,8 @@ class Setting(NamedTuple):
     """Points to look at."""
 
 
-def by_material(model: Model, eye: ndarray) -> dict[Material, list[Mesh]]:
-    """Return the meshes of each material, the thin ones turned to the eye.
+def by_material(model: Model, eye: ndarray) -> dict[Material, Mesh]:
+    """Return one mesh for each material, near triangles first, the thin ones turned to the eye.
 
     Every mesh is shifted by less than half a millimetre of its own: where two faces share a plane,
     the one that is drawn first wins, and the renderer's order differs from run to run.
@@ -94,4 +94,4 @@ def by_material(model: Model, eye: ndarray) -> dict[Material, list[Mesh]]:
         shift = 8e-4 * ((number * np.array([0.6180, 0.7549, 0.5698])) % 1 - 0.5)
         seen = turn_to(mesh, eye) if material.thin else mesh
         found.setdefault(material, []).append(seen._replace(points=seen.points + shift))
-    return found
+    return {material: near_first(join(meshes), eye) for material, meshes in found.items()}
