@@ -5,6 +5,7 @@ goes to the renderer as KTX (version 1), with mip levels for reflections and sph
 diffuse light.
 """
 
+import functools
 import struct
 from typing import NamedTuple
 
@@ -90,16 +91,19 @@ def indoor_light(rng: np.random.Generator) -> Light:
     return Light((shade[..., None] * lamp).astype(np.float32), 2.4e4, outside)
 
 
+@functools.lru_cache(maxsize=8)
 def cube_directions(face: int) -> Float[ndarray, "6 {face} {face} 3"]:
     """Return the unit world vector of every pixel of a cube map, faces in the order of OpenGL.
 
-    The renderer's cube has y up; the world here has z up.
+    The renderer's cube has y up; the world here has z up. The array is shared: it is read-only.
     """
     t = (np.arange(face) + 0.5) / face * 2 - 1
     s, t, one = t[None] + 0 * t[:, None], t[:, None] + 0 * t[None], np.ones((face, face))
     faces = [(one, -t, -s), (-one, -t, s), (s, one, t), (s, -one, -t), (s, -t, one), (-s, -t, -one)]
     x, y, z = (np.stack(axis) for axis in zip(*faces, strict=True))
-    return unit(np.stack([x, -z, y], axis=-1))
+    directions = unit(np.stack([x, -z, y], axis=-1))
+    directions.flags.writeable = False
+    return directions
 
 
 def horizon_colour(cube: Float[ndarray, "6 face face 3"]) -> Float[ndarray, " 3"]:
@@ -118,20 +122,24 @@ def _paint_sky(
     cover: float,
 ) -> Float[ndarray, "6 face face 3"]:
     """Return radiance: a gradient, the glow around the sun, clouds, and a dull ground below."""
-    direction = cube_directions(face).astype(np.float32)
-    up = direction[..., 2]
-    cube = np.empty((*up.shape, 3), np.float32)
-    cube[:] = np.float32(0.32) * (horizon * 0.5 + np.array([0.25, 0.22, 0.18])) * (0.7 + towards[2])
-    above = up > -0.02
-    d, height = direction[above], np.clip(up[above], 0, 1)[:, None]
-    near_sun = np.clip(d @ towards.astype(np.float32), 0, 1)[:, None]
-    air = horizon + (zenith - horizon) * height**0.45
-    clear = 1 - 0.8 * (cover > 0.7)
-    air = air + clear * sun * (0.35 * near_sun**6 + 1.5 * near_sun**60)
-    noise = cloud_noise(rng, d[:, :2] / (height + 0.18))[:, None]
+    direction = cube_directions(face)
+    above = direction[..., 2] > -0.02
+    # Single precision and one row for each channel: NumPy is slow where the last axis has three.
+    x, y, up = direction[above].T.astype(np.float32)
+    sun, zenith, horizon = (colour.astype(np.float32)[:, None] for colour in (sun, zenith, horizon))
+    height = np.clip(up, 0, 1)
+    near_sun = np.clip(np.float32(towards) @ np.stack([x, y, up]), 0, 1)
+    air = horizon + (zenith - horizon) * height ** np.float32(0.45)
+    glow = near_sun * near_sun * near_sun
+    clear = 0.2 if cover > 0.7 else 1.0
+    air += sun * (clear * (0.35 * glow**2 + 1.5 * glow**20))
+    noise = np.float32(cloud_noise(rng, np.stack([x, y], axis=1) / (height + 0.18)[:, None]))
     density = np.clip((noise - (1 - cover)) * 3.2, 0, 1) * np.clip(height * 9, 0, 1)
-    lit = (0.75 + 0.35 * near_sun**3 - 0.45 * density * noise) * (0.35 + 0.65 * sun)
-    cube[above] = air + (lit * rng.uniform(0.9, 1.15) - air) * density
+    lit = (0.75 + 0.35 * glow - 0.45 * density * noise) * (0.35 + 0.65 * sun)
+    ground = horizon[:, 0] * 0.5 + np.array([0.25, 0.22, 0.18])
+    cube = np.empty((*above.shape, 3), np.float32)
+    cube[:] = 0.32 * ground * (0.7 + towards[2])
+    cube[above] = (air + (lit * np.float32(rng.uniform(0.9, 1.15)) - air) * density).T
     return cube
 
 
