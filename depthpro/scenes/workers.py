@@ -80,10 +80,11 @@ def run_tasks(tasks: list[Task], workers: int, progress: Callable[[int], object]
         _clean_up(task)
     waiting, deaths, report, failed_starts = deque(tasks), Counter[int](), Report({}, 0), 0
     running: dict[Any, _Worker] = {}
+    threads = max(1, (os.cpu_count() or 1) // workers)
     try:
         while waiting or running:
             while waiting and len(running) < workers:
-                worker = _Worker(waiting.popleft())
+                worker = _Worker(waiting.popleft(), threads)
                 running[worker.pipe] = worker
             for pipe in wait(list(running)):
                 worker, message = running[pipe], running[pipe].receive()
@@ -133,7 +134,7 @@ class _Worker:
     A process for each shard, since what the driver keeps of every scene would add up.
     """
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, threads: int) -> None:
         self.task, self.done = task, 0
         self.scene: int | None = None
         self._log = tempfile.NamedTemporaryFile(suffix=".log")  # noqa: SIM115 (closed by stop)
@@ -142,7 +143,7 @@ class _Worker:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([__name__])
         self.pipe, theirs = context.Pipe()
-        arguments = theirs, self._log.name, task
+        arguments = theirs, self._log.name, task, threads
         self._process = context.Process(target=_work, args=arguments, daemon=True)
         self._process.start()
         theirs.close()
@@ -169,8 +170,10 @@ class _Worker:
             return "\n".join(Path(self._log.name).read_text(errors="replace").splitlines()[-6:])
 
 
-def _work(pipe: Connection, log: str, task: Task) -> None:
+def _work(pipe: Connection, log: str, task: Task, threads: int) -> None:
     """Render a shard; what the renderer prints goes to `log`."""
+    # On the CPU each worker would take a thread for every core, and they would fight for them.
+    os.environ.setdefault("LP_NUM_THREADS", str(threads))
     with Path(log).open("w") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
