@@ -69,16 +69,6 @@ def turn_to(mesh: Mesh, eye: Numbers) -> Mesh:
     return mesh._replace(faces=np.where(away[:, None], mesh.faces[:, ::-1], mesh.faces))
 
 
-def near_first(mesh: Mesh, eye: Numbers) -> Mesh:
-    """Return the mesh with its triangles in order of their distance from `eye`.
-
-    Drawn in this order, most of what is hidden fails the depth test before it is shaded.
-    """
-    away = mesh.points[mesh.faces].mean(axis=1) - np.asarray(eye)
-    order = np.argsort(np.einsum("ij,ij->i", away, away), kind="stable")
-    return mesh._replace(faces=mesh.faces[order])
-
-
 # Of each side of a cube: the normal, the way right and the way up, as seen from outside.
 _NORMAL = np.concatenate([np.eye(3), -np.eye(3)])
 _RIGHT = np.where(_NORMAL[:, 2:] != 0, [1.0, 0, 0], np.cross([0, 0, 1.0], _NORMAL))
