@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from accelerate import Accelerator, DataLoaderConfiguration
 from accelerate.utils import broadcast
-from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from depthpro.data import TrainingSet
@@ -244,7 +244,15 @@ def has_fast_bfloat16() -> bool:
 def _average(network: nn.Module, phase: Phase) -> AveragedModel | None:
     if phase.ema is None:
         return None
-    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(phase.ema))
+    largest = phase.ema
+
+    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
+        # Short at first: a run of a few hundred steps would else keep mostly what it began with.
+        decay = min(largest, (1 + int(count)) / (10 + int(count)))
+        for mean, value in zip(averaged, current, strict=True):
+            mean.lerp_(value, 1 - decay) if mean.is_floating_point() else mean.copy_(value)
+
+    return AveragedModel(network, multi_avg_fn=torch.no_grad()(update))
 
 
 def _shared(seconds: float, accelerator: Accelerator) -> float:

@@ -29,6 +29,7 @@ from depthpro.recipe import Phase, Recipe, paper, small
 from depthpro.shards import write_shard
 from depthpro.train import (
     Plan,
+    _average,
     _prepare,
     first_model,
     metric_and_synthetic,
@@ -214,6 +215,17 @@ def test_a_changed_rate_holds_when_a_run_goes_on(tmp_path: Path) -> None:
     groups = resumed.optimizer.param_groups
     assert {group["first_lr"] for group in groups} == {5e-5, 2e-5}
     assert {group["weight_decay"] for group in groups} == {0.2, 0.0}
+
+
+def test_the_average_forgets_where_it_began() -> None:
+    # With a plain decay of 0.998, a run of 250 steps keeps 60 % of the weights it began with.
+    network = torch.nn.Linear(1, 1)
+    average = _average(network, Phase("stage1", steps=1, ema=0.998))
+    for step in range(250):
+        with torch.no_grad():
+            network.weight.fill_(float(step >= 25))
+        average.update_parameters(network)
+    assert float(average.module.weight) > 0.99
 
 
 def test_auto_is_bfloat16_where_the_processor_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
