@@ -78,8 +78,7 @@ def expose(
     if shot.vignette > 0:
         x, y = np.linspace(-1, 1, width)[None], np.linspace(-1, 1, height)[:, None]
         fall = 1 - shot.vignette * ((x * x + y * y) / 2) ** 1.5
-        for channel in range(3):  # NumPy is slow where the last axis has length three
-            values[..., channel] *= fall.astype(np.float32)
+        values *= fall[..., None].astype(np.float32)
     if shot.noise > 0:
         grain = rng.standard_normal((height, width, 3), dtype=np.float32)
         # Photon noise: after the curve of sRGB it is strongest in the darks.

@@ -124,7 +124,6 @@ def _paint_sky(
     """Return radiance: a gradient, the glow around the sun, clouds, and a dull ground below."""
     direction = cube_directions(face)
     above = direction[..., 2] > -0.02
-    # Single precision and one row for each channel: NumPy is slow where the last axis has three.
     x, y, up = direction[above].T.astype(np.float32)
     sun, zenith, horizon = (colour.astype(np.float32)[:, None] for colour in (sun, zenith, horizon))
     height = np.clip(up, 0, 1)

@@ -139,7 +139,7 @@ def fractal_noise(
     total = np.zeros((2, 2), np.float32)
     for octave in range(first, last + 1):
         rows, columns = 2**octave, min(SIDE, 2**octave * stretch)
-        # Octave upon octave, each on as few pixels as it has cells: a third of the time.
+        # Octave upon octave, each on as few pixels as it has cells: half the time.
         total = _enlarge(total, rows, columns)
         total += rng.random((rows, columns), np.float32) * np.float32(gain ** (octave - first))
     total = _enlarge(total, SIDE, SIDE)
