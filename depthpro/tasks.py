@@ -18,7 +18,6 @@ from depthpro.model import DepthPro
 from depthpro.pretraining import WindowNetwork, cut_windows, window_encoders
 from depthpro.recipe import Phase, Recipe
 from depthpro.stem import HybridEncoder
-from depthpro.vit import encode
 
 FROZEN_STAGES = 3
 """Of a convolutional stem: those up to stride 8, whose filters any picture can use."""

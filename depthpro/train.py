@@ -10,6 +10,7 @@ import argparse
 import dataclasses
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -306,9 +307,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--batch", type=int, help="pictures a step, in place of the recipe's")
     add("--seed", type=int, default=0, help="of weights, order and augmentation")
     add("--save-minutes", type=float, default=10.0, help="time between checkpoints")
-    add("--workers", type=int, default=1, help="processes that prepare samples")
+    add("--workers", type=int, default=default_workers(), help="processes that prepare samples")
     add("--precision", choices=("auto", "float32", "bfloat16"), default="auto",
         help="auto: bfloat16 where the processor computes in it, else float32")  # fmt: skip
+
+
+def default_workers() -> int:
+    """Return enough processes to keep a GPU busy; on a CPU, which trains itself, one."""
+    return min(os.cpu_count() or 1, 12) if torch.cuda.is_available() else 1
 
 
 def run(options: argparse.Namespace) -> int:

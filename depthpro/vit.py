@@ -1,6 +1,7 @@
 """One window's encoder, read out as feature maps: timm's vision transformer, or the hybrid."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -49,14 +50,15 @@ def encode(
     """
     if not isinstance(encoder, VisionTransformer):
         return encoder(windows)
-    if not taps:
-        tokens, tapped = encoder.forward_features(windows)[:, encoder.num_prefix_tokens :], []
-    else:
-        tokens, tapped = encoder.forward_intermediates(
-            windows, indices=list(taps), output_fmt="NLC"
+    tapped: list[Tensor] = []
+    if taps:
+        tokens, tapped = cast(
+            tuple[Tensor, list[Tensor]],
+            encoder.forward_intermediates(windows, indices=list(taps), output_fmt="NLC"),
         )
-        tokens = tokens[:, encoder.num_prefix_tokens :]
-    return to_map(tokens), [to_map(tap) for tap in tapped]
+    else:
+        tokens = encoder.forward_features(windows)
+    return to_map(tokens[:, encoder.num_prefix_tokens :]), [to_map(tap) for tap in tapped]
 
 
 def to_map(tokens: Float[Tensor, "n t d"]) -> Float[Tensor, "n d h h"]:

@@ -124,6 +124,13 @@ def ssi_normalize(values: ndarray, mask: ndarray) -> ndarray:
     return normalized
 
 
+def ssi_deviation(values: ndarray, mask: ndarray) -> float:
+    """Return the mean distance of one picture's valid pixels from their lower median."""
+    valid = sorted(float(value) for value in values[mask])
+    median = valid[(len(valid) - 1) // 2]
+    return sum(abs(value - median) for value in valid) / len(valid)
+
+
 def halve(values: ndarray, mask: ndarray) -> tuple[ndarray, ndarray]:
     """Return every second pixel of one picture, blurred over what is valid of 5x5 pixels."""
     taps = (1, 4, 6, 4, 1)

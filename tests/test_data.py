@@ -192,6 +192,14 @@ def test_a_stream_goes_on_where_it_was_left() -> None:
     assert len({tuple(whole[i].random.tolist()) for i in range(12)}) == 12
 
 
+def test_the_loader_only_cuts_colours_change_on_the_device() -> None:
+    # Augmentation in the workers took most of their time, and a GPU waited.
+    samples = make_samples(1)
+    stream = TrainingSet([samples], 96, replace(Augmentation(), crop=0), 0, items=range(4))
+    plain = as_item(samples[0], 96)
+    assert all(torch.equal(stream[i].image, plain.image) for i in range(4))
+
+
 def test_items_become_a_batch() -> None:
     stream = TrainingSet([make_samples(3)], 32, NOTHING, seed=0, items=range(3))
     batch = default_collate([stream[i] for i in range(3)])

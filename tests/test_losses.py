@@ -331,6 +331,45 @@ def test_the_gradient_is_blind_to_scale_and_shift() -> None:
     assert_close((gradient * prediction.detach()).sum((1, 2)), torch.zeros(2).double())
 
 
+def test_a_nearly_constant_map_does_not_drown_other_losses() -> None:
+    # Divided by its own deviation alone, the gradient grows without bound as a map goes flat.
+    _, target, _ = maps(1, 24, 20)
+    yes = torch.ones(1, dtype=torch.bool)
+    slopes = []
+    for contrast in (1.0, 1e-2, 1e-4):
+        prediction = (contrast * target.roll(3, -1)).requires_grad_()
+        stage1_loss(prediction, target, metric=~yes, synthetic=yes).backward()
+        slopes.append(float(prediction.grad.norm()))
+    assert slopes[1] < 12 * slopes[0]
+    assert slopes[2] < 12 * slopes[0]
+
+
+def test_against_the_truths_deviation_contrast_counts() -> None:
+    # The difference is p - t over the deviation of t, so a scale that "own" forgives costs.
+    prediction, target, mask = maps(2, 24, 20)
+    yes = torch.ones(2, dtype=torch.bool)
+    flags = {"metric": yes, "synthetic": yes}
+    own, truth = (
+        stage1_loss(2 * target + 1, target, mask, ssi=ssi, **flags)
+        - mae(2 * target + 1, target, mask)
+        for ssi in ("own", "truth")
+    )
+    assert own < 1e-6
+    assert truth > 0.1
+    deviation = [
+        reference.ssi_deviation(t.numpy(), m.numpy()) for t, m in zip(target, mask, strict=True)
+    ]
+    expected = [
+        mae(p[None], t[None], m[None]) + mage(p[None], t[None], m[None]) / d
+        for p, t, m, d in zip(prediction, target, mask, deviation, strict=True)
+    ]
+    ours = stage1_loss(prediction, target, mask, ssi="truth", **flags)
+    assert_close(ours, torch.stack(expected).mean())
+    # What is not metric has no scale to be pulled to.
+    free = {"metric": ~yes, "synthetic": yes}
+    assert stage1_loss(2 * target + 1, target, mask, ssi="truth", **free) < 1e-6
+
+
 def test_a_flat_picture_is_normalized_without_noise() -> None:
     # One pixel of 16 is off by 1e-6: a mean deviation far below 1e-4, which divides instead.
     bump = torch.zeros(1, 4, 4)

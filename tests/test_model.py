@@ -20,6 +20,7 @@ from torch import Tensor
 
 from depthpro import DepthPro, DepthProConfig
 from depthpro.model import default_device
+from depthpro.tasks import DepthNetwork
 
 DATA = Path(__file__).parent / "data"
 NO_FOV = dataclasses.replace(TINY, fov=False)
@@ -382,11 +383,25 @@ def test_half_precision_is_near_and_comes_out_in_float32(tiny_model, precision) 
     assert median_relative(half.depth, full.depth) < 0.02
 
 
+def test_the_head_computes_in_float32_whatever_the_rest_does(tiny_model: DepthPro) -> None:
+    # Its last convolution in bfloat16 gave a map of 512 x 512 pixels some 500 values.
+    canonical = tiny_model.infer(photo(), precision="bfloat16").canonical_inverse_depth
+    assert len(canonical.unique()) > 0.5 * canonical.numel()
+    network = DepthNetwork(tiny_model)
+    image = torch.rand(1, 3, 512, 512)
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        inverse = network(image)
+    assert inverse.dtype == torch.float32
+    assert len(inverse.unique()) > 0.5 * inverse.numel()
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_weights_compute_in_their_own_precision(tiny_model, tmp_path, dtype) -> None:
     path = tiny_model.save_pretrained(tmp_path)
     model = DepthPro.from_pretrained(path, device="cpu", dtype=dtype)
-    assert {p.dtype for p in model.parameters()} == {dtype}
+    inner = [p for name, p in model.named_parameters() if not name.startswith("head.")]
+    assert {p.dtype for p in inner} == {dtype}
+    assert {p.dtype for p in model.head.parameters()} == {torch.float32}
     prediction = model.infer(photo())
     assert prediction.depth.dtype == prediction.f_px.dtype == torch.float32
     assert median_relative(prediction.depth, tiny_model.infer(photo()).depth) < 0.02

@@ -26,7 +26,6 @@ from depthpro.pretraining import (
 from depthpro.stem import load_imagenet
 from depthpro.vit import encode
 
-
 HYBRID = replace(TINY, stem="efficientnet_lite0")
 
 
