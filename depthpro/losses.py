@@ -221,7 +221,8 @@ def _comparable(
         mask = torch.ones_like(prediction, dtype=torch.bool)
     fit = prediction.shape == target.shape == mask.shape and mask.dtype == torch.bool
     _require(fit, "two maps and a boolean mask of one shape (b, h, w)", prediction, target, mask)
-    return _zeroed(prediction, mask), _zeroed(target.detach(), mask).to(prediction.dtype), mask
+    prediction = _zeroed(prediction, mask)
+    return prediction, _zeroed(target.detach(), mask).to(prediction.dtype), mask
 
 
 def _require(met: bool, what: str, *tensors: Tensor) -> None:

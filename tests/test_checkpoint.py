@@ -91,8 +91,9 @@ def test_embedded_weights_are_half_precision_and_say_what_they_are() -> None:
 def test_no_part_of_the_embedded_network_is_dead() -> None:
     # A convolution of zeros before a ReLU gets no gradient: it never comes back to life.
     model = load("small")
-    dead = [name for name, tensor in model.state_dict().items() if not tensor.any()]
-    assert dead == []
+    unused = "decoder.fusions.4.resnet1."  # the coarsest map has no skip (FACTS 1.4)
+    tensors = {n: t for n, t in model.state_dict().items() if not n.startswith(unused)}
+    assert [name for name, tensor in tensors.items() if not tensor.any()] == []
     photos = [skimage.data.coffee(), skimage.data.chelsea(), skimage.data.rocket()]
     batch = torch.cat([resize_bytes(torch.from_numpy(p.copy()).movedim(-1, 0)[None], 512)
                        for p in photos]) / 127.5 - 1  # fmt: skip

@@ -351,7 +351,7 @@ def test_against_the_truths_deviation_contrast_counts() -> None:
     flags = {"metric": yes, "synthetic": yes}
     own, truth = (
         stage1_loss(2 * target + 1, target, mask, ssi=ssi, **flags)
-        - mae(2 * target + 1, target, mask)
+        - mae(2 * target + 1, target, mask).mean()
         for ssi in ("own", "truth")
     )
     assert own < 1e-6
@@ -364,7 +364,7 @@ def test_against_the_truths_deviation_contrast_counts() -> None:
         for p, t, m, d in zip(prediction, target, mask, deviation, strict=True)
     ]
     ours = stage1_loss(prediction, target, mask, ssi="truth", **flags)
-    assert_close(ours, torch.stack(expected).mean())
+    assert_close(ours, torch.cat(expected).mean())
     # What is not metric has no scale to be pulled to.
     free = {"metric": ~yes, "synthetic": yes}
     assert stage1_loss(2 * target + 1, target, mask, ssi="truth", **free) < 1e-6
