@@ -14,6 +14,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -200,10 +201,11 @@ def make_loader(recipe: Recipe, phase: Phase, plan: Plan, first: int) -> DataLoa
             raise ValueError("stage 2 needs data that is metric and synthetic; none was given")
     batch = phase.batch // phase.accumulation
     items = range(first * batch, ENDLESS)
-    # The field of view reads the coarsest scale alone.
-    config = recipe.config
-    side = config.window if phase.name == "fov" else config.image_size
-    stream = TrainingSet(sources, side, recipe.augmentation, plan.seed, items)
+    side, chances = recipe.config.image_size, recipe.augmentation
+    if phase.name == "fov":
+        # It reads the coarsest scale alone, and pictures as cameras take them.
+        side, chances = recipe.config.window, replace(chances, centred=1.0, stretch=0.0)
+    stream = TrainingSet(sources, side, chances, plan.seed, items)
     parallel = {"prefetch_factor": 4, "persistent_workers": True} if plan.workers else {}
     return DataLoader(
         stream,

@@ -25,13 +25,14 @@ from depthpro.__main__ import main
 from depthpro.curves import running_mean
 from depthpro.datasets import open_dataset
 from depthpro.journal import Checkpoints
-from depthpro.recipe import Phase, Recipe, paper, small
+from depthpro.recipe import Augmentation, Phase, Recipe, paper, small
 from depthpro.shards import write_shard
 from depthpro.train import (
     Plan,
     _average,
     _prepare,
     first_model,
+    make_loader,
     metric_and_synthetic,
     mixed_precision,
     rate,
@@ -226,6 +227,15 @@ def test_the_average_forgets_where_it_began() -> None:
             network.weight.fill_(float(step >= 25))
         average.update_parameters(network)
     assert float(average.module.weight) > 0.99
+
+
+def test_the_field_of_view_sees_pictures_as_cameras_take_them() -> None:
+    chances = Augmentation(colour=0, blur=0, crop=1.0, centred=0.0, stretch=0.4)
+    recipe = replace(make_recipe(TINY), augmentation=chances)
+    plan = Plan(Path(), [make_samples(4)], [])
+    for name, side, centred in (("stage1", 512, 0.0), ("fov", 128, 1.0)):
+        stream = make_loader(recipe, recipe.phase(name), plan, 0).dataset
+        assert (stream.side, stream.augmentation.centred) == (side, centred)
 
 
 def test_auto_is_bfloat16_where_the_processor_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
