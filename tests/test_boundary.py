@@ -16,6 +16,7 @@ from depthpro.metrics import boundary_f1, boundary_precision_recall, boundary_re
 
 GOLDEN = np.load(Path(__file__).parent / "data" / "boundary_metrics.npz")
 VARIANTS = ["reference", "paper"]
+ONE = pytest.approx(1, rel=1e-14)  # processors add the weights of ten thresholds differently
 
 
 def blocks(shape: tuple[int, ...], seed: int = 0, noise: float = 0.03) -> ndarray:
@@ -152,14 +153,14 @@ def test_of_equal_ratios_the_first_stays() -> None:
 
 def test_foreground_is_above_a_tenth() -> None:
     depth = np.array([[1.0, 2.0, 2.0]])
-    assert boundary_recall(depth, np.array([[0.11, 0.1, 0.0]]), variant="paper") == 1
+    assert boundary_recall(depth, np.array([[0.11, 0.1, 0.0]]), variant="paper") == ONE
     assert boundary_recall(depth, np.array([[0.11, 0.11, 0.0]]), variant="paper") == 0
-    assert boundary_recall(depth[:, ::-1], np.array([[0.0, 0, 1]]), variant="paper") == 1
+    assert boundary_recall(depth[:, ::-1], np.array([[0.0, 0, 1]]), variant="paper") == ONE
 
 
 def test_foreground_has_to_be_nearer() -> None:
     outline = np.array([[False, False, True]])
-    assert boundary_recall(np.array([[2.0, 2, 1]]), outline, variant="paper") == 1
+    assert boundary_recall(np.array([[2.0, 2, 1]]), outline, variant="paper") == ONE
     assert boundary_recall(np.array([[1.0, 1, 2]]), outline, variant="paper") == 0
 
 
@@ -207,10 +208,10 @@ def test_a_batch_is_its_pictures_and_kinds_agree(variant: str) -> None:
         assert isinstance(together, ndarray) and together.shape == (3,)
         tensors = [torch.from_numpy(maps) for maps in (depth, truth, mask)]
         assert_close(
-            measure(*tensors, variant), torch.tensor(alone, dtype=torch.float64), rtol=0, atol=0
+            measure(*tensors, variant), torch.tensor(alone, dtype=torch.float64), rtol=1e-14, atol=0
         )
         assert measure(tensors[0][0], tensors[1][0]).shape == ()
-        assert_close(together, np.array(alone), rtol=0, atol=0)
+        assert_close(together, np.array(alone), rtol=1e-14, atol=0)
     assert boundary_precision_recall(depth, target).recall.shape == (3, 10)
 
 
@@ -241,7 +242,7 @@ def test_an_invalid_pixel_ends_a_run() -> None:
     mask = np.array([[True, True, False, False, True, True]])
     outline = np.arange(6)[None] < 5
     assert boundary_recall(depth, outline, variant="paper") == 0
-    assert boundary_recall(depth, outline, mask, variant="paper") == 1
+    assert boundary_recall(depth, outline, mask, variant="paper") == ONE
 
 
 def test_sky() -> None:
