@@ -60,7 +60,8 @@ def test_views_follow_the_choices_and_the_camera_stays(
     wait_for_depth(page)
     calls = len(served.calls)
     open_tab(page, "3D")
-    expect(page.locator("#solid-note")).to_contain_text("above the ground")
+    # Whether a portrait has a ground that levels it is for the weights to say.
+    expect(page.locator("#solid-note")).to_contain_text("Scale bar")
     first = wait_for_drawing(page, tmp_path)
     shot(page, "solid")
     box = page.locator("#surface canvas").bounding_box()

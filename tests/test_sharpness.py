@@ -208,5 +208,5 @@ def test_notes_are_honest_and_escaped() -> None:
     assert "&lt;b&gt;.npz" in note
     assert "Compared at 64 × 64 pixels" in note
     assert "upload" in sharpness_drawing.truth_note(None)
-    assert "0.006" in sharpness_drawing.limits(Provenance("small", OWN_LICENCE))
+    assert "0.019" in sharpness_drawing.limits(Provenance("small", OWN_LICENCE))
     assert sharpness_drawing.limits(Provenance("apple/DepthPro", PUBLISHED_LICENCE)) == ""
