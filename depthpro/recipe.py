@@ -50,6 +50,8 @@ class Phase:
     finest: int = 0
     """The finest of the decoder's five levels that is trained, 0 to 4. Without the finest windows
     a picture costs a fifth: the scene first, its details later."""
+    crop: float | None = None
+    """Share of pictures that are cropped, in place of the augmentation's."""
     relative: bool = False
     """Weigh a picture's errors by 1 / (its mean C + 0.1), or close-ups drown everything else."""
     ssi: Literal["own", "truth"] = "own"
@@ -74,6 +76,7 @@ class Phase:
             "decoder_lr": self.decoder_lr > 0,
             "clip": self.clip > 0,
             "warmup": 0 < self.warmup <= 1 and 0 <= self.constant <= 1 - self.warmup,
+            "crop": self.crop is None or 0 <= self.crop <= 1,
             "finest": 0 <= self.finest <= 4,
             "stem_lr": self.stem_lr >= 0,
             "ssi": self.ssi in ("own", "truth"),
@@ -197,8 +200,8 @@ def small() -> Recipe:
 
     Steps are a lower bound of what helps; `--minutes` sets the length by the clock. Most of what is
     gained is gained while the rate falls, so more than half of a phase is. The field of view learns
-    briefly, on encoders that stay as they are: trained for longer it learns the renderings, and
-    its focal lengths of photos become worse.
+    briefly, on encoders that stay as they are and few crops: trained for longer, or on narrower
+    views, its focal lengths of photos become worse.
     """
     common: dict[str, Any] = {"weight_decay": 0.02, "clip": 1.0, "constant": 0.4, "warmup": 0.02}
     common |= {"decay": "cosine", "final_lr": 0.01, "ema": 0.998, "relative": True, "ssi": "truth"}
@@ -209,7 +212,7 @@ def small() -> Recipe:
             Phase("coarse", 8_000, 8, encoder_lr=3e-4, decoder_lr=9e-4, finest=3, **common),
             Phase("stage1", 6_000, 4, encoder_lr=2e-4, decoder_lr=9e-4, **common),
             Phase("stage2", 2_000, 4, encoder_lr=1e-4, decoder_lr=4e-4, **common),
-            Phase("fov", 1_000, 24, encoder_lr=0.0, decoder_lr=6e-4, **common),
+            Phase("fov", 100, 24, encoder_lr=0.0, decoder_lr=1e-4, crop=0.15, **common),
         ),
         augmentation=Augmentation(
             colour=0.9,

@@ -205,6 +205,8 @@ def make_loader(recipe: Recipe, phase: Phase, plan: Plan, first: int) -> DataLoa
     if phase.name == "fov":
         # It reads the coarsest scale alone, and pictures as cameras take them.
         side, chances = recipe.config.window, replace(chances, centred=1.0, stretch=0.0)
+    if phase.crop is not None:
+        chances = replace(chances, crop=phase.crop)
     stream = TrainingSet(sources, side, chances, plan.seed, items)
     parallel = {"prefetch_factor": 4, "persistent_workers": True} if plan.workers else {}
     return DataLoader(

@@ -69,8 +69,9 @@ def test_a_phase_that_is_not_there() -> None:
     [
         ({"steps": 0}, "steps"), ({"batch": 0}, "batch"), ({"accumulation": 3}, "accumulation"),
         ({"warmup": 0.5, "constant": 0.6}, "warmup"), ({"clip": 0.0}, "clip"),
-        ({"ema": 1.0}, "ema"), ({"finest": 5}, "finest"), ({"name": "stage3"}, "stage3"),
-        ({"encoder_lr": -1e-3}, "encoder_lr"), 
+        ({"ema": 1.0}, "ema"), ({"finest": 5}, "finest"), ({"crop": 1.5}, "crop"),
+        ({"name": "stage3"}, "stage3"),
+        ({"encoder_lr": -1e-3}, "encoder_lr"),
         ({"name": "encoders", "encoder_lr": 0.0}, "encoder_lr"), ({"ssi": "none"}, "ssi"),
         ({"decoder_lr": 0.0}, "decoder_lr"),
     ],

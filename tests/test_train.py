@@ -236,6 +236,9 @@ def test_the_field_of_view_sees_pictures_as_cameras_take_them() -> None:
     for name, side, centred in (("stage1", 512, 0.0), ("fov", 128, 1.0)):
         stream = make_loader(recipe, recipe.phase(name), plan, 0).dataset
         assert (stream.side, stream.augmentation.centred) == (side, centred)
+        assert stream.augmentation.crop == 1.0
+    fewer = make_loader(recipe, replace(recipe.phase("fov"), crop=0.2), plan, 0).dataset
+    assert fewer.augmentation.crop == 0.2
 
 
 def test_auto_is_bfloat16_where_the_processor_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
