@@ -4,6 +4,7 @@ import base64
 import io
 import re
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -208,5 +209,8 @@ def test_notes_are_honest_and_escaped() -> None:
     assert "&lt;b&gt;.npz" in note
     assert "Compared at 64 × 64 pixels" in note
     assert "upload" in sharpness_drawing.truth_note(None)
-    assert "0.019" in sharpness_drawing.limits(Provenance("small", OWN_LICENCE))
+    card = (Path(__file__).parents[1] / "depthpro/weights/CARD.md").read_text(encoding="utf-8")
+    measured = next(line for line in card.splitlines() if line.startswith("| **`small`** |"))
+    limits = sharpness_drawing.limits(Provenance("small", OWN_LICENCE))
+    assert f"F1 is {measured.split('|')[7].strip()}," in limits
     assert sharpness_drawing.limits(Provenance("apple/DepthPro", PUBLISHED_LICENCE)) == ""
