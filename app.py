@@ -12,8 +12,8 @@ with contextlib.suppress(ImportError):
     import spaces  # noqa: F401  # pyright: ignore  # also before torch, on ZeroGPU
 
 from demo.gpu import borrowing
+from demo.page import build_page, serve
 from demo.pipeline import load_model
-from demo.ui import build_page, serve
 
 
 def main() -> None:

@@ -4,8 +4,8 @@ import html
 
 import numpy as np
 
-from demo.plan import ROOF_M
-from demo.space import Parts, Space, grid, scale_bar
+from demo.tabs.view3d.plan import ROOF_M
+from demo.tabs.view3d.space import Parts, Space, grid, scale_bar
 from demo.units import Units, length
 
 

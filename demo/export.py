@@ -12,7 +12,7 @@ from PIL import Image
 
 from demo import formats
 from demo.pipeline import Analysis
-from demo.space import ratio_at
+from demo.tabs.view3d.space import ratio_at
 from depthpro.export import (
     MAX_RATIO,
     surface_size,
@@ -87,7 +87,7 @@ def write_file(
         folder: Where the file goes.
         kind: One of `FORMATS`. The OBJ is a ZIP of its three files.
         ratio: Where neighbouring depths differ by more, surfaces and points are cut; for a map
-            `demo.space.CUT_SIDE` pixels long, as in the page.
+            `demo.tabs.view3d.space.CUT_SIDE` pixels long, as in the page.
         sizes: Of the relief; the usual ones if None.
 
     Raises:

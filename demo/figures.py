@@ -6,9 +6,9 @@ import re
 
 import numpy as np
 
-from demo.look import Look, Picture, reach
 from demo.pipeline import EMBEDDED, Analysis
 from demo.screen import SKY_M
+from demo.tabs.depth.look import Look, Picture, reach
 from demo.units import FEET_PER_METRE, Units, length
 from depthpro.checkpoint import OWN_LICENCE, Provenance
 from depthpro.geometry import MIN_DEPTH_M, fov_from_focal

@@ -17,6 +17,14 @@ COMMANDS = {
     "ablate": "the paper's ablations in miniature, beside the paper's own numbers",
     "benchmark": "time and memory from photo to depth",
 }
+MODULES = {
+    "predict": "depthpro.predict",
+    "render": "depthpro.scenes.render",
+    "train": "depthpro.training.loop",
+    "evaluate": "depthpro.evaluation.evaluate",
+    "ablate": "depthpro.training.ablate",
+    "benchmark": "depthpro.evaluation.speed",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _imported(name: str, parser: argparse.ArgumentParser) -> ModuleType:
     try:
-        return importlib.import_module(f"depthpro.{name}")
+        return importlib.import_module(MODULES[name])
     except ModuleNotFoundError as error:
         parser.exit(
             2,

@@ -3,7 +3,7 @@
 Depth is in metres, larger is farther. Measures of maps take one map (h, w) or a batch (b, h, w),
 of arrays or of tensors, and give numbers of the same kind, one a picture: a mean over a set is the
 caller's, who knows which pictures count. Boundaries are in `depthpro.boundary`, the measures of
-the iBims benchmark in `depthpro.ibims`.
+the iBims benchmark in `depthpro.evaluation.ibims`.
 """
 
 import math

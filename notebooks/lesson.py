@@ -23,8 +23,8 @@ FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parent))
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is loaded, as in app.py
 
-from depthpro.sample import Sample  # noqa: E402
-from depthpro.shards import Shard  # noqa: E402
+from depthpro.data.sample import Sample  # noqa: E402
+from depthpro.data.shards import Shard  # noqa: E402
 from depthpro.viz import colorize, depth_range  # noqa: E402
 
 plt.rcParams.update({"figure.dpi": 80, "axes.spines.top": False, "axes.spines.right": False})

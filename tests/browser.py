@@ -11,7 +11,7 @@ import skimage
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from demo.ui import LAUNCH, build_page
+from demo.page import LAUNCH, build_page
 from depthpro import DepthPro, Prediction, load_image
 
 PHOTOS = Path(skimage.__file__).parent / "data"

@@ -19,7 +19,7 @@ from browser import FLAGS, PHOTOS, find_chromium, open_tab, upload
 from PIL import Image, ImageChops
 from playwright.sync_api import Page, expect, sync_playwright
 
-from demo.ui import LAUNCH, build_page
+from demo.page import LAUNCH, build_page
 from depthpro import DepthPro
 
 RUNS = 9

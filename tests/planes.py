@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from depthpro.benchmarks.case import Benchmark
-from depthpro.sample import Sample
+from depthpro.data.sample import Sample
+from depthpro.evaluation.readers.case import Benchmark
 
 SIZE = HEIGHT, WIDTH = 24, 32
 CAMERA = (30.0, 28.0, 17.0, 10.5)  # f_px, fy_px, cx_px, cy_px, no two directions alike

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from depthpro import DepthPro, DepthProConfig, checkpoint
 from depthpro.encoder import resize_bytes
-from depthpro.tasks import map_deviations
+from depthpro.training.phases import map_deviations
 
 RGB = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
 

@@ -11,13 +11,13 @@ import torch
 from numpy import ndarray
 from torch.testing import assert_close
 
+from depthpro.evaluation.paper_tables import published
 from depthpro.metrics import (
     average_rank,
     depth_metrics,
     focal_accuracy,
     point_cloud_metrics,
 )
-from depthpro.published import published
 
 ALIGNMENTS = ["none", "median_scale", "scale", "scale_and_shift"]
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from depthpro import DepthPro, DepthProConfig
 from depthpro.model import default_device
-from depthpro.tasks import DepthNetwork
+from depthpro.training.phases import DepthNetwork
 
 DATA = Path(__file__).parent / "data"
 NO_FOV = dataclasses.replace(TINY, fov=False)

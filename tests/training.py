@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from depthpro.recipe import Augmentation, Phase, Recipe
-from depthpro.sample import Sample
+from depthpro.data.sample import Sample
+from depthpro.training.recipe import Augmentation, Phase, Recipe
 
 SIDE = 96
 

@@ -1,7 +1,7 @@
 """The page's example photos with exact depth: `python -m demo.examples.render` makes them again.
 
 For each a photo `NAME.jpg`, with its focal length as cameras note it, and, as in a shard
-(`depthpro.shards`), `NAME.inverse_depth.png` and `NAME.json`.
+(`depthpro.data.shards`), `NAME.inverse_depth.png` and `NAME.json`.
 """
 
 import io
@@ -12,13 +12,13 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from depthpro.data.sample import Sample
+from depthpro.data.shards import encode_sample
 from depthpro.image import focal_px_from_35mm
-from depthpro.sample import Sample
 from depthpro.scenes.camera import Shot, expose
 from depthpro.scenes.engine import Engine
 from depthpro.scenes.model import by_material
 from depthpro.scenes.sample import make_setting, pick_view
-from depthpro.shards import encode_sample
 
 FOLDER = Path(__file__).parent
 HEIGHT, WIDTH = 480, 720

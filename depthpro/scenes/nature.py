@@ -6,9 +6,9 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from depthpro.scenes.beings import animal, person
 from depthpro.scenes.mesh import UP, leaves, ribbons, sheet, tube, unit
 from depthpro.scenes.model import Model, Setting
+from depthpro.scenes.people import animal, person
 from depthpro.scenes.plants import bush, rock, tree
 from depthpro.scenes.sky import outdoor_light
 from depthpro.scenes.textures import paint

@@ -3,9 +3,9 @@
 import numpy as np
 
 from depthpro.scenes import furniture
-from depthpro.scenes.beings import person
 from depthpro.scenes.mesh import box, rotation, unit
 from depthpro.scenes.model import Model, Setting
+from depthpro.scenes.people import person
 from depthpro.scenes.plants import potted_plant
 from depthpro.scenes.sky import Lamp, Sun, indoor_light
 from depthpro.scenes.textures import Material, paint

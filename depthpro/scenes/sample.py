@@ -6,16 +6,16 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from depthpro.data.sample import Sample
 from depthpro.geometry import focal_from_fov
-from depthpro.sample import Sample
 from depthpro.scenes.camera import expose, pick_shot
+from depthpro.scenes.closeups import close_up, objects
 from depthpro.scenes.engine import Engine, Stage, View
 from depthpro.scenes.mesh import unit
 from depthpro.scenes.model import Setting, by_material
 from depthpro.scenes.nature import nature
 from depthpro.scenes.rooms import room
 from depthpro.scenes.streets import street
-from depthpro.scenes.studies import close_up, objects
 
 VIEWS = 3
 """Samples that are made from one scene, each from another place with another lens."""

@@ -3,9 +3,9 @@
 import numpy as np
 
 from depthpro.scenes import vehicles
-from depthpro.scenes.beings import person
 from depthpro.scenes.mesh import UP, sheet, tube
 from depthpro.scenes.model import Model, Setting
+from depthpro.scenes.people import person
 from depthpro.scenes.plants import tree
 from depthpro.scenes.sky import outdoor_light
 from depthpro.scenes.textures import Material, paint

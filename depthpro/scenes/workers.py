@@ -14,10 +14,10 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from depthpro.sample import Sample
+from depthpro.data.sample import Sample
+from depthpro.data.shards import write_shard
 from depthpro.scenes.engine import Engine, require_renderer
 from depthpro.scenes.sample import VIEWS, render_scene
-from depthpro.shards import write_shard
 
 DONE = "done"
 MAX_FAILED_STARTS = 3

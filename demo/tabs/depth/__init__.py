@@ -1,0 +1,1 @@
+"""Depth: the picture of depth, its colours and range."""

@@ -1,0 +1,1 @@
+"""Measure: lengths, heights, angles and areas."""

@@ -1,0 +1,1 @@
+"""Sharpness: contours, and errors where truth is known."""

@@ -1,0 +1,1 @@
+"""3D: surface, points, chart and plan."""

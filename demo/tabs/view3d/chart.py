@@ -1,0 +1,156 @@
+"""The photo's points as a Plotly figure: axes in metres or feet, equal on all sides."""
+
+import numpy as np
+import plotly.graph_objects as go
+from jaxtyping import Bool, Float, UInt8
+from numpy import ndarray
+from PIL import Image
+
+from demo.tabs.view3d.space import Parts, Segments, Space, frustum, grid, held_pixels, scale_bar
+from demo.units import FEET_PER_METRE, Units
+from depthpro.export import MAX_RATIO
+
+MAX_POINTS = 50_000
+"""More make browsers slow."""
+
+_LINES = {"grid": "#00a5d8", "camera": "#ff8c00", "scale bar": "#e11d48"}
+_GREY = "#94a3b8"  # can be seen on light pages and on dark ones
+_TEXT = "#64748b"
+
+
+def chart(
+    rgb: UInt8[ndarray, "hp wp 3"],
+    space: Space,
+    ratio: float = MAX_RATIO,
+    parts: Parts | None = None,
+    units: Units = "m",
+) -> go.Figure:
+    """Return the figure, seen over the shoulder of whoever took the photo.
+
+    Args:
+        rgb: The photo.
+        space: Its points, at most `MAX_POINTS`.
+        ratio: Where neighbouring depths differ by more, flying pixels are left out; for a map with
+            `demo.tabs.view3d.space.CUT_SIDE` pixels along its longer side.
+        parts: What is drawn among the points; everything if None.
+        units: Of the axes: x to the right, y ahead, z up, the camera at the origin.
+    """
+    held = held_pixels(space, ratio)
+    height, width = held.shape
+    colours = Image.fromarray(rgb).resize((width, height), reducing_gap=1.0)
+    scale = 1.0 if units == "m" else FEET_PER_METRE
+    points = _upright(space.points[held]) * scale
+    figure = go.Figure(_cloud(points, colours, held, units))
+    parts = parts or Parts()
+    drawn = [points]
+    for name, wanted, segments in (
+        ("grid", parts.grid, grid(space, units)[0]),
+        ("camera", parts.frustum, frustum(space)),
+        ("scale bar", parts.scale_bar, scale_bar(space, units)[None]),
+    ):
+        if wanted and len(segments):
+            upright = _upright(segments) * scale
+            figure.add_trace(_line(name, upright))
+            drawn.append(upright.reshape(-1, 3))
+    _set_scene(figure, np.concatenate(drawn), _upright(space.turn[:, 2]) * scale, space, units)
+    return figure
+
+
+def _cloud(
+    points: Float[ndarray, "n 3"], picture: Image.Image, held: Bool[ndarray, "h w"], units: Units
+) -> go.Scatter3d:
+    """Return the points in the photo's colours: numbers on a scale of its 256 most frequent.
+
+    Plotly takes seconds to check 50,000 colours by name.
+    """
+    few = picture.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    palette = np.zeros((256, 3), int)
+    used = np.array(few.getpalette("RGB")).reshape(-1, 3)
+    palette[: len(used)] = used
+    scale = [[i / 255, f"rgb({r},{g},{b})"] for i, (r, g, b) in enumerate(palette.tolist())]
+    x, y, z = points.astype(np.float32).T
+    return go.Scatter3d(
+        x=x,
+        y=y,
+        z=z,
+        mode="markers",
+        marker={
+            "size": 2,
+            "color": np.asarray(few)[held],
+            "colorscale": scale,
+            "cmin": 0,
+            "cmax": 255,
+            "line": {"width": 0},
+        },
+        name="photo",
+        hovertemplate=f"%{{x:.2f}} {units} right<br>%{{y:.2f}} {units} ahead<br>"
+        f"%{{z:.2f}} {units} up<extra></extra>",
+    )
+
+
+def _line(name: str, segments: Segments) -> go.Scatter3d:
+    gap = np.full((len(segments), 1, 3), np.nan)  # lifts the pen
+    x, y, z = np.concatenate([segments, gap], axis=1).reshape(-1, 3).astype(np.float32).T
+    width = 8 if name == "scale bar" else 3
+    return go.Scatter3d(
+        x=x,
+        y=y,
+        z=z,
+        mode="lines",
+        line={"color": _LINES[name], "width": width},
+        name=name,
+        hoverinfo="skip",
+    )
+
+
+def _set_scene(
+    figure: go.Figure,
+    drawn: Float[ndarray, "n 3"],
+    ahead: Float[ndarray, "3"],
+    space: Space,
+    units: Units,
+) -> None:
+    """Give the axes one scale, and put the viewer behind the camera, which is at the origin.
+
+    Plotly places its camera in a box around the middle of the axes whose sides are `aspectratio`.
+    """
+    low, high = np.minimum(drawn.min(axis=0), 0), np.maximum(drawn.max(axis=0), 0)
+    size, middle = high - low, (high + low) / 2
+    unit = float(size.max()) / 2
+    axes = {}
+    for name, title, least, greatest in zip(
+        "xyz", ("right", "ahead", "up"), low, high, strict=True
+    ):
+        axes[f"{name}axis"] = {
+            "title": {"text": f"{title} ({units})"},
+            "range": [float(least), float(greatest)],
+            "gridcolor": _GREY,
+            "zerolinecolor": _GREY,
+            "showbackground": False,
+        }
+    target = ahead * space.middle_m  # on the optical axis
+    # From the camera itself the axes would be out of sight.
+    eye = -1.6 * target + np.array([0.8, 0, 0.9]) * np.linalg.norm(target)
+    figure.update_layout(
+        scene={
+            **axes,
+            "aspectmode": "manual",
+            "aspectratio": dict(zip("xyz", (size / unit).tolist(), strict=True)),
+            "camera": {
+                "eye": dict(zip("xyz", ((eye - middle) / unit).tolist(), strict=True)),
+                "center": dict(zip("xyz", ((target - middle) / unit).tolist(), strict=True)),
+                "up": {"x": 0, "y": 0, "z": 1},
+            },
+        },
+        uirevision="as the visitor turned it",
+        margin={"l": 0, "r": 0, "t": 0, "b": 0},
+        height=520,
+        showlegend=False,
+        paper_bgcolor="rgba(0,0,0,0)",
+        font={"color": _TEXT},
+    )
+
+
+def _upright(points: Float[ndarray, "*n 3"]) -> Float[ndarray, "*n 3"]:
+    """Return points with z up, as Plotly has it: x right, y ahead."""
+    return np.stack([points[..., 0], points[..., 2], -points[..., 1]], axis=-1)

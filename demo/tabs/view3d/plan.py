@@ -1,0 +1,162 @@
+"""The photo from straight above, as a map: a picture of its points, with the camera and a grid."""
+
+import base64
+import io
+import math
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from numpy import ndarray
+from PIL import Image
+
+from demo.tabs.view3d.space import Space, grid_step, held_pixels
+from demo.units import Units, length
+from depthpro.export import MAX_RATIO
+
+ROOF_M = 1.0
+"""What is higher above the camera is cut away, as in the plan of a floor: ceilings hide rooms."""
+
+_LONG = 720  # of the map, in pixels
+_MARGIN = 60
+_BETWEEN = 70  # pixels from one label to the next, at least
+
+
+class Sheet(NamedTuple):
+    """Which part of the level plane a map shows; x to the right, z, ahead, upwards."""
+
+    low: Float[ndarray, "2"]
+    """Least x and z in metres."""
+    high: Float[ndarray, "2"]
+    metres_a_pixel: float
+
+    @property
+    def columns(self) -> int:
+        """Width in pixels."""
+        return max(1, math.ceil((self.high[0] - self.low[0]) / self.metres_a_pixel))
+
+    @property
+    def rows(self) -> int:
+        """Height in pixels."""
+        return max(1, math.ceil((self.high[1] - self.low[1]) / self.metres_a_pixel))
+
+    def place(
+        self, x: Float[ndarray, "*n"] | float, z: Float[ndarray, "*n"] | float
+    ) -> tuple[Float[ndarray, "*n"], Float[ndarray, "*n"]]:
+        """Return column and row of points in metres, where the top left corner is 0, 0."""
+        column = (np.asarray(x) - self.low[0]) / self.metres_a_pixel
+        return column, (self.high[1] - np.asarray(z)) / self.metres_a_pixel
+
+
+def plan(
+    rgb: UInt8[ndarray, "hp wp 3"], space: Space, ratio: float = MAX_RATIO, units: Units = "m"
+) -> str:
+    """Return the map as an SVG picture: up is where the camera looks.
+
+    Args:
+        rgb: The photo.
+        space: Its points.
+        ratio: Where neighbouring depths differ by more, flying pixels are left out; for a map with
+            `demo.tabs.view3d.space.CUT_SIDE` pixels along its longer side.
+        units: What the grid is round in.
+    """
+    height, width = space.depth.shape
+    colours = Image.fromarray(rgb).resize((width, height), reducing_gap=1.0)
+    shown = held_pixels(space, ratio) & (space.points[..., 1] > -ROOF_M)
+    if not shown.any():
+        shown = np.ones_like(shown)
+    points = space.points[shown]
+    sheet = lay_out(points)
+    picture = from_above(points, np.asarray(colours)[shown], sheet)
+    step = grid_step(float((sheet.high - sheet.low).max()), units)
+    return _drawing(space, sheet, picture, step, units)
+
+
+def lay_out(points: Float[ndarray, "n 3"]) -> Sheet:
+    """Return the part of the plane with points of the level frame, without outliers, and 0, 0."""
+    low, high = np.percentile(points[:, [0, 2]], (1, 99), axis=0)
+    low, high = np.minimum(low, 0), np.maximum(high, 0)
+    longest = float((high - low).max())
+    # Some air, and neither so narrow nor so flat that nothing can be drawn.
+    room = np.maximum(0.03 * longest, (0.4 * longest - (high - low)) / 2)
+    return Sheet(low - room, high + room, (longest + 2 * float(room.min())) / _LONG)
+
+
+def from_above(
+    points: Float[ndarray, "n 3"], rgb: UInt8[ndarray, "n 3"], sheet: Sheet
+) -> UInt8[ndarray, "rows columns 4"]:
+    """Return the highest of the points of the level frame where they stand; the rest is clear.
+
+    Args:
+        points: Metres, level frame.
+        rgb: Their colours.
+        sheet: Where things are in the picture.
+    """
+    column, row = (np.floor(part).astype(int) for part in sheet.place(points[:, 0], points[:, 2]))
+    inside = (column >= 0) & (column < sheet.columns) & (row >= 0) & (row < sheet.rows)
+    order = np.flatnonzero(inside)
+    order = order[np.argsort(-points[order, 1], kind="stable")]  # the highest is painted last
+    picture = np.zeros((sheet.rows, sheet.columns, 4), np.uint8)
+    picture[row[order], column[order], :3] = rgb[order]
+    picture[row[order], column[order], 3] = 255
+    return picture
+
+
+def _drawing(
+    space: Space,
+    sheet: Sheet,
+    picture: UInt8[ndarray, "rows columns 4"],
+    step: float,
+    units: Units,
+) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG", compress_level=1)
+    uri = base64.b64encode(buffer.getvalue()).decode()
+    size = f'width="{sheet.columns}" height="{sheet.rows}"'
+    lines, labels = _grid(sheet, step, units)
+    seen, rim, camera = _camera(space, sheet)
+    image = f'<image {size} href="data:image/png;base64,{uri}"/>'
+    inside = [seen, image, *lines, rim, camera]
+    box = f"{-_MARGIN} 0 {sheet.columns + _MARGIN} {sheet.rows + _MARGIN // 2}"
+    told = f"The photo from above, with the camera and a grid of {length(step, units)}"
+    return (
+        f'<svg class="plan" viewBox="{box}" role="img" aria-label="{told}" '
+        f'xmlns="http://www.w3.org/2000/svg"><rect class="sheet" {size}/>'
+        f'<svg {size} overflow="hidden">{"".join(inside)}</svg>{"".join(labels)}</svg>'
+    )
+
+
+def _grid(sheet: Sheet, step: float, units: Units) -> tuple[list[str], list[str]]:
+    """Return the lines of the grid, whole cells away from the camera, and what they are called."""
+    lines, labels = [], []
+    skip = max(1, math.ceil(_BETWEEN * sheet.metres_a_pixel / step))
+    for axis in (0, 1):
+        first, last = math.ceil(sheet.low[axis] / step), math.floor(sheet.high[axis] / step)
+        for number in range(first, last + 1):
+            value = number * step
+            column, row = (float(part) for part in sheet.place(value, value))
+            if axis == 0:
+                lines.append(f'<path class="grid" d="M{column:.1f} 0V{sheet.rows}"/>')
+                at = f'x="{column:.1f}" y="{sheet.rows + 22}" text-anchor="middle"'
+            else:
+                lines.append(f'<path class="grid" d="M0 {row:.1f}H{sheet.columns}"/>')
+                at = f'x="-8" y="{row + 5:.1f}" text-anchor="end"'
+            if number % skip == 0:
+                labels.append(f"<text {at}>{length(abs(value), units) if number else '0'}</text>")
+    return lines, labels
+
+
+def _camera(space: Space, sheet: Sheet) -> tuple[str, str, str]:
+    """Return the wedge that the camera sees, its rim, and the camera."""
+    half = space.depth.shape[1] / 2 / space.f_px
+    far = 2 * float(np.hypot(*(sheet.high - sheet.low)))
+    left, right = ((space.turn @ [side, 0, 1])[[0, 2]] for side in (-half, half))
+    rim = [sheet.place(*(far * ray / np.hypot(*ray))) for ray in (left, right)]
+    (x0, y0), (x1, y1) = ((float(column), float(row)) for column, row in rim)
+    column, row = (float(part) for part in sheet.place(0.0, 0.0))
+    path = f'd="M{x0:.1f} {y0:.1f}L{column:.1f} {row:.1f}L{x1:.1f} {y1:.1f}"'
+    return (
+        f'<path class="wedge" {path}/>',
+        f'<path class="rim" {path}/>',
+        f'<circle class="camera" cx="{column:.1f}" cy="{row:.1f}" r="9"/>',
+    )

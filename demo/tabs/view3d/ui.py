@@ -1,0 +1,205 @@
+"""The tab "3D": the photo as a surface, as points, as a chart and as a map, and its files."""
+
+from typing import Any, Literal
+
+import gradio as gr
+
+from demo import captions, export
+from demo.session import PARALLEL, PRIVATE, Panel, Shared, Visit, needed, refusal, still
+from demo.tabs.view3d import scene
+from demo.tabs.view3d.chart import MAX_POINTS, chart
+from demo.tabs.view3d.plan import plan
+from demo.tabs.view3d.space import Parts, Space, size_for, survey
+from demo.units import Units
+from depthpro import DepthPro
+from depthpro.export import MAX_RATIO, surface_size
+
+Look = Literal["mesh", "points", "chart", "map"]
+
+_LOOKS = {"mesh": "Surface", "points": "Points", "chart": "Chart with axes", "map": "Map"}
+_PLACES = (("mesh", "points"), ("chart",), ("map",))  # looks that each component shows
+_PARTS = {"grid": "Grid on the ground", "frustum": "Camera", "scale_bar": "Scale bar"}
+_FORMATS: dict[export.Format, str] = {
+    "glb": "GLB, surface",
+    "ply": "PLY, points",
+    "obj": "OBJ, surface",
+    "usdz": "USDZ, for iPhone and Mac",
+    "stl": "STL, relief to print",
+    "npz": "NPZ, depth",
+    "depth-png": "PNG, depth in 16 bits",
+    "colour-png": "PNG, depth in colours",
+}
+_NO_FILE = gr.update(value=None, visible=False)
+_MAP_SIDE = 640  # points along the longer side
+# The browser starts the download itself once the file is there.
+_CLICK_FILE = "() => setTimeout(() => document.querySelector('#solid-file')?.click(), 300)"
+
+
+def build(model: DepthPro, shared: Shared) -> Panel:
+    """Return the tab."""
+    with gr.Tab("3D", id="solid") as tab:
+        look = gr.Radio(
+            [(label, key) for key, label in _LOOKS.items()],
+            value="mesh",
+            label="View",
+            elem_id="look",
+        )
+        surface = gr.Model3D(
+            label="Drag to turn, scroll to zoom",
+            display_mode="solid",
+            clear_color=(0.09, 0.1, 0.12, 1.0),
+            height=520,
+            interactive=False,
+            elem_id="surface",
+        )
+        figure = gr.Plot(
+            label="The points in a chart with axes",
+            show_label=False,
+            visible=False,
+            elem_id="chart",
+        )
+        above = gr.HTML(visible=False, elem_id="plan")
+        note = gr.HTML(elem_id="solid-note")
+        with gr.Row():
+            percent = gr.Slider(
+                1,
+                50,
+                value=round(100 * (MAX_RATIO - 1)),
+                step=1,
+                label="Cut where neighbouring depths differ by more than (%)",
+                elem_id="cut",
+            )
+            parts = gr.CheckboxGroup(
+                [(label, key) for key, label in _PARTS.items()],
+                value=list(_PARTS),
+                label="Draw",
+                elem_id="parts",
+            )
+        file = _downloads(shared, percent)
+    inputs, outputs = [look, percent, parts], [surface, figure, above, note, parts, file]
+    gr.on(
+        [look.input, percent.change, parts.input],
+        _redraw,
+        [shared.visit, shared.units, *inputs, surface],
+        outputs,
+        concurrency_limit=PARALLEL,
+        trigger_mode="always_last",
+        **PRIVATE,
+    )
+    return Panel(tab, inputs, outputs, _show)
+
+
+def _downloads(shared: Shared, percent: gr.Slider) -> gr.DownloadButton:
+    """Offer single files; return what saves the last one again while it is of what is shown."""
+    with gr.Group(elem_id="solid-files"):
+        kind = gr.Radio(
+            [(_FORMATS[kind], kind) for kind in export.available()],
+            value="glb",
+            label="One file (the ZIP has them all)",
+            info="True metres; the relief is in millimetres. Surfaces and points are cut as above.",
+            elem_id="format",
+        )
+        usual = export.Relief()
+        with gr.Row(visible=False) as sizes:
+            numbers = [
+                gr.Number(value, label=label, elem_id=f"relief-{name}", min_width=110)
+                for name, label, value in (
+                    ("width", "Width (mm)", usual.width_mm),
+                    ("base", "Base (mm)", usual.base_mm),
+                    ("height", "Relief above it (mm)", usual.relief_mm),
+                )
+            ]
+        prepare = gr.Button("Download this file", elem_id="prepare-file")
+        file = gr.DownloadButton("Save it again", visible=False, elem_id="solid-file")
+    kind.input(
+        lambda kind: (gr.update(visible=kind == "stl"), _NO_FILE),
+        kind,
+        [sizes, file],
+        trigger_mode="always_last",
+        **PRIVATE,
+    )
+    gr.on([number.input for number in numbers], lambda: _NO_FILE, None, file, **PRIVATE)
+    event = prepare.click(
+        _write,
+        [shared.visit, kind, percent, *numbers],
+        file,
+        concurrency_limit=PARALLEL,
+        api_visibility="private",
+    )
+    event.success(None, js=_CLICK_FILE, api_visibility="private")
+    return file
+
+
+def _show(
+    visit: Visit | None, units: Units, look: Look, percent: float, parts: list[str]
+) -> list[Any]:
+    """Draw what is chosen, seen from where the photo was taken."""
+    surface, figure, above = (gr.update(visible=look in looks) for looks in _PLACES)
+    if visit is None:
+        places = [place | {"value": None} for place in (surface, figure, above)]
+        return [*places, "", gr.skip(), _NO_FILE]
+    rgb, ratio, chosen = visit.analysis.rgb, _ratio(percent), _parts(parts)
+    space = _space(visit, look)
+    if look == "chart":
+        figure["value"] = chart(rgb, space, ratio, chosen, units)
+    elif look == "map":
+        above["value"] = plan(rgb, space, ratio, units)
+    else:
+        path = visit.folder / "view" / "surface.glb"
+        notice = visit.analysis.provenance.notice
+        start = scene.write_view(path, rgb, space, notice, look, ratio, chosen, units)
+        surface |= {"value": str(path), "camera_position": tuple(start)}
+    flat = look == "map"
+    note = captions.map_note(space, units) if flat else captions.space_note(space, chosen, units)
+    return [surface, figure, above, note, gr.update(visible=not flat), _NO_FILE]
+
+
+def _redraw(
+    visit: Visit | None,
+    units: Units,
+    look: Look,
+    percent: float,
+    parts: list[str],
+    surface: gr.Model3D,
+) -> list[Any]:
+    """Draw what is chosen, seen from where the visitor is now."""
+    updates = _show(visit, units, look, percent, parts)
+    here = getattr(surface, "camera_position", None)
+    if "camera_position" in updates[0] and here and None not in here:
+        # Given back exactly what it told, the viewer would go to where it was last sent instead.
+        updates[0]["camera_position"] = (here[0], here[1], here[2] * (1 + 1e-6))
+    return updates
+
+
+def _space(visit: Visit, look: Look) -> Space:
+    prediction = visit.analysis.prediction
+    if look == "chart":
+        return survey(prediction, *size_for(prediction, MAX_POINTS))
+    side = {"mesh": scene.VIEW_SIDE, "points": scene.POINT_SIDE, "map": _MAP_SIDE}[look]
+    return survey(prediction, *surface_size(prediction, side))
+
+
+def _ratio(percent: float) -> float:
+    return 1 + min(max(percent, 1), 50) / 100
+
+
+def _parts(names: list[str]) -> Parts:
+    return Parts(**{name: name in names for name in _PARTS})
+
+
+def _write(
+    visit: Visit | None, kind: export.Format, percent: float, *sizes: float | None
+) -> dict[str, Any]:
+    """One file in the format that is chosen."""
+    visit = needed(visit)
+    if kind == "stl" and None in sizes:
+        raise refusal("Give the width, the base and the height of the relief in millimetres.")
+    relief = export.Relief(*(size or 0 for size in sizes))
+    analysis = visit.analysis
+    try:
+        path = export.write_file(analysis, visit.folder, kind, _ratio(percent), relief)
+    except (ValueError, OSError, MemoryError) as error:
+        raise refusal(error) from None
+    still(visit, analysis)
+    megabytes = path.stat().st_size / 1e6
+    return gr.update(value=str(path), label=f"Save it again ({megabytes:.1f} MB)", visible=True)

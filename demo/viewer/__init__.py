@@ -1,0 +1,1 @@
+"""The picture component: Python, HTML and JavaScript."""

@@ -1,0 +1,206 @@
+"""Shards: samples on disk, many to a file, so that training streams and nothing is half there.
+
+A shard is an uncompressed tar, readable by any tar program and any WebDataset loader. A sample is
+the members that share a key (six digits by convention):
+
+`KEY.rgb.jpg` or `KEY.rgb.png`
+    The picture, 8-bit sRGB.
+`KEY.inverse_depth.png`
+    16-bit grey. The 16 bits are an IEEE half-precision float: inverse z-depth in 1/m, 0 where there
+    is sky. Depth comes back within 0.05 % from 0.1 mm to 16 km; what is farther becomes sky. As
+    half floats sort like integers, any viewer shows something like log depth.
+`KEY.mask.png`
+    Optional, 8-bit grey: 0 where depth is unknown. Without it depth is known everywhere.
+`KEY.json`
+    `f_px`, `fy_px`, `cx_px`, `cy_px` (pixels of this picture; pixel centres at integers; `f_px` is
+    horizontal, and `fy_px` differs where a picture is stretched), `metric` (depth is metres, else
+    known up to a factor), `synthetic` (depth is exact, else from a sensor), `family` and `seed`
+    (free text and numbers, may be empty).
+
+Any RGB-D data can be written so: `write_shard(path, samples)`.
+"""
+
+import io
+import json
+import tarfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from depthpro.data.sample import Sample
+from depthpro.files import whole_file
+
+JPEG_QUALITY = 95
+_NUMBERS = ("f_px", "fy_px", "cx_px", "cy_px")
+
+
+def write_shard(path: str | Path, samples: Iterable[Sample], lossless: bool = False) -> int:
+    """Write a shard that appears whole or not at all, and return how many samples it has.
+
+    Args:
+        path: The file; `.tar` by convention.
+        samples: What to write, taken one by one.
+        lossless: Store PNG instead of JPEG (quality 95).
+
+    Raises:
+        ValueError: If a sample's parts do not fit together.
+    """
+    count = 0
+    with whole_file(path) as temporary, tarfile.open(temporary, "w") as archive:
+        for count, sample in enumerate(samples, start=1):
+            for suffix, content in encode_sample(sample, lossless).items():
+                member = tarfile.TarInfo(f"{count - 1:06d}.{suffix}")
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+    return count
+
+
+def encode_sample(sample: Sample, lossless: bool = False) -> dict[str, bytes]:
+    """Return the members of a sample by their suffix.
+
+    Raises:
+        ValueError: If its parts do not fit together.
+    """
+    size, mask = sample.rgb.shape[:2], sample.mask
+    if sample.depth.shape != size or (mask is not None and mask.shape != size):
+        raise ValueError(
+            f"rgb, depth and mask must be of one size, got {size}, {sample.depth.shape} and "
+            f"{None if mask is None else mask.shape}"
+        )
+    known = sample.depth if mask is None else sample.depth[mask]
+    if not (known > 0).all():
+        raise ValueError(
+            "depth must be positive, or infinite for sky, wherever the mask says it is known; "
+            f"got {known.min() if known.size else None}"
+        )
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        inverse = np.minimum(1 / sample.depth.astype(np.float32), 6e4).astype(np.float16)
+    inverse = inverse if mask is None else np.where(mask, inverse, np.float16(0))
+    facts = {name: getattr(sample, name) for name in _NUMBERS}
+    facts |= {"metric": sample.metric, "synthetic": sample.synthetic, "family": sample.family}
+    facts["seed"] = list(sample.seed)
+    members = {
+        "rgb.png" if lossless else "rgb.jpg": _encode(sample.rgb, lossless),
+        "inverse_depth.png": _encode(inverse.view(np.uint16), True),
+        "json": json.dumps(facts).encode(),
+    }
+    if mask is not None:
+        members["mask.png"] = _encode(mask.astype(np.uint8) * 255, True)
+    return members
+
+
+def _encode(pixels: np.ndarray, lossless: bool) -> bytes:
+    content = io.BytesIO()
+    if lossless:
+        Image.fromarray(pixels).save(content, "PNG", compress_level=1)
+    else:
+        Image.fromarray(pixels).save(content, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    return content.getvalue()
+
+
+class Shard(Sequence[Sample]):
+    """A shard, read sample by sample in any order; only where each one lies is kept in memory."""
+
+    def __init__(self, path: str | Path) -> None:
+        """Read the table of contents.
+
+        Raises:
+            ValueError: If the file is broken or is no shard.
+        """
+        self.path = Path(path)
+        self._places: list[dict[str, tuple[int, int]]] = []
+        places: dict[str, dict[str, tuple[int, int]]] = {}
+        try:
+            with tarfile.open(self.path, "r:") as archive:
+                for member in archive:
+                    key, _, suffix = member.name.partition(".")
+                    places.setdefault(key, {})[suffix] = (member.offset_data, member.size)
+        except tarfile.TarError as error:
+            raise ValueError(f"{self.path} is no whole shard ({error}): render it again") from error
+        size = self.path.stat().st_size
+        for key, members in places.items():
+            parts = {suffix.partition(".")[0] for suffix in members}
+            missing = {"rgb", "inverse_depth", "json"} - parts
+            if missing or any(start + length > size for start, length in members.values()):
+                what = f"has no {', '.join(sorted(missing))}" if missing else "is cut off"
+                raise ValueError(f"{self.path}: sample {key} {what}: render the shard again")
+            self._places.append(members)
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self._places)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return a sample, or a list of them for a slice.
+
+        Raises:
+            ValueError: If the sample is broken.
+        """
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        members = self._places[index]
+        try:
+            with self.path.open("rb") as file:
+                parts = {suffix: _read(file, *place) for suffix, place in members.items()}
+            return decode_sample(parts)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{self.path}: sample {index} is broken: {error}") from error
+
+    def flags(self, index: int) -> tuple[bool, bool]:
+        """Return whether a sample is metric and synthetic, without decoding it."""
+        with self.path.open("rb") as file:
+            facts = json.loads(_read(file, *self._places[index]["json"]))
+        return bool(facts["metric"]), bool(facts["synthetic"])
+
+
+def decode_sample(members: dict[str, bytes]) -> Sample:
+    """Return a sample from its members by suffix; the inverse of `encode_sample`.
+
+    Raises:
+        ValueError: If a member is missing or broken.
+    """
+    facts = json.loads(members["json"])
+    colour = members["rgb.jpg"] if "rgb.jpg" in members else members["rgb.png"]
+    rgb = np.asarray(Image.open(io.BytesIO(colour)).convert("RGB"))
+    bits = np.asarray(Image.open(io.BytesIO(members["inverse_depth.png"])))
+    if bits.dtype.kind not in "ui" or bits.ndim != 2:
+        raise ValueError(f"inverse depth must be 16-bit grey, got {bits.dtype} {bits.shape}")
+    with np.errstate(divide="ignore"):
+        depth = 1 / bits.astype(np.uint16).view(np.float16).astype(np.float32)
+    mask = None
+    if "mask.png" in members:
+        mask = np.asarray(Image.open(io.BytesIO(members["mask.png"]))) > 0
+    if depth.shape != rgb.shape[:2]:
+        raise ValueError(f"picture and depth differ in size: {rgb.shape[:2]} and {depth.shape}")
+    return Sample(
+        rgb=rgb,
+        depth=depth,
+        **{name: float(facts[name]) for name in _NUMBERS},
+        mask=mask,
+        metric=bool(facts["metric"]),
+        synthetic=bool(facts["synthetic"]),
+        family=str(facts.get("family", "")),
+        seed=tuple(facts.get("seed", ())),
+    )
+
+
+def read_shards(folder: str | Path) -> Iterator[Sample]:
+    """Give the samples of all shards in a folder, in order of their names.
+
+    Raises:
+        ValueError: If there is no shard, or one is broken.
+    """
+    # Hidden ones are half written, by a run that goes on or has been stopped.
+    paths = sorted(p for p in Path(folder).glob("*.tar") if not p.name.startswith("."))
+    if not paths:
+        raise ValueError(f"no shards (*.tar) in {folder}: make some with python -m depthpro render")
+    for path in paths:
+        yield from Shard(path)
+
+
+def _read(file: io.BufferedReader, start: int, length: int) -> bytes:
+    file.seek(start)
+    return file.read(length)

@@ -1,0 +1,214 @@
+"""Samples as training sees them: exact targets, exact crops, an order that can be resumed."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+from torch.testing import assert_close
+from torch.utils.data import default_collate
+from training import make_samples
+
+from depthpro.data.batches import (
+    RANDOM_NUMBERS,
+    Batch,
+    Box,
+    TrainingSet,
+    as_item,
+    augment,
+    cut,
+    draw_box,
+    mirror,
+)
+from depthpro.geometry import focal_from_fov
+from depthpro.training.recipe import Augmentation
+
+NOTHING = Augmentation(colour=0, blur=0, crop=0)
+
+
+def test_target_is_canonical_inverse_depth_with_sky_at_0() -> None:
+    sample = make_samples(1)[0]
+    item = as_item(sample, 96)
+    assert_close(item.inverse, torch.from_numpy(sample.f_px / (96 * sample.depth)).float())
+    assert (item.inverse[torch.from_numpy(np.isinf(sample.depth))] == 0).all()
+    assert item.mask.all()
+    assert_close(item.image, torch.from_numpy(sample.rgb).permute(2, 0, 1) / 127.5 - 1)
+    assert_close(float(item.fov_deg), sample.fov_deg, rtol=1e-6, atol=0)
+
+
+def test_stretching_leaves_target_and_field_of_view() -> None:
+    sample = make_samples(1)[0]
+    wide = replace(
+        sample, rgb=np.repeat(sample.rgb, 2, 1), depth=np.repeat(sample.depth, 2, 1),
+        f_px=2 * sample.f_px,
+    )  # fmt: skip
+    for side in (96, 192):
+        item, stretched = as_item(sample, side), as_item(wide, side)
+        assert_close(stretched.inverse, item.inverse)
+        assert_close(stretched.fov_deg, item.fov_deg)
+
+
+def test_unknown_depth_is_masked_whatever_it_holds() -> None:
+    sample = make_samples(1)[0]
+    depth, mask = sample.depth.copy(), np.ones(sample.depth.shape, bool)
+    depth[0, :3] = [np.nan, 0, -1]
+    mask[1, 0] = False
+    item = as_item(replace(sample, depth=depth, mask=mask), 96)
+    assert item.mask.flatten().tolist().count(False) == 4
+    assert (item.inverse[~item.mask] == 0).all()
+    assert item.inverse.isfinite().all()
+
+
+def test_depth_is_never_mixed_when_it_is_resized() -> None:
+    sample = make_samples(1)[0]
+    item = as_item(sample, 200)
+    there = torch.from_numpy(sample.f_px / (96 * sample.depth)).float().unique()
+    assert (item.inverse[..., None] - there).abs().amin(-1).max() < 1e-6
+
+
+@pytest.mark.parametrize("ratio", [0.5, 0.75, 1.0])
+def test_crop_shows_the_same_metres_through_a_longer_lens(ratio: float) -> None:
+    # A wall at 4 m: C = f / (w D); the crop has width r w, so C' = C / r. Depth from the crop's
+    # own field of view, D = f' / (w' C') with f'/w' = 1 / (2 tan(fov'/2)), is 4 m again.
+    sample = make_samples(1)[0]
+    wall = replace(sample, depth=np.full_like(sample.depth, 4.0))
+    item = as_item(cut(wall, Box(0, 0, 96, round(96 * ratio))), 96)
+    assert_close(item.inverse, torch.full((96, 96), sample.f_px / (96 * 4) / ratio))
+    assert_close(focal_from_fov(float(item.fov_deg), 1) / item.inverse, torch.full((96, 96), 4.0))
+    assert_close(
+        float(torch.tan(torch.deg2rad(item.fov_deg / 2))),
+        ratio * np.tan(np.radians(sample.fov_deg / 2)),
+    )
+
+
+def test_crop_has_the_pixels_of_the_source() -> None:
+    # What is cut after the picture was reduced is magnified again, with steps in depth.
+    rng = np.random.default_rng(0)
+    depth = rng.uniform(1, 9, (400, 400)).astype(np.float32)
+    rgb = rng.integers(0, 256, (400, 400, 3), dtype=np.uint8)
+    sample = replace(make_samples(1)[0], rgb=rgb, depth=depth, f_px=400.0, cx_px=199.5)
+    item = as_item(cut(sample, Box(100, 60, 200, 200)), 200)
+    assert_close(item.inverse, torch.from_numpy(400 / (200 * depth[100:300, 60:260])))
+    pixels = torch.from_numpy(rgb[100:300, 60:260]).movedim(-1, 0)
+    assert_close(item.image, pixels / 127.5 - 1)
+    part = cut(sample, Box(100, 60, 200, 200))
+    assert (part.cx_px, part.f_px) == (139.5, 400)
+    # The stream takes them so: at half of the source's side, a crop of half of it is not resized.
+    chances = replace(NOTHING, crop=1.0, smallest_crop=0.5)
+    (found,) = [
+        number
+        for number in range(40)
+        if draw_box(np.random.default_rng([0, number, 1]), (400, 400), chances)[0].width < 215
+    ][:1]
+    item = TrainingSet([[sample]], 400, chances, 0, range(found, found + 1))[0]
+    assert len(item.inverse.unique()) > 190 * 190  # a reduced one would have a quarter of them
+
+
+def test_boxes_lie_inside_and_have_the_formats_asked_for() -> None:
+    chances = Augmentation(crop=1.0, smallest_crop=0.5, centred=0.5, stretch=0.45, flip=0.5)
+    drawn = [draw_box(np.random.default_rng(n), (300, 400), chances) for n in range(500)]
+    boxes = [box for box, _ in drawn]
+    for box in boxes:
+        assert 0 <= box.top <= 300 - box.height
+        assert 0 <= box.left <= 400 - box.width
+    formats = np.array([(box.width / 400) / (box.height / 300) for box in boxes])
+    assert np.exp(-0.46) < formats.min() < 0.7
+    assert 1.4 < formats.max() < np.exp(0.46)
+    middles = [abs(box.left + box.width / 2 - 200) < 1 and abs(box.top + box.height / 2 - 150) < 1
+               for box in boxes]  # fmt: skip
+    assert 0.4 < np.mean(middles) < 0.65
+    assert 0.4 < np.mean([flip for _, flip in drawn]) < 0.6
+    assert draw_box(np.random.default_rng(0), (300, 400), NOTHING)[0] == Box(0, 0, 300, 400)
+
+
+def make_batch(count: int, side: int = 96) -> Batch:
+    items = [as_item(make_samples(1)[0], side) for _ in range(count)]
+    batch = Batch(*(torch.stack(field) for field in zip(*items, strict=True)))
+    return batch._replace(random=torch.rand(count, RANDOM_NUMBERS))
+
+
+def test_a_mirror_moves_picture_and_depth_together() -> None:
+    item = as_item(make_samples(1)[0], 96)
+    flipped = mirror(item)
+    assert_close(flipped.image, item.image.flip(-1))
+    assert_close(flipped.inverse, item.inverse.flip(-1))
+    assert flipped.fov_deg == item.fov_deg
+
+
+@pytest.mark.parametrize("name", ["colour", "grey", "blur", "noise"])
+def test_photometry_changes_colour_only(name: str) -> None:
+    batch = make_batch(8)
+    changed = augment(batch, replace(NOTHING, **{name: 1.0}))
+    assert ((changed.image - batch.image).abs().mean((1, 2, 3)) > 1e-3).sum() >= 6
+    assert changed.image.abs().max() <= 1
+    for before, after in zip(batch[1:], changed[1:], strict=True):
+        assert torch.equal(before, after)
+    if name == "blur":  # the kernels sum to 1 and the borders are mirrored
+        assert_close(changed.image.mean(), batch.image.mean(), rtol=0.05, atol=0.005)
+    if name == "grey":
+        assert_close(changed.image[:, 0], changed.image[:, 2])
+    assert_close(augment(batch, NOTHING).image, batch.image)
+
+
+def test_blur_is_that_of_each_pictures_own_gaussian() -> None:
+    batch = make_batch(3, 40)
+    chances = replace(NOTHING, blur=1.0, blur_px=1.5)
+    blurred = augment(batch, chances).image
+    for number in range(3):
+        sigma = 0.2 + 1.3 * float(batch.random[number, 12])
+        expected = gaussian_filter(batch.image[number].numpy(), (0, sigma, sigma), mode="mirror")
+        # Kernels end at twice the largest deviation.
+        assert_close(blurred[number], torch.from_numpy(expected), rtol=0, atol=0.03)
+
+
+def test_shares_are_what_the_recipe_says() -> None:
+    batch, chances = make_batch(300, 16), Augmentation(grey=0.2, noise=0.6)
+    for name in ("colour", "grey", "blur", "noise"):
+        changed = augment(batch, replace(NOTHING, **{name: getattr(chances, name)}))
+        share = ((changed.image - batch.image).abs().amax((1, 2, 3)) > 1e-4).float().mean()
+        # Standard deviation of a share of 300: at most 0.029.
+        assert float(share) == pytest.approx(getattr(chances, name), abs=0.09)
+
+
+def test_an_epoch_has_every_sample_once_and_the_next_another_order() -> None:
+    samples = make_samples(5)
+    stream = TrainingSet([samples[:2], samples[2:]], 32, NOTHING, seed=4, items=range(10))
+    by_angle = {round(sample.fov_deg, 3): number for number, sample in enumerate(samples)}
+    order = [by_angle[round(float(stream[i].fov_deg), 3)] for i in range(10)]
+    assert sorted(order[:5]) == sorted(order[5:]) == [0, 1, 2, 3, 4]
+    assert order[:5] != order[5:]
+
+
+def test_a_stream_goes_on_where_it_was_left() -> None:
+    samples = make_samples(5)
+    whole = TrainingSet([samples], 32, Augmentation(flip=0.5), seed=1, items=range(12))
+    rest = TrainingSet([samples], 32, Augmentation(flip=0.5), seed=1, items=range(7, 12))
+    for i in range(5):
+        for ours, theirs in zip(rest[i], whole[7 + i], strict=True):
+            assert torch.equal(ours, theirs)
+    other = TrainingSet([samples], 32, Augmentation(flip=0.5), seed=2, items=range(12))
+    assert any(not torch.equal(other[i].image, whole[i].image) for i in range(12))
+    assert len({tuple(whole[i].random.tolist()) for i in range(12)}) == 12
+
+
+def test_the_loader_only_cuts_colours_change_on_the_device() -> None:
+    # Augmentation in the workers took most of their time, and a GPU waited.
+    samples = make_samples(1)
+    stream = TrainingSet([samples], 96, replace(Augmentation(), crop=0), 0, items=range(4))
+    plain = as_item(samples[0], 96)
+    assert all(torch.equal(stream[i].image, plain.image) for i in range(4))
+
+
+def test_items_become_a_batch() -> None:
+    stream = TrainingSet([make_samples(3)], 32, NOTHING, seed=0, items=range(3))
+    batch = default_collate([stream[i] for i in range(3)])
+    assert isinstance(batch, Batch)
+    assert batch.image.shape == (3, 3, 32, 32)
+    assert batch.metric.tolist() == [True] * 3
+
+
+def test_nothing_to_train_on_is_said() -> None:
+    for sources in ([], [[]]):
+        with pytest.raises(ValueError, match="no samples to train on"):
+            TrainingSet(sources, 32, NOTHING, seed=0, items=range(3))

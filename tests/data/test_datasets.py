@@ -1,0 +1,346 @@
+"""Readers of public sets: exact metres of a slanted plane, cameras, flags, and broken files."""
+
+import os
+import pickle
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from planes import CAMERA, HEIGHT, SIZE, WIDTH, camera_of, picture, plane, points, save
+from torch import Tensor
+
+from depthpro import losses
+from depthpro.data.open import (
+    ArkitScenes,
+    Concatenation,
+    VirtualKitti2,
+    open_dataset,
+    open_shards,
+)
+from depthpro.data.sample import Sample
+from depthpro.data.shards import write_shard
+from depthpro.geometry import canonical_inverse_depth
+
+
+@pytest.fixture
+def vkitti2(tmp_path: Path) -> Path:
+    """Write two frames of two cameras as the three archives unpack; the top row is sky."""
+    steps = np.round(plane() * 100).astype(np.uint16)
+    steps[0] = 65535
+    rows = ["frame cameraID K[0,0] K[1,1] K[0,2] K[1,2]"]
+    variant = "Scene01/15-deg-left"
+    for number in (0, 1):
+        for lens in (0, 1):
+            place = f"Camera_{lens}"
+            rgb = tmp_path / "vkitti_2.0.3_rgb" / variant / "frames/rgb" / place
+            depth = tmp_path / "vkitti_2.0.3_depth" / variant / "frames/depth" / place
+            save(rgb / f"rgb_{number:05d}.jpg", picture())
+            save(depth / f"depth_{number:05d}.png", steps)
+            rows.append(f"{number} {lens} {30 + number} 28 {17 + lens} 10.5")
+    text = tmp_path / "vkitti_2.0.3_textgt" / variant / "intrinsic.txt"
+    text.parent.mkdir(parents=True)
+    text.write_text("\n".join(rows) + "\n")
+    return tmp_path
+
+
+def film(root: Path, video: str = "41069021", kind: str = "", fold: str = "Training") -> Path:
+    """Write a video of two frames, "" in high or "lowres_" in low resolution; a row is unknown."""
+    folder = root / fold / video
+    steps = np.round(plane() * 1000).astype(np.uint16)
+    steps[5] = 0
+    levels = np.full(SIZE, 2, np.uint8)
+    levels[:, :2] = [0, 1]
+    for number, time in enumerate(("305.244", "99.900")):
+        save(folder / f"{kind}wide" / f"{video}_{time}.png", picture(number))
+        save(folder / f"{kind or 'highres_'}depth" / f"{video}_{time}.png", steps)
+        save(folder / "confidence" / f"{video}_{time}.png", levels)
+    cameras = folder / f"{kind}wide_intrinsics"
+    cameras.mkdir()
+    for time in ("305.244", "99.899"):  # times of cameras are off by a millisecond here and there
+        (cameras / f"{video}_{time}.pincam").write_text(
+            " ".join(map(str, (WIDTH, HEIGHT, *CAMERA)))
+        )
+    return folder
+
+
+# ------------------------------------------------------------------------------- Virtual KITTI 2
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_vkitti2_gives_the_plane_in_metres(vkitti2: Path, merged: bool) -> None:
+    root = vkitti2
+    if merged:
+        for kind in ("rgb", "depth", "textgt"):
+            for path in sorted((vkitti2 / f"vkitti_2.0.3_{kind}").rglob("*.*g")) + sorted(
+                (vkitti2 / f"vkitti_2.0.3_{kind}").rglob("*.txt")
+            ):
+                new = vkitti2 / "merged" / path.relative_to(vkitti2 / f"vkitti_2.0.3_{kind}")
+                new.parent.mkdir(parents=True, exist_ok=True)
+                path.rename(new)
+        root = vkitti2 / "merged"
+    samples = VirtualKitti2(root)
+    cameras = [(30.0, 28.0, 17.0, 10.5), (31.0, 28.0, 17.0, 10.5)]
+    cameras += [(30.0, 28.0, 18.0, 10.5), (31.0, 28.0, 18.0, 10.5)]
+    assert [camera_of(sample) for sample in samples] == cameras
+    sample = samples[0]
+    np.testing.assert_allclose(sample.depth[1:], plane()[1:], rtol=0, atol=0.00501)
+    assert np.isposinf(sample.depth[0]).all() and sample.mask is None
+    assert (sample.metric, sample.synthetic, sample.family) == (True, True, "vkitti2")
+
+
+def test_vkitti2_names_what_is_missing_or_broken(vkitti2: Path) -> None:
+    variant = Path("Scene01/15-deg-left")
+    depth = vkitti2 / "vkitti_2.0.3_depth" / variant / "frames/depth/Camera_0/depth_00000.png"
+    rgb = vkitti2 / "vkitti_2.0.3_rgb" / variant / "frames/rgb/Camera_1/rgb_00001.jpg"
+    text = vkitti2 / "vkitti_2.0.3_textgt" / variant / "intrinsic.txt"
+
+    def fails(message: str) -> None:
+        with pytest.raises(ValueError, match=message):
+            VirtualKitti2(vkitti2)[0]
+
+    content = depth.read_bytes()
+    for pixels, message in [
+        (np.ones(SIZE, np.uint8), "16-bit grey was expected"),
+        (np.ones((2, 3), np.uint16), r"\(24, 32\) was expected"),
+        (np.zeros(SIZE, np.uint16), "depth 0"),
+    ]:
+        save(depth, pixels)
+        fails(f"depth_00000.png.*{message}")
+    depth.write_bytes(content[:-200])
+    fails(r"cannot read .*Camera_0/depth_00000\.png")
+    depth.unlink()
+    fails(r"Camera_0/depth_00000\.png is missing")
+    depth.write_bytes(content)
+    rgb.rename(rgb.with_suffix(".bak"))
+    fails(r"Camera_1/rgb_00001\.jpg is missing")
+    rgb.with_suffix(".bak").rename(rgb)
+    lines = text.read_text().splitlines()
+    text.write_text("\n".join(lines[:-1]))
+    fails(r"intrinsic\.txt has no row for frame 1, camera 1")
+    text.write_text("\n".join(lines[1:]))
+    fails(r"intrinsic\.txt \(columns frame cameraID")
+    text.unlink()
+    fails(r"cannot read .*intrinsic\.txt")
+    with pytest.raises(ValueError, match="no frames"):
+        VirtualKitti2(vkitti2 / "elsewhere")
+
+
+# ---------------------------------------------------------------------------------- ARKitScenes
+
+
+def test_arkitscenes_gives_the_plane_in_metres(tmp_path: Path) -> None:
+    film(tmp_path)
+    (tmp_path / "Training/42/lowres_depth").mkdir(parents=True)  # a video that was not scanned
+    samples = ArkitScenes(tmp_path)
+    assert len(samples) == 2  # in order of time
+    np.testing.assert_array_equal([sample.rgb for sample in samples], [picture(1), picture(0)])
+    sample = samples[0]
+    known = np.ones(SIZE, bool)
+    known[5] = False
+    np.testing.assert_array_equal(sample.mask, known)  # whatever the lidar's confidence
+    np.testing.assert_allclose(sample.depth[known], plane()[known], rtol=0, atol=0.000501)
+    assert np.isposinf(sample.depth[5]).all() and camera_of(sample) == CAMERA
+    assert (sample.metric, sample.synthetic, sample.family) == (True, False, "arkitscenes")
+    film(tmp_path, fold="Validation")
+    assert len(ArkitScenes(tmp_path, "val")) == 2
+
+
+@pytest.mark.parametrize("sky", ["Up", "Down", "Left", "Right", "NA"])
+def test_arkitscenes_turns_the_sky_up(tmp_path: Path, sky: str) -> None:
+    folder = film(tmp_path)
+    pixels = picture(1) // 2
+    side = {"Up": np.s_[0], "Down": np.s_[-1], "Left": np.s_[:, 0], "Right": np.s_[:, -1]}
+    pixels[side.get(sky, np.s_[0])] = 255
+    save(folder / "wide/41069021_99.900.png", pixels)
+    plain = ArkitScenes(tmp_path)[0]
+    (tmp_path / "metadata.csv").write_text(
+        f"video_id,visit_id,sky_direction,fold\n41069021,1.0,{sky},Training\n"
+    )
+    sample = ArkitScenes(tmp_path)[0]
+    assert (sample.rgb[0] == 255).all()
+    # A quarter turn to the left takes the point (X, Y, Z) to (Y, -X, Z), and its pixel along.
+    expected, rgb, mask = points(plain), plain.rgb, plain.mask
+    assert mask is not None
+    for _ in range({"Right": 1, "Down": 2, "Left": 3}.get(sky, 0)):
+        expected = np.rot90(expected)[..., [1, 0, 2]] * [1, -1, 1]
+        rgb, mask = np.rot90(rgb), np.rot90(mask)
+    np.testing.assert_array_equal(sample.rgb, rgb)
+    np.testing.assert_array_equal(sample.mask, mask)
+    np.testing.assert_allclose(points(sample)[mask], expected[mask], atol=1e-6)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_arkitscenes_of_the_lidar(tmp_path: Path, nested: bool) -> None:
+    folder = film(tmp_path, kind="lowres_")
+    (folder / "lowres_wide/41069021_99.900.png").unlink()  # not each time has all files
+    if nested:  # as 3dod
+        away = folder.rename(tmp_path / "away")
+        folder.mkdir()
+        folder = away.rename(folder / "41069021_frames")
+    (sample,) = ArkitScenes(tmp_path, depth="lowres_depth")
+    known = np.ones(SIZE, bool)
+    known[5] = known[:, :2] = False
+    np.testing.assert_array_equal(sample.mask, known)  # measured, with the highest confidence
+    np.testing.assert_allclose(sample.depth[known], plane()[known], rtol=0, atol=0.000501)
+    for path in (folder / "confidence").iterdir():
+        save(path, np.zeros(SIZE, np.uint16))
+    with pytest.raises(ValueError, match=r"confidence/41069021_305\.244\.png .*8-bit grey"):
+        ArkitScenes(tmp_path, depth="lowres_depth")[0]
+
+
+def test_arkitscenes_scales_the_camera_of_the_small_pictures(tmp_path: Path) -> None:
+    folder = film(tmp_path)
+    (folder / "wide_intrinsics").rename(folder / "lowres_wide_intrinsics")
+    for path in (folder / "lowres_wide_intrinsics").iterdir():
+        path.write_text("8 6 7.5 7 4 2.25")  # a quarter of 32 x 24
+    # Between the outer edges, 4 of 8 columns is (4 + 0.5) / 8 of the width: 18 - 0.5 of 32.
+    assert camera_of(ArkitScenes(tmp_path)[0]) == (30, 28, 17.5, 10.5)
+
+
+def test_arkitscenes_names_what_is_missing_or_broken(tmp_path: Path) -> None:
+    folder, name = film(tmp_path), "41069021_305.244"
+
+    def fails(message: str) -> None:
+        with pytest.raises(ValueError, match=message):
+            list(ArkitScenes(tmp_path))
+
+    for kind in ("wide", "highres_depth", "wide_intrinsics"):
+        path = next((folder / kind).glob(f"{name}.*"))
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) // 2])
+        fails(f"cannot read .*{kind}/{path.name}")
+        path.unlink()
+        fails(f"{kind}/{path.name} is missing")
+        path.write_bytes(content)
+        (folder / kind).rename(folder / "away")
+        fails("no frames" if kind == "highres_depth" else f"{kind} is missing")
+        (folder / "away").rename(folder / kind)
+    save(folder / "wide/41069021_x.png", picture())
+    fails(r"cannot read .*wide .*'x'")
+    (folder / "wide/41069021_x.png").unlink()
+    (folder / "wide_intrinsics" / f"{name}.pincam").write_text("30 24 30 28 17 10.5")
+    fails(rf"{name}\.pincam .*32 x 24")
+    table = tmp_path / "metadata.csv"
+    table.write_text("video_id,sky_direction\n41069021,Sideways\n")
+    fails(r"metadata\.csv .*41069021 must be Up, .*'Sideways'")
+    table.write_text("video_id,sky_direction\n42,Up\n")
+    fails(r"metadata\.csv has no row for 41069021")
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_arkitscenes_names_its_parts(tmp_path: Path) -> None:
+    options: list[dict[str, Any]] = [{"split": "Training"}, {"depth": "depth"}]
+    for option in options:
+        with pytest.raises(ValueError, match='"train" or "val", and depth "highres_depth" or'):
+            ArkitScenes(tmp_path, **option)
+
+
+# ----------------------------------------------------------------------------- any set, and losses
+
+
+def make_shards(folder: Path, **flags: bool) -> Path:
+    folder.mkdir()
+    for number, count in enumerate((2, 1, 3)):
+        samples = (Sample(picture(), plane(), *CAMERA, seed=(number, n)) for n in range(count))
+        write_shard(folder / f"{number}.tar", (replace(sample, **flags) for sample in samples))
+    (folder / ".3.part.tar").write_bytes(b"half written")
+    return folder
+
+
+def test_shards_are_one_sequence(tmp_path: Path) -> None:
+    samples = open_shards(make_shards(tmp_path / "shards"))
+    order = [(0, 0), (0, 1), (1, 0), (2, 0), (2, 1), (2, 2)]
+    assert [sample.seed for sample in samples] == order
+    assert samples[-1].seed == samples[5].seed == order[-1]
+    assert [sample.seed for sample in samples[1:-1:2]] == order[1:-1:2]
+    for outside in (6, -7):
+        with pytest.raises(IndexError):
+            samples[outside]
+    assert len(Concatenation([])) == 0
+    with pytest.raises(ValueError, match=r"no shards \(\*\.tar\)"):
+        open_shards(tmp_path)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts open files as Linux does")
+def test_no_file_stays_open(tmp_path: Path) -> None:
+    make_shards(tmp_path / "shards")
+    film(tmp_path)
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 (a Path would be open itself)
+    sets = [open_shards(tmp_path / "shards"), ArkitScenes(tmp_path)]
+    assert [len(list(samples)) for samples in sets] == [6, 2]
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+def test_open_dataset_names_its_sets(vkitti2: Path) -> None:
+    film(vkitti2)
+    shards = make_shards(vkitti2 / "shards")
+    for spec, kind, count in [
+        (f"vkitti2:{vkitti2}", VirtualKitti2, 4),
+        (f"arkitscenes:{vkitti2}", ArkitScenes, 2),
+        (f"shards:{shards}", Concatenation, 6),
+        (str(shards), Concatenation, 6),
+    ]:
+        samples = open_dataset(spec)
+        assert isinstance(samples, kind) and len(samples) == count
+        again = pickle.loads(pickle.dumps(samples))  # as workers of a DataLoader get it
+        np.testing.assert_array_equal(again[count - 1].depth, samples[-1].depth)
+        assert len(samples[1:]) == count - 1
+    for spec, message in [
+        (f"hypersim:{vkitti2}", "no frames of train .*unpack Hypersim"),
+        (f"scannet:{vkitti2}", "hypersim:PATH, vkitti2:PATH, .* got 'scannet:"),
+        (str(vkitti2 / "nowhere"), "or the path of a folder of shards; got"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            open_dataset(spec)
+
+
+def stage1_losses(sample: Sample, noise: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the prediction that is off by `noise`, the target, and the loss by the flags."""
+    depth, f_px = torch.from_numpy(sample.depth)[None], torch.tensor([sample.f_px])
+    target = canonical_inverse_depth(depth, f_px)
+    prediction = target + torch.from_numpy(noise.astype(np.float32))
+    mask = None if sample.mask is None else torch.from_numpy(sample.mask)[None]
+    flags = {name: torch.tensor([getattr(sample, name)]) for name in ("metric", "synthetic")}
+    return (
+        prediction,
+        target,
+        losses.stage1_loss(
+            prediction, target, mask, metric=flags["metric"], synthetic=flags["synthetic"], scales=2
+        ),
+    )
+
+
+def test_the_loss_follows_from_the_set(vkitti2: Path) -> None:
+    film(vkitti2)
+    rng = np.random.default_rng(0)
+    noise = 0.01 * rng.choice([-1.0, 1.0], SIZE)
+    gross = noise.copy()
+    gross.reshape(-1)[rng.permutation(noise.size)[: noise.size // 10]] = 50.0
+    ssi: Callable[..., Tensor] = losses.ssi_normalize
+
+    # Real: every error is 0.01 or among the 20 % largest, outliers or not.
+    for errors in (noise, gross):
+        loss = stage1_losses(open_dataset(f"arkitscenes:{vkitti2}")[0], errors)[2]
+        assert loss.item() == pytest.approx(0.01, rel=1e-4)
+    # Synthetic: all count, and so do edges.
+    prediction, target, loss = stage1_losses(open_dataset(f"vkitti2:{vkitti2}")[0], gross)
+    mage = losses.mage(ssi(prediction), ssi(target), scales=2)
+    assert losses.mae(prediction, target).item() > 4.9
+    torch.testing.assert_close(loss, losses.mae(prediction, target) + mage)
+    # Not metric: the same on maps without scale and shift.
+    for synthetic in (True, False):
+        folder = make_shards(vkitti2 / str(synthetic), metric=False, synthetic=synthetic)
+        prediction, target, loss = stage1_losses(open_dataset(f"shards:{folder}")[0], gross)
+        maps = ssi(prediction), ssi(target)
+        expected = losses.mae(*maps, trim=0 if synthetic else 0.2)
+        expected = expected + (losses.mage(*maps, scales=2) if synthetic else 0)
+        torch.testing.assert_close(loss, expected)
+        moved = losses.stage1_loss(
+            prediction, 3 * target + 1, metric=torch.tensor([False]),
+            synthetic=torch.tensor([synthetic]), scales=2,
+        )  # fmt: skip
+        torch.testing.assert_close(moved, loss)

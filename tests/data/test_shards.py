@@ -1,0 +1,116 @@
+"""Shards: what is written comes back, and what is broken is named."""
+
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from depthpro.data.sample import Sample
+from depthpro.data.shards import Shard, read_shards, write_shard
+
+
+def make_sample(seed: int = 0, height: int = 12, width: int = 20) -> Sample:
+    rng = np.random.default_rng(seed)
+    depth = np.exp(rng.uniform(np.log(0.05), np.log(3000), (height, width))).astype(np.float32)
+    depth[0] = np.inf
+    rgb = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+    middle = (width - 1) / 2, (height - 1) / 2
+    return Sample(rgb, depth, 25.0, 30.0, *middle, family="test", seed=(seed, 1))
+
+
+def test_a_shard_gives_back_what_was_written(tmp_path: Path) -> None:
+    mask = np.random.default_rng(1).random((12, 20)) < 0.7
+    samples = [make_sample(0), replace(make_sample(1), mask=mask, metric=False, synthetic=False)]
+    assert write_shard(tmp_path / "a.tar", samples, lossless=True) == 2
+    for before, after in zip(samples, Shard(tmp_path / "a.tar"), strict=True):
+        np.testing.assert_array_equal(after.rgb, before.rgb)
+        known = np.ones((12, 20), bool) if before.mask is None else before.mask
+        # Half precision: 11 significant bits, so an error of at most 2^-11.
+        np.testing.assert_allclose(after.depth[known], before.depth[known], rtol=2**-11 * 1.01)
+        assert (np.isinf(after.depth) == np.isinf(before.depth))[known].all()
+        for name in ("f_px", "fy_px", "cx_px", "cy_px", "metric", "synthetic", "family", "seed"):
+            assert getattr(after, name) == getattr(before, name)
+    assert Shard(tmp_path / "a.tar")[0].mask is None
+    np.testing.assert_array_equal(Shard(tmp_path / "a.tar")[1].mask, mask)
+
+
+def test_jpeg_stays_near(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 255, 64).astype(np.uint8)[:, None, None] * np.ones((1, 64, 3), np.uint8)
+    sample = replace(make_sample(height=64, width=64), rgb=ramp)
+    write_shard(tmp_path / "a.tar", [sample])
+    assert np.abs(Shard(tmp_path / "a.tar")[0].rgb.astype(int) - ramp).max() <= 4
+
+
+def test_a_shard_is_read_in_any_order(tmp_path: Path) -> None:
+    for part in range(2):
+        write_shard(tmp_path / f"{part}.tar", [make_sample(3 * part + i) for i in range(3)])
+    shard = Shard(tmp_path / "1.tar")
+    assert len(shard) == 3
+    assert [shard[i].seed[0] for i in (2, 0, -2)] == [5, 3, 4]
+    assert [sample.seed[0] for sample in shard[1:]] == [4, 5]
+    assert [sample.seed[0] for sample in read_shards(tmp_path)] == [0, 1, 2, 3, 4, 5]
+    with pytest.raises(IndexError):
+        shard[3]
+
+
+def test_a_folder_without_shards_says_how_to_make_some(tmp_path: Path) -> None:
+    (tmp_path / ".half.tar").write_bytes(b"what a killed process left")
+    with pytest.raises(ValueError, match="python -m depthpro render"):
+        next(read_shards(tmp_path))
+
+
+def test_any_tar_program_reads_a_shard(tmp_path: Path) -> None:
+    write_shard(tmp_path / "a.tar", [make_sample()])
+    with tarfile.open(tmp_path / "a.tar") as archive:
+        assert sorted(archive.getnames()) == [
+            "000000.inverse_depth.png", "000000.json", "000000.rgb.jpg",
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.8])
+def test_a_broken_shard_is_named(tmp_path: Path, kept: float) -> None:
+    path = tmp_path / "cut.tar"
+    write_shard(path, [make_sample(i, 60, 80) for i in range(3)])
+    path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
+    with pytest.raises(ValueError, match=r"cut\.tar.*render"):
+        Shard(path)
+
+
+def test_a_broken_sample_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "spoilt.tar"
+    write_shard(path, [make_sample(0), make_sample(1)])
+    content = path.read_bytes()
+    second = content.index(b"\xff\xd8", content.index(b"000001.rgb.jpg"))
+    path.write_bytes(content[:second] + bytes(64) + content[second + 64 :])
+    shard = Shard(path)
+    assert shard[0].seed == (0, 1)
+    with pytest.raises(ValueError, match=r"spoilt\.tar: sample 1 is broken"):
+        shard[1]
+
+
+def test_a_writer_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    def samples():
+        yield make_sample()
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_shard(tmp_path / "a.tar", samples())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_parts_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    sample = make_sample()
+    with pytest.raises(ValueError, match=r"one size, got \(12, 20\), \(11, 20\)"):
+        write_shard(tmp_path / "a.tar", [replace(sample, depth=sample.depth[1:])])
+    for wrong in (0.0, -1.0, np.nan):
+        depth = sample.depth.copy()
+        depth[5, 5] = wrong
+        with pytest.raises(ValueError, match="depth must be positive"):
+            write_shard(tmp_path / "a.tar", [replace(sample, depth=depth)])
+        mask = np.ones(depth.shape, bool)
+        mask[5, 5] = False
+        write_shard(tmp_path / "b.tar", [replace(sample, depth=depth, mask=mask)])
+    assert not (tmp_path / "a.tar").exists()

@@ -1,0 +1,136 @@
+"""Measurements as text: tables, sentences, units and CSV."""
+
+import csv
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from flat_scenes import HEIGHT, WIDTH, plane, predict
+
+from demo.ground import Ground
+from demo.pipeline import Analysis
+from demo.tabs.measure import table as measure_table
+from demo.tabs.measure.measure import Result, locate, measure, measure_all
+from demo.units import area, with_spread
+from depthpro.checkpoint import PUBLISHED_LICENCE, Provenance
+
+PLACES = [(300.0, 200.0), (550.0, 200.0), (550.0, 450.0), (300.0, 450.0)]
+GROUND = Ground(np.array([0.0, -1.0, 0.0]), 1.5, 0.5)
+
+
+@pytest.fixture
+def analysis() -> Analysis:
+    prediction = predict(plane((0.01, 0, 1 / 4)))
+    rgb = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    made = Provenance("apple/DepthPro", PUBLISHED_LICENCE)
+    return Analysis("my\nhouse", rgb, prediction, None, None, "network", made)
+
+
+def test_rows_and_headline() -> None:
+    results = [
+        Result("distance", (1, 2), 2.0, 0.1, "m"),
+        Result("distance", (2, 3), 3.0, 0.1, "m"),
+        Result("total", (1, 2, 3), 5.0, 0.14, "m"),
+    ]
+    assert measure_table.rows(results) == [
+        ["Distance", "1 – 2", "2.00 ± 0.10 m"],
+        ["Distance", "2 – 3", "3.00 ± 0.10 m"],
+        ["Total", "1 to 3", "5.00 ± 0.14 m"],
+    ]
+    assert measure_table.headline(results) == "Total 1 to 3: 5.00 ± 0.14 m"
+    assert measure_table.headline(results[:2]) == "Distance 2 – 3: 3.00 ± 0.10 m"
+    assert measure_table.headline([]) == "" == measure_table.table([])
+    assert measure_table.table(results, "ft").count("<tr>") == 4
+    assert "6.56 ± 0.33 ft" in measure_table.table(results, "ft")
+
+
+def test_hints_count_what_is_missing() -> None:
+    hints = [measure_table.hint("angle", count) for count in range(4)]
+    assert hints[:3] == ["Choose 3 points.", "Choose 2 more points.", "Choose 1 more point."]
+    assert "second of three" in hints[3]
+
+
+def test_rims_and_crossed_outlines_are_warned_of() -> None:
+    rim = predict(lambda rays: np.where(rays[..., 0] < 0, 2.0, 6.0))
+    spots = locate(rim, [(400, 450), (598, 450)])
+    assert "point 2 depth jumps from 6.56 ft to 19.7 ft" in (
+        measure_table.warning(spots, "distance", "ft")
+    )
+    wall = predict(plane((0, 0, 1 / 4)))
+    crossed = locate(wall, [PLACES[index] for index in (0, 2, 1, 3)])
+    assert "crosses itself" in measure_table.warning(crossed, "area")
+    assert measure_table.warning(crossed, "distance") == ""
+    assert measure_table.warning(locate(wall, PLACES), "area") == ""
+
+
+@pytest.mark.parametrize(("units", "metre"), [("m", 1.0), ("ft", 1 / 0.3048)])
+def test_csv_says_everything_and_what_it_rests_on(
+    analysis: Analysis, units: str, metre: float
+) -> None:
+    spots = locate(analysis.prediction, PLACES)
+    results = measure_all(spots, GROUND)
+    text = measure_table.csv_text(analysis, spots, results, units)
+    remarks = [line for line in text.splitlines() if line.startswith("#")]
+    assert remarks[0] == "# photo: my house, 1200 x 900 px"
+    assert "1000 px, estimated by the network" in remarks[1]
+    assert PUBLISHED_LICENCE in remarks[2] and analysis.provenance.notice in remarks[3]
+    rows = list(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))
+    assert [row["value"] for row in rows[:2]] == ["300.0", "200.0"]
+    assert [row["what"] for row in rows[:5]] == ["column", "row", "x", "y", "z"]
+    z = rows[4]
+    assert float(z["value"]) == pytest.approx(spots.depth_m[0] * metre, rel=1e-5)
+    assert float(z["plus_minus"]) == pytest.approx(spots.depth_plus_minus_m[0] * metre, rel=1e-2)
+    for row, result in zip(rows[-len(results) :], results, strict=True):
+        power = {"m": 1, "m²": 2, "°": 0}[result.unit]
+        assert row["unit"] == {"m": units, "m²": f"{units}2", "°": "deg"}[result.unit]
+        assert float(row["value"]) == pytest.approx(result.value * metre**power, rel=1e-5)
+        assert row["points"] == " ".join(map(str, result.points))
+
+
+def test_csv_names_a_focal_length_by_hand(analysis: Analysis) -> None:
+    changed = replace(analysis, source="hand", prediction=analysis.prediction.with_focal(1234.5))
+    spots = locate(changed.prediction, PLACES[:1])
+    text = measure_table.csv_text(changed, spots, measure(spots, "distance"))
+    assert "# focal length: 1234.5 px, given by hand\n" in text
+
+
+def test_precision_names_the_window(analysis: Analysis) -> None:
+    # 5 pixels of 128 are 47 of 1200 and 35 of 900.
+    assert "47 × 35 pixels of this photo, 5 × 5 of the network's 128 × 128" in (
+        measure_table.precision(analysis)
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "plus_minus", "unit", "metric", "feet"),
+    [
+        (2.3127, 0.0457, "m", "2.31 ± 0.046 m", "7.59 ± 0.15 ft"),
+        (9.999, 0.0996, "m", "10.0 ± 0.10 m", "32.8 ± 0.33 ft"),
+        (-0.052, 0.004, "m", "-5.20 ± 0.40 cm", "-2.05 ± 0.16 in"),
+        (1.58, 0.00691, "m", "1.58 ± 0.007 m", "5.18 ± 0.023 ft"),
+        (2.31, 0.0003, "m", "2.31 ± 0.001 m", "7.58 ± 0.001 ft"),
+        (2.0, 1e-7, "m", "2.00 ± 0.000 m", "6.56 ± 0.000 ft"),
+        (2.0, 150.0, "m", "2.00 ± 150 m", "6.56 ± 500 ft"),
+        (123_456.0, 2_950.0, "m²", "123000 ± 3000 m²", "1330000 ± 32000 ft²"),
+        (89.96, 1.25, "°", "90.0 ± 1.3°", "90.0 ± 1.3°"),
+    ],
+)
+def test_value_with_its_spread(
+    value: float, plus_minus: float, unit: str, metric: str, feet: str
+) -> None:
+    assert with_spread(value, plus_minus, unit) == metric
+    assert with_spread(value, plus_minus, unit, "ft") == feet
+
+
+def test_areas_have_no_exponent_and_grow_with_their_numbers() -> None:
+    assert [area(value) for value in (0.005, 0.5, 12_345, 2e6)] == [
+        "50.0 cm²",
+        "0.500 m²",
+        "12300 m²",
+        "2.00 km²",
+    ]
+    assert area(1.0, "ft") == "10.8 ft²"
+    for units in ("m", "ft"):
+        numbers = [float(area(v, units).split()[0]) for v in (1.0, 2.0, 4.0)]
+        assert all(b == pytest.approx(2 * a, rel=0.01) for a, b in pairwise(numbers))

@@ -1,0 +1,182 @@
+"""Several visitors, impatient ones among them: each sees the own photo, and its depth."""
+
+import gc
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+import pytest
+from browser import ASTRONAUT, PHOTOS, Served, upload, wait_for_depth
+from PIL import Image
+from pillow_heif import from_pillow
+from playwright.sync_api import Browser, Page, expect
+from startup import answers
+
+from demo import pipeline
+from demo.session import Visit, still
+from depthpro import Prediction
+from depthpro.checkpoint import OWN_LICENCE, Provenance
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def slow_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the network take its time, as the published one does on a CPU."""
+    analyse = pipeline.analyse
+
+    def slowly(*values: object) -> pipeline.Analysis:
+        time.sleep(1)
+        return analyse(*values)  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(pipeline, "analyse", slowly)
+
+
+def shown(page: Page, name: str) -> None:
+    """Wait until the figures and the picture in the tab are those of a photo."""
+    expect(page.locator(".cards")).to_contain_text(name)
+    expect(page.locator("#depth-view img").first).to_have_attribute("alt", f"The photo {name}")
+
+
+def test_two_visitors_at_once_never_see_each_others_photo(
+    browser: Browser, served: Served, slow_network: None
+) -> None:
+    contexts = [browser.new_context() for _ in range(2)]
+    pages = [context.new_page() for context in contexts]
+    names = ("astronaut", "coffee")
+    for page in pages:
+        page.goto(served.url)
+    for page, name in zip(pages, names, strict=True):
+        upload(page, PHOTOS / f"{name}.png")  # while the other waits
+    for page, name, other in zip(pages, names, names[::-1], strict=True):
+        shown(page, name)
+        wait_for_depth(page)
+        assert other not in page.locator("#desk").inner_text()
+    figures = [page.locator(".cards").inner_text() for page in pages]
+    pages[0].get_by_text("feet", exact=True).click()
+    expect(pages[0].locator(".cards")).to_contain_text("ft")
+    assert pages[1].locator(".cards").inner_text() == figures[1]
+    for context in contexts:
+        context.close()
+
+
+def test_who_takes_another_photo_before_the_first_is_done_sees_the_other(
+    page: Page, slow_network: None, tmp_path: Path
+) -> None:
+    # What browsers cannot show comes back as a picture, and must not when it is too late.
+    from_pillow(Image.open(ASTRONAUT).convert("RGB")).save(tmp_path / "astronaut.heic")
+    upload(page, tmp_path / "astronaut.heic")
+    page.get_by_label("Remove Image").click()
+    upload(page, PHOTOS / "coffee.png")
+    shown(page, "coffee")
+    page.wait_for_timeout(1500)  # nothing comes late
+    shown(page, "coffee")
+    size = page.locator("#photo img").evaluate("image => [image.naturalWidth, image.naturalHeight]")
+    assert size == [600, 400]
+
+
+def test_who_removes_the_photo_sees_nothing_of_it(page: Page) -> None:
+    upload(page, ASTRONAUT)
+    wait_for_depth(page)
+    page.get_by_label("Remove Image").click()
+    expect(page.locator(".cards")).to_have_count(0)
+    expect(page.locator("#depth-view .empty")).to_be_visible()
+    assert "astronaut" not in page.locator("#desk").inner_text()
+
+
+def test_what_the_network_cannot_do_is_said_and_nothing_of_before_stays(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload(page, ASTRONAUT)
+    wait_for_depth(page)
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("CUDA error: the device is gone")
+
+    monkeypatch.setattr(pipeline, "analyse", fails)
+    upload(page, PHOTOS / "coffee.png")
+    expect(page.get_by_role("alert")).to_contain_text("the device is gone")
+    expect(page.locator(".cards")).to_have_count(0)
+    expect(page.locator("#depth-view .empty")).to_be_visible()
+    expect(page.locator("#prepare")).to_be_hidden()
+
+
+def make_visit(prediction: Prediction) -> Visit:
+    made = Provenance("small", OWN_LICENCE)
+    rgb = np.zeros((prediction.height, prediction.width, 3), np.uint8)
+    return Visit(pipeline.Analysis("photo", rgb, prediction, None, None, "network", made))
+
+
+def test_files_go_with_the_last_who_holds_the_visit(expected: Prediction) -> None:
+    visit = make_visit(expected)
+    folder = visit.folder
+    (folder / "surface.glb").write_bytes(b"glTF")
+    late = visit  # a handler that is still at work
+    del visit
+    assert folder.is_dir()
+    del late
+    gc.collect()
+    assert not folder.exists()
+
+
+def test_a_file_of_what_is_no_longer_shown_is_not_given_away(expected: Prediction) -> None:
+    visit = make_visit(expected)
+    analysis = visit.analysis
+    still(visit, analysis)
+    visit.analysis = pipeline.with_source(analysis, "hand", 700.0)
+    with pytest.raises(gr.Error, match="changed in the meantime"):
+        still(visit, analysis)
+    still(visit, visit.analysis)
+    visit.left = True
+    with pytest.raises(gr.Error, match="changed in the meantime"):
+        still(visit, visit.analysis)
+
+
+def test_a_file_of_one_visitor_is_not_at_the_address_of_another(
+    page: Page, served: Served, tmp_path: Path
+) -> None:
+    upload(page, ASTRONAUT)
+    wait_for_depth(page)
+    with page.expect_download() as download:
+        page.locator("#prepare").click()
+    address = download.value.url
+    folder = address.rsplit("/", 2)[1]
+    assert len(folder) == 64  # a hash with a secret of this process
+    guessed = address.replace(folder, folder[::-1])
+    assert page.request.get(address).status == 200
+    assert page.request.get(guessed).status in (403, 404)
+
+
+def test_a_server_that_is_stopped_leaves_no_file_of_a_visitor(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "app.py", "--model", "small", "--device", "cpu", "--port", str(port)]
+    # A folder of its own for temporary files, Gradio's among them.
+    with subprocess.Popen(command, cwd=root, env=os.environ | {"TMPDIR": str(tmp_path)}) as server:
+        try:
+            page = browser.new_page()
+            deadline = time.monotonic() + 120
+            while not answers(port):
+                assert server.poll() is None and time.monotonic() < deadline
+                time.sleep(0.1)
+            page.goto(f"http://127.0.0.1:{port}")
+            upload(page, Path(shutil.copy(ASTRONAUT, tmp_path.parent / "mine.png")))
+            wait_for_depth(page)
+            page.close()
+            assert list(tmp_path.rglob("mine*"))
+            assert list(tmp_path.glob("depthpro-*"))
+        finally:
+            server.terminate()
+            assert server.wait(20) == 0
+    assert list(tmp_path.rglob("mine*")) == []  # Gradio's copies of the examples stay
+    assert list(tmp_path.glob("depthpro-*")) == []

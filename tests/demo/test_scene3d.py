@@ -1,0 +1,308 @@
+"""The photo in space: the page's 3D file, chart and map, on a room whose lengths are known."""
+
+import json
+import math
+import struct
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from rooms3d import F_PX, FLOOR_M, PANEL, PANEL_M, SIDE, WALL_M, room, sky
+
+from demo import captions
+from demo.tabs.view3d.chart import MAX_POINTS, chart
+from demo.tabs.view3d.plan import Sheet, from_above, plan
+from demo.tabs.view3d.scene import beams, write_view
+from demo.tabs.view3d.space import (
+    Parts,
+    Space,
+    frustum,
+    grid,
+    grid_step,
+    held_pixels,
+    ratio_at,
+    round_length,
+    scale_bar,
+    size_for,
+    survey,
+    view_corners,
+)
+
+NOTICE = "Depth by somebody"
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def space_of(pitch_deg: float = 0.0) -> Space:
+    return survey(room(pitch_deg).prediction, SIDE, SIDE)
+
+
+def glb_json(path: Path) -> dict:
+    data = path.read_bytes()
+    (size,) = struct.unpack_from("<I", data, 12)
+    return json.loads(data[20 : 20 + size])
+
+
+def view(folder: Path, pitch_deg: float = 0.0, **options: object) -> trimesh.Scene:
+    analysis = room(pitch_deg)
+    path = folder / "view.glb"
+    write_view(path, analysis.rgb, space_of(pitch_deg), NOTICE, **options)
+    return trimesh.load(path, process=False)
+
+
+@pytest.mark.parametrize("pitch_deg", [0, 18])
+def test_points_are_level(pitch_deg: float) -> None:
+    space = space_of(pitch_deg)
+    assert space.floor_m == pytest.approx(FLOOR_M, rel=0.01)
+    # Straight down the lower edge of the photo is floor, and lies at the height of the camera.
+    np.testing.assert_allclose(space.points[-1, :, 1], FLOOR_M, rtol=0.01)
+    # Distances are kept: the middle of the panel is where it was.
+    middle = space.points[SIDE // 2, SIDE // 2]
+    assert np.linalg.norm(middle) == pytest.approx(PANEL_M, rel=0.01)
+
+
+def test_sizes() -> None:
+    prediction = room().prediction
+    assert size_for(prediction, 50_000) == (223, 223)  # 223² = 49,729
+    assert size_for(prediction, 1) == (2, 2)
+    assert size_for(prediction, 10**9) == (SIDE, SIDE)  # no more than the photo has
+    assert ratio_at(1.08, 512) == 1.08
+    assert ratio_at(1.08, 1024) ** 2 == pytest.approx(1.08)  # two small steps for a large one
+
+
+@pytest.mark.parametrize(
+    ("longest_m", "units", "wanted_m"),
+    [
+        (1.0, "m", 1.0),
+        (1.99, "m", 1.0),
+        (7.3, "m", 5.0),
+        (430.0, "m", 200.0),
+        (0.034, "m", 0.02),
+        (0.3048, "ft", 0.3048),
+        (2.0, "ft", 5 * 0.3048),
+        (0.29, "ft", 10 * 0.0254),
+        (0.06, "ft", 2 * 0.0254),
+    ],
+)
+def test_round_length(longest_m: float, units: str, wanted_m: float) -> None:
+    assert round_length(longest_m, units) == pytest.approx(wanted_m)
+
+
+def test_grid_step_is_a_metre_or_a_foot_where_that_fits() -> None:
+    assert [grid_step(size) for size in (0.5, 2, 40, 41, 4000)] == [0.1, 1, 1, 10, 100]
+    assert grid_step(5, "ft") == pytest.approx(0.3048)
+
+
+@pytest.mark.parametrize("units", ["m", "ft"])
+def test_grid_lies_on_the_ground_in_whole_cells_from_the_camera(units: str) -> None:
+    space = space_of(18)
+    cells, step = grid(space, units)
+    assert step == (1 if units == "m" else 0.3048)
+    np.testing.assert_allclose(cells[..., 1], space.floor_m)
+    lengths = np.linalg.norm(cells[:, 1] - cells[:, 0], axis=1)
+    np.testing.assert_allclose(lengths, step)
+    numbers = cells[..., [0, 2]] / step
+    np.testing.assert_allclose(numbers, np.round(numbers), atol=1e-9)
+    # It reaches over all of the floor that is seen, and no more than a cell farther.
+    floor = np.abs(space.points[..., 1] / FLOOR_M - 1) < 0.01
+    low, high = np.percentile(space.points[floor][:, [0, 2]], (2, 98), axis=0)
+    assert (cells.min(axis=(0, 1))[[0, 2]] <= low).all()
+    assert (cells.max(axis=(0, 1))[[0, 2]] >= high).all()
+
+
+def test_flying_pixels_are_cut() -> None:
+    depth = np.full((SIDE, SIDE), 2.0, np.float32)
+    depth[:, 128:] = 4
+    depth[:, 128] = 3  # between the two surfaces
+    space = replace(space_of(), depth=depth)
+    held = held_pixels(space, 1.05)
+    assert not held[:, 128].any()
+    assert held.sum() == SIDE * (SIDE - 1)
+    # On a map half as long as 512 a step may be 1.25² = 1.56: 3 to 4 is one surface, 2 to 3 too.
+    assert held_pixels(space, 1.25).all()
+    # With nothing left, everything stays.
+    assert held_pixels(replace(space, depth=depth + 1e4), 1.05).all()
+
+
+def test_frustum_shows_the_field_of_view() -> None:
+    space = space_of(18)
+    lines = frustum(space)
+    edge = lines[:4, 1] @ space.turn  # back in the camera's frame
+    np.testing.assert_allclose(np.abs(edge[:, :2]), edge[:, 2:] * [[SIDE / 2 / F_PX]] * [1, 1])
+    np.testing.assert_allclose(edge[:, 2], 0.06 * space.middle_m)
+    np.testing.assert_allclose(lines[:4, 0], 0)
+    assert lines[8, 1, 1] < lines[4:8, :, 1].min()  # the roof is above the base
+
+
+@pytest.mark.parametrize("pitch_deg", [0, 18])
+def test_scale_bar_lies_on_the_ground_where_nothing_hides_it(pitch_deg: float) -> None:
+    space = space_of(pitch_deg)
+    left, right = scale_bar(space)
+    assert right[0] - left[0] == pytest.approx(round_length(right[0] - left[0]))
+    assert left[1] == right[1] == space.floor_m
+    assert 0 < left[2] < space.points[-1, :, 2].min()
+    wide = np.ptp(view_corners(space, float(np.hypot(*left[1:])))[:, 0])
+    assert 0.1 * wide < right[0] - left[0] <= 0.4 * wide
+
+
+def test_view_holds_the_panel_in_metres(tmp_path: Path) -> None:
+    scene = view(tmp_path)
+    assert set(scene.geometry) == {
+        "photo", "grid", "frustum", "bar, light", "bar, dark", "label", "middle",
+    }  # fmt: skip
+    points = scene.geometry["photo"].vertices
+    panel = points[np.abs(points[:, 2] + PANEL_M) < 0.01 * PANEL_M]
+    left, right, top, bottom = PANEL
+    # Vertices are at the middles of pixels, so that half a pixel, 4 mm, is missing at each end.
+    assert np.ptp(panel[:, 0]) == pytest.approx(right - left, rel=0.01)
+    assert panel[:, 1].max() == pytest.approx(-top, abs=0.01)
+    assert panel[:, 1].min() == pytest.approx(-bottom, abs=0.01)
+    grid_box = scene.geometry["grid"].bounds
+    np.testing.assert_allclose(grid_box[:, 1], -FLOOR_M, atol=0.03)
+    bars = [scene.geometry[name].bounds for name in ("bar, light", "bar, dark")]
+    ends = np.concatenate(bars)[:, 0]
+    assert np.ptp(ends) == pytest.approx(round_length(np.ptp(ends)), rel=0.01)
+    tree = glb_json(tmp_path / "view.glb")
+    assert tree["asset"]["copyright"] == NOTICE
+    assert all("KHR_materials_unlit" in material["extensions"] for material in tree["materials"])
+    assert {image["mimeType"] for image in tree["images"]} == {"image/jpeg"}
+
+
+def test_view_draws_what_is_chosen(tmp_path: Path) -> None:
+    scene = view(tmp_path, parts=Parts(grid=False, frustum=False, scale_bar=False))
+    assert set(scene.geometry) == {"photo", "middle"}
+
+
+def test_view_of_points_has_a_square_for_each(tmp_path: Path) -> None:
+    scene = view(tmp_path, kind="points")
+    photo, held = scene.geometry["photo"], held_pixels(space_of())
+    assert len(photo.faces) == 2 * held.sum()
+    corners = photo.vertices.reshape(-1, 4, 3)
+    middles = corners.mean(axis=1)
+    wanted = space_of().points[held] * [1, -1, -1]
+    np.testing.assert_allclose(middles, wanted, atol=1e-4)
+    # 0.85 of a pixel at the depth of the point
+    sides = np.linalg.norm(corners[:, 1] - corners[:, 0], axis=1)
+    np.testing.assert_allclose(sides, 0.85 * space_of().depth[held] / F_PX, rtol=0.01)
+
+
+@pytest.mark.parametrize("pitch_deg", [0, 18])
+def test_viewer_turns_about_the_optical_axis_and_starts_behind_the_camera(
+    tmp_path: Path, pitch_deg: float
+) -> None:
+    analysis, space = room(pitch_deg), space_of(pitch_deg)
+    start = write_view(tmp_path / "view.glb", analysis.rgb, space, NOTICE)
+    middle = trimesh.load(tmp_path / "view.glb", process=False).bounds.mean(axis=0)
+    axis = space.turn[:, 2] * [1, -1, -1]
+    np.testing.assert_allclose(middle, space.middle_m * axis, atol=1e-4)
+    around, down = np.radians([start.around_deg, start.down_deg])
+    offset = [np.cos(around) * np.sin(down), np.cos(down), np.sin(around) * np.sin(down)]
+    eye = middle + start.distance_m * np.array(offset)
+    np.testing.assert_allclose(np.cross(eye, axis), 0, atol=1e-4)
+    assert eye @ axis < 0  # behind the origin
+    assert start.distance_m == pytest.approx(1.15 * space.middle_m)
+
+
+def test_beams_look_equally_thin_wherever_they_are() -> None:
+    segments = np.array([[[0, 1, 2.0], [0, 1, 20.0]], [[0, -3, 5.0], [0, 3, 5.0]]])
+    corners = beams(segments, (255, 0, 0)).vertices.reshape(2, 2, 4, 3)
+    for line, ends in zip(segments, corners, strict=True):
+        for end, ring in zip(line, ends, strict=True):
+            np.testing.assert_allclose(ring.mean(axis=0), end * [1, -1, -1], atol=1e-9)
+            size = np.linalg.norm(ring - ring.mean(axis=0), axis=1)
+            np.testing.assert_allclose(size / np.linalg.norm(end), 0.0012 * math.sqrt(2))
+    assert beams(segments, (255, 0, 0)).is_watertight
+
+
+@pytest.mark.parametrize(("units", "scale"), [("m", 1.0), ("ft", 1 / 0.3048)])
+def test_chart_has_equal_axes_in_the_unit(units: str, scale: float) -> None:
+    analysis = room(18)
+    space = survey(analysis.prediction, *size_for(analysis.prediction, MAX_POINTS))
+    figure = chart(analysis.rgb, space, units=units)
+    assert [trace.name for trace in figure.data] == ["photo", "grid", "camera", "scale bar"]
+    photo = figure.data[0]
+    assert 40_000 < len(photo.x) == len(photo.marker.color) <= MAX_POINTS
+    # y is ahead and z up: the floor is below the camera.
+    assert min(photo.z) == pytest.approx(-FLOOR_M * scale, rel=0.02)
+    scene = figure.layout.scene
+    spans = [np.ptp(axis.range) for axis in (scene.xaxis, scene.yaxis, scene.zaxis)]
+    sides = [scene.aspectratio[name] for name in "xyz"]
+    np.testing.assert_allclose(np.array(spans) / sides, spans[0] / sides[0])
+    assert scene.yaxis.title.text == f"ahead ({units})"
+    colours = [colour for _, colour in photo.marker.colorscale]
+    red = list(photo.marker.color).index(colours.index("rgb(200,30,30)"))
+    distance = math.hypot(photo.x[red], photo.y[red], photo.z[red])
+    assert distance == pytest.approx(PANEL_M * scale, rel=0.1)  # up to the ray of its corner
+    bare = chart(analysis.rgb, space, parts=Parts(False, False, False))
+    assert len(bare.data) == 1
+
+
+def test_chart_looks_from_behind_the_camera_along_its_axis() -> None:
+    analysis = room()
+    scene = chart(analysis.rgb, space_of()).layout.scene
+    spans = [np.ptp(axis.range) for axis in (scene.xaxis, scene.yaxis, scene.zaxis)]
+    middle = [np.mean(axis.range) for axis in (scene.xaxis, scene.yaxis, scene.zaxis)]
+    unit = spans[0] / scene.aspectratio.x
+    eye = np.array([scene.camera.eye[name] for name in "xyz"]) * unit + middle
+    target = np.array([scene.camera.center[name] for name in "xyz"]) * unit + middle
+    np.testing.assert_allclose(target, [0, space_of().middle_m, 0], atol=0.01)
+    assert eye[1] < 0 < eye[2]
+
+
+def test_map_shows_the_highest_point_where_it_stands() -> None:
+    sheet = Sheet(np.array([-2.0, 0.0]), np.array([2.0, 5.0]), 0.1)
+    assert (sheet.rows, sheet.columns) == (50, 40)
+    points = np.array([[1.04, 1.5, 2.03], [1.04, -0.5, 2.03], [1.04, 0.7, 2.03], [9, 0, 9]])
+    rgb = np.array([[1, 0, 0], [2, 0, 0], [3, 0, 0], [4, 0, 0]], np.uint8)
+    picture = from_above(points, rgb, sheet)
+    # (1.04 + 2) / 0.1 = 30.4 and (5 - 2.03) / 0.1 = 29.7
+    assert picture[29, 30].tolist() == [2, 0, 0, 255]
+    assert (picture[..., 3] > 0).sum() == 1
+
+
+def test_map_is_drawn_to_scale() -> None:
+    analysis = room()
+    tree = ET.fromstring(plan(analysis.rgb, space_of()))
+    ahead = [text for text in tree.iter(f"{SVG}text") if text.get("text-anchor") == "end"]
+    rows = {text.text: float(text.get("y")) for text in ahead}
+    camera = next(tree.iter(f"{SVG}circle"))
+    assert float(camera.get("cy")) == pytest.approx(rows["0"] - 5, abs=0.1)
+    a_metre = (rows["0"] - rows["8 m"]) / 8
+    rim = next(path for path in tree.iter(f"{SVG}path") if path.get("class") == "rim")
+    left, apex, right = (
+        tuple(map(float, part.split())) for part in rim.get("d").strip("M").split("L")
+    )
+    # 128 / 256 to each side: half of the field of view has the tangent 1/2.
+    assert (right[0] - apex[0]) / (apex[1] - right[1]) == pytest.approx(SIDE / 2 / F_PX, rel=1e-3)
+    assert left[0] + right[0] == pytest.approx(2 * apex[0], abs=0.2)
+    lines = [path.get("d") for path in tree.iter(f"{SVG}path") if path.get("class") == "grid"]
+    across = sorted(float(d.split("H")[0].split()[1]) for d in lines if "H" in d)
+    np.testing.assert_allclose(np.diff(across), a_metre, atol=0.11)  # one for each metre
+    assert len(across) >= WALL_M
+    in_feet = plan(analysis.rgb, space_of(), units="ft")
+    assert "ft</text>" in in_feet
+    assert "m</text>" not in in_feet
+
+
+def test_captions() -> None:
+    space = space_of(18)
+    note = captions.space_note(space, Parts())
+    assert "Grid: 1 m." in note
+    assert "1.5 m above the ground and looks 18° down" in note
+    assert "Grid: 1 ft." in captions.space_note(space, Parts(), "ft")
+    assert "Grid" not in captions.space_note(space, Parts(grid=False))
+    assert "more than 1 m above" in captions.map_note(space)
+    sky_space = survey(sky().prediction, 48, 64)
+    assert "No ground was found" in captions.space_note(sky_space, Parts())
+
+
+def test_a_photo_of_the_sky_alone_is_drawn(tmp_path: Path) -> None:
+    analysis = sky()
+    space = survey(analysis.prediction, 48, 64)
+    for kind in ("mesh", "points"):
+        write_view(tmp_path / "sky.glb", analysis.rgb, space, NOTICE, kind)
+        assert len(trimesh.load(tmp_path / "sky.glb").geometry["photo"].faces)
+    assert len(chart(analysis.rgb, space).data[0].x) == 48 * 64
+    ET.fromstring(plan(analysis.rgb, space))

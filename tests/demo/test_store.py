@@ -1,0 +1,140 @@
+"""Results under tokens: who may have them, and for how long."""
+
+import dataclasses
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from demo.api.store import Store
+from demo.pipeline import Analysis
+from depthpro import Prediction
+from depthpro.checkpoint import Provenance
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def made(name: str = "photo", side: int = 8) -> Analysis:
+    prediction = Prediction(torch.ones(1, 4, 4), torch.tensor([8.0]), None, side, side)
+    rgb = np.zeros((side, side, 3), np.uint8)
+    return Analysis(name, rgb, prediction, None, None, "network", Provenance("small", "free"))
+
+
+def names(store: Store, tokens: list[str]) -> list[str | None]:
+    def name(token: str) -> str | None:
+        try:
+            return store.find(token).analysis.name
+        except ValueError:
+            return None
+
+    return [name(token) for token in tokens]
+
+
+def test_tokens_are_unlike_and_say_nothing_of_where_files_lie(tmp_path: Path) -> None:
+    store = Store(root=tmp_path)
+    tokens = [store.add(made()) for _ in range(20)]
+    assert len(set(tokens)) == 20
+    assert all(len(token) >= 43 for token in tokens)  # 32 random bytes, 6 bits a letter
+    folders = {store.find(token).folder for token in tokens}
+    assert len(folders) == 20
+    assert not any(token in str(folder) for token in tokens for folder in folders)
+
+
+@pytest.mark.parametrize("token", ["nobody's", "", None, 3, ["a"], {"a": 1}])
+def test_unknown_tokens_are_refused_with_a_sentence(token: object, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"kept for 60 minutes.*Call estimate again"):
+        Store(root=tmp_path).find(token)  # pyright: ignore[reportArgumentType]
+
+
+def test_what_was_not_used_for_longest_goes_first(tmp_path: Path) -> None:
+    store = Store(count=2, root=tmp_path)
+    first, second = store.add(made("first")), store.add(made("second"))
+    store.find(first)
+    third = store.add(made("third"))
+    assert names(store, [first, second, third]) == ["first", None, "third"]
+    assert len(store) == 2
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_age_counts_from_the_last_use(tmp_path: Path) -> None:
+    clock = Clock()
+    store = Store(age_s=100, root=tmp_path, clock=clock)
+    token, other = store.add(made()), store.add(made())
+    clock.now = 99
+    store.find(token)
+    clock.now = 150
+    assert names(store, [token, other]) == ["photo", None]
+    clock.now = 250
+    assert len(store) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_photos_of_all_results_fit_in_memory(tmp_path: Path) -> None:
+    # 100 x 100 x 3 bytes is 0.03 MB: two fit into 0.07 MB, and one is kept however large.
+    store = Store(megabytes=0.07, root=tmp_path)
+    tokens = [store.add(made(str(n), 100)) for n in range(3)]
+    assert names(store, tokens) == [None, "1", "2"]
+    large = store.add(made("large", 1000))
+    assert names(store, [*tokens, large]) == [None, None, None, "large"]
+
+
+def test_results_that_share_a_photo_count_it_once(tmp_path: Path) -> None:
+    store = Store(megabytes=0.07, root=tmp_path)
+    photo = made(side=100)
+    tokens = [store.add(dataclasses.replace(photo, name=str(n))) for n in range(9)]
+    assert None not in names(store, tokens)
+
+
+def test_files_go_with_the_result_but_not_under_who_holds_it(tmp_path: Path) -> None:
+    store = Store(count=1, root=tmp_path)
+    entry = store.find(store.add(made()))
+    (entry.folder / "depth.npz").write_text("x")
+    store.add(made())
+    assert (entry.folder / "depth.npz").exists()  # somebody is writing to it
+    folder = entry.folder
+    del entry
+    assert not folder.exists()
+
+
+def test_old_results_go_though_nobody_calls(tmp_path: Path) -> None:
+    store = Store(age_s=0.2, root=tmp_path)
+    store.add(made())
+    time.sleep(0.1)
+    store.add(made())
+    assert len(list(tmp_path.iterdir())) == 2
+    for _ in range(100):
+        time.sleep(0.05)
+        if not any(tmp_path.iterdir()):
+            break
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_many_threads_at_once(tmp_path: Path) -> None:
+    store = Store(count=10, root=tmp_path)
+    start = threading.Barrier(8)
+
+    def work(number: int) -> bool:
+        start.wait()
+        for turn in range(50):
+            token = store.add(made(f"{number}-{turn}"))
+            try:
+                found = store.find(token).analysis.name
+            except ValueError:  # seven others add, so it may be gone
+                continue
+            if found != f"{number}-{turn}":
+                return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(work, range(8)))
+    assert len(store) == 10
+    assert len(list(tmp_path.iterdir())) == 10

@@ -1,0 +1,311 @@
+"""Scenes: exact depth, light from where it comes, sizes of the world, cameras that only colour."""
+
+import subprocess
+import sys
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from vulkan import needs_vulkan
+
+from depthpro import geometry
+from depthpro.scenes import engine, plants, render_scene
+from depthpro.scenes.camera import Shot, expose, pick_shot
+from depthpro.scenes.engine import Engine, View
+from depthpro.scenes.mesh import Mesh, blob, box, drum, lathe, place, tube, turn_to, unit
+from depthpro.scenes.model import Model, by_material
+from depthpro.scenes.people import animal, person
+from depthpro.scenes.sample import ASPECTS, FAMILIES, make_setting, pick_view
+from depthpro.scenes.sky import Light, cube_directions, encode_ktx, harmonics
+from depthpro.scenes.textures import PALETTES, Material, draw_pattern, paint
+from depthpro.scenes.vehicles import bicycle, car
+
+SIZE = 64
+GREY = Material("smooth", (0.5, 0.5, 0.5))
+EVEN = Light(np.full((6, 8, 8, 3), 0.5, np.float32), 2e4)
+AHEAD = np.array([0.0, 1, 0])
+
+
+@pytest.fixture(scope="module")
+def device() -> Engine:
+    """Return the one renderer of these tests."""
+    return Engine(SIZE)
+
+
+# ------------------------------------------------------------------------------------- geometry
+
+
+@pytest.mark.parametrize("mesh", [
+    box([1, 2, 3]), blob([1, 2, 3], 4), drum(1, 2), lathe([0, 1, 1, 0], [0, 0, 2, 2]),
+    blob([1, 1, 1], bumps=[[0, -1, 0, 0.3, 0.2]]), tube([[0, 0, 0], [0.1, 0, 1], [0, 0.3, 2]], 0.2),
+])  # fmt: skip
+def test_closed_bodies_are_seen_from_outside(mesh: Mesh) -> None:
+    a, b, c = (mesh.points[mesh.faces[:, corner]] for corner in range(3))
+    facing = np.cross(b - a, c - a)
+    # Normals and winding agree, so light and culling do.
+    agree = np.einsum("ij,ij->i", facing, mesh.normals[mesh.faces].mean(axis=1))
+    assert (agree > -1e-9).all()
+    # The signed volume, a sum of tetrahedra, is positive where faces look outwards.
+    assert np.einsum("ij,ij->i", a, np.cross(b, c)).sum() > 0
+
+
+def test_a_box_has_its_size_and_its_texture_in_metres() -> None:
+    mesh = box([1, 2, 3])
+    np.testing.assert_allclose(np.ptp(mesh.points, axis=0), [1, 2, 3])
+    top = mesh.normals[:, 2] > 0.5
+    np.testing.assert_allclose(np.ptp(mesh.uv[top], axis=0), [1, 2])
+    np.testing.assert_allclose(np.ptp(box([1, 2, 3], picture=True).uv, axis=0), [1, 1])
+
+
+def test_thin_things_turn_to_the_eye() -> None:
+    mesh = turn_to(blob([1, 1, 1]), [0, 0, 9])
+    a, b, c = (mesh.points[mesh.faces[:, corner]] for corner in range(3))
+    assert (np.einsum("ij,ij->i", np.cross(b - a, c - a), [0, 0, 9] - a) > -1e-12).all()
+
+
+def test_a_model_keeps_materials_apart_and_moves_as_one() -> None:
+    other = GREY._replace(roughness=0.1)
+    chair = Model().boxes(GREY, [[1, 1, 1, 0, 0, 0.5], [1, 1, 1, 0, 0, 1.5]])
+    model = Model().put(chair, [0, 5, 0], np.pi / 2, scale=2).box(other, [1, 1, 1], [9, 0, 0])
+    parts = by_material(model, np.zeros(3))
+    assert [len(parts[GREY].faces), len(parts[other].faces)] == [24, 12]
+    low, high = model.extent()
+    np.testing.assert_allclose(low, [-1, -0.5, -0.5])
+    np.testing.assert_allclose(high, [9.5, 6, 4])
+    # No two faces share a plane to the last bit, and nothing moves by more than half a millimetre.
+    moved = np.concatenate([mesh.points for mesh in parts.values()])
+    away = moved - np.concatenate([mesh.points for _, mesh in model.parts])
+    assert 0 < np.abs(away).max() < 5e-4
+
+
+def test_near_parts_are_drawn_first() -> None:
+    model = Model().box(GREY, [1, 1, 1], [0, 9, 0]).box(GREY, [1, 1, 1], [0, 5, 0])
+    mesh = by_material(model, np.zeros(3))[GREY]
+    ahead = mesh.points[mesh.faces].mean(axis=1)[:, 1]
+    assert len(ahead) == 24
+    assert ahead[:12].max() < ahead[12:].min()
+
+
+# ----------------------------------------------------------------------------------- the engine
+
+
+@needs_vulkan
+@pytest.mark.parametrize("fov_deg", [25.0, 70.0, 110.0])
+@pytest.mark.parametrize("aspect", [1.0, 1.5, 0.75])
+def test_depth_of_a_slanted_floor_is_exact(device: Engine, fov_deg: float, aspect: float) -> None:
+    # A camera at height h that looks t radians down sees the floor along the ray (u, v, 1) at
+    # z = h / (sin t + v cos t), where v = (y - cy) / fy.
+    height, down = 1.6, 0.5
+    floor = place(box([60, 60, 1]), [0, 0, -0.5])
+    towards = np.array([0, np.cos(down), -np.sin(down)])
+    with device.load({GREY: floor}, EVEN) as stage:
+        depth = stage.depth(View(np.array([0, 0, height]), towards, 0, fov_deg, aspect))
+    fy = geometry.focal_from_fov(fov_deg, SIZE) * aspect
+    v = (np.arange(SIZE) - (SIZE - 1) / 2)[:, None] / fy
+    expected = np.broadcast_to(height / (np.sin(down) + v * np.cos(down)), depth.shape)
+    seen = (expected > 0) & (expected < 12)
+    assert seen.mean() > 0.3
+    np.testing.assert_allclose(depth[seen], expected[seen], rtol=1e-5)
+
+
+@needs_vulkan
+def test_field_of_view_is_that_of_geometry(device: Engine) -> None:
+    # A wall 4 m wide at 5 m: its edges are at x = cx +- f 2 / 5 for the f of geometry.py.
+    view = View(np.zeros(3), AHEAD, 0, 60.0, 1.0)
+    with device.load({GREY: place(box([4, 1, 40]), [0, 5.5, 0])}, EVEN) as stage:
+        rgb, depth = stage.colour(view), stage.depth(view)
+    columns = np.flatnonzero(np.isfinite(depth[SIZE // 2]))
+    reach = geometry.focal_from_fov(60.0, SIZE) * 2 / 5
+    assert columns[0] == np.ceil((SIZE - 1) / 2 - reach)
+    assert columns[-1] == np.floor((SIZE - 1) / 2 + reach)
+    np.testing.assert_allclose(depth[:, columns], 5, rtol=1e-5)
+    assert np.isinf(depth[:, 0]).all()
+    assert rgb.shape == (SIZE, SIZE, 3)
+
+
+@needs_vulkan
+def test_roll_and_aim_follow_the_world(device: Engine) -> None:
+    # A ball up to the right appears there; a camera that rolls to the right turns it to the left.
+    places = []
+    with device.load({GREY: place(blob([0.5, 0.5, 0.5]), [1, 5, 1])}, EVEN) as stage:
+        for roll in (0.0, np.pi / 2):
+            depth = stage.depth(View(np.zeros(3), AHEAD, roll, 60, 1))
+            places.append(np.argwhere(np.isfinite(depth)).mean(axis=0) - (SIZE - 1) / 2)
+    assert places[0][0] < 0 < places[0][1]
+    assert places[1][0] < 0
+    assert places[1][1] < 0
+
+
+@needs_vulkan
+def test_the_sky_is_where_its_light_comes_from(device: Engine) -> None:
+    # Radiance that grows along each axis is seen to grow along it.
+    light = EVEN._replace(cube=(0.3 + 0.2 * cube_directions(16)).astype(np.float32))
+    with device.load({GREY: place(box([1, 1, 1]), [0, 0, -50])}, light) as stage:
+        for axis, towards in enumerate(np.eye(3)):
+            views = [View(np.zeros(3), unit(s * towards + [0, 0.01, 0]), 0, 20, 1) for s in (1, -1)]
+            ahead, behind = (stage.colour(view).mean(axis=(0, 1)) for view in views)
+            assert np.argmax(ahead - behind) == axis
+
+
+def test_harmonics_of_even_light_are_one_constant() -> None:
+    # Irradiance / pi of constant radiance L is L in every direction.
+    result = harmonics(np.full((6, 8, 8, 3), 0.7))
+    np.testing.assert_allclose(result[0], 0.7, rtol=2e-2)
+    np.testing.assert_allclose(result[1:], 0, atol=2e-2)
+    assert encode_ktx(np.full((6, 8, 8, 3), 0.7, np.float32)).startswith(b"\xabKTX 11")
+
+
+def test_without_mujoco_or_vulkan_the_error_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_vulkan(name: str) -> None:
+        raise OSError(f"{name}: cannot open shared object file")
+
+    monkeypatch.setattr(engine.ctypes, "CDLL", no_vulkan)
+    with pytest.raises(ValueError, match="apt-get install -y libvulkan1 mesa-vulkan-drivers"):
+        Engine(SIZE)
+    monkeypatch.setitem(sys.modules, "mujoco.studio", None)
+    with pytest.raises(ValueError, match=r"pip install mujoco==4\.0\.0"):
+        Engine(SIZE)
+
+
+# ----------------------------------------------------------------------------------- the families
+
+
+@needs_vulkan
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_renders_plausible_metres(device: Engine, family: str) -> None:
+    for sample in render_scene(device, 7, 1, family):
+        near = sample.depth[np.isfinite(sample.depth)]
+        assert sample.rgb.shape == (SIZE, SIZE, 3)
+        assert sample.depth.shape == (SIZE, SIZE)
+        assert sample.depth.dtype == np.float32
+        assert len(near) > 0.2 * SIZE**2
+        assert near.min() > engine.NEAR_M
+        assert near.max() < engine.FAR_M
+        assert 0.2 < np.median(near) < 300
+        assert min(abs(sample.fy_px / sample.f_px - aspect) for aspect in ASPECTS) < 1e-9
+        assert sample.rgb.std() > 5
+        assert 30 < sample.rgb.mean() < 235
+        assert (sample.family, sample.seed[:2]) == (family, (7, 1))
+        # Shapes without meaning have no size that a picture could tell.
+        assert sample.metric == (family != "objects")
+        assert sample.synthetic
+        canonical = geometry.canonical_inverse_depth(
+            torch.from_numpy(sample.depth)[None], torch.tensor([sample.f_px])
+        )
+        assert torch.isfinite(canonical).all()
+        assert (canonical[0].numpy() == 0).sum() == np.isinf(sample.depth).sum()
+
+
+@needs_vulkan
+def test_a_seed_gives_the_same_depth_in_another_process(device: Engine) -> None:
+    code = (
+        "import sys, zlib; from depthpro.scenes.engine import Engine; "
+        "from depthpro.scenes import render_scene; import os; out = os.fdopen(os.dup(1), 'w'); "
+        "os.dup2(2, 1); samples = render_scene(Engine(64), 7, 0, 'close-up'); "
+        "out.write(' '.join(str(zlib.crc32(s.depth.tobytes())) for s in samples))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    here = [zlib.crc32(s.depth.tobytes()) for s in render_scene(device, 7, 0, "close-up")]
+    assert done.stdout.split() == [str(value) for value in here]
+    other = [zlib.crc32(s.depth.tobytes()) for s in render_scene(device, 8, 0, "close-up")]
+    assert not set(here) & set(other)
+
+
+def test_things_have_the_sizes_of_the_world() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        for make, axis, least, most in ((person, 2, 1.45, 2.1), (car, 1, 3.7, 5.2),
+                                        (bicycle, 1, 1.5, 2.0)):  # fmt: skip
+            low, high = make(rng).extent()
+            assert least < (high - low)[axis] < most
+            assert abs(low[2]) < 0.06  # it stands on the ground
+    low, high = plants.tree(rng, 8.0, GREY, GREY).extent()
+    assert 6 < high[2] < 12
+    low, high = animal(rng, 0.2).extent()
+    assert 0.2 < (high - low)[0] < 0.4
+
+
+def test_cameras_are_those_of_people() -> None:
+    rng = np.random.default_rng(0)
+    setting = make_setting(rng, "room")
+    views = [pick_view(rng, setting) for _ in range(300)]
+    assert {view.aspect for view in views} == set(ASPECTS)
+    # On 36 mm, 14 mm is 2 atan(18/14) = 104.3 degrees; on 36 * 9/16 high, 80 mm is 14.4 degrees.
+    assert all(14.4 < view.fov_deg < 104.3 for view in views)
+    assert np.ptp([view.fov_deg for view in views]) > 50
+    # The focal length is 18 mm * min(aspect, 1) / tan(fov / 2); log-normal, sigma 0.35.
+    lens = [18 * min(v.aspect, 1) / np.tan(np.radians(v.fov_deg) / 2) for v in views]
+    assert np.median(lens) == pytest.approx(28.5, rel=0.07)
+    assert np.log(lens).std() == pytest.approx(0.35, abs=0.04)
+
+
+def test_unknown_family_is_named() -> None:
+    with pytest.raises(ValueError, match=r"room, street.*got 'sea'"):
+        make_setting(np.random.default_rng(0), "sea")
+
+
+@pytest.mark.parametrize("palette", PALETTES)
+def test_every_palette_paints(palette: str) -> None:
+    material = paint(np.random.default_rng(0), palette)
+    pixels = draw_pattern(material.pattern, material.variant)
+    assert pixels.shape == (256, 256, 3)
+    assert pixels.mean() > 60
+    assert all(0 < value <= 1 for value in material.tint)
+
+
+# ------------------------------------------------------------------------------------- the camera
+
+
+def picture() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    depth = np.exp(rng.uniform(-3, 8, (80, 80))).astype(np.float32)
+    depth[:20] = np.inf
+    return rng.integers(0, 256, (80, 80, 3), dtype=np.uint8), depth
+
+
+def test_a_shot_without_effects_changes_nothing() -> None:
+    rgb, depth = picture()
+    result = expose(np.random.default_rng(0), rgb, depth, Shot())
+    assert np.abs(result.astype(int) - rgb).max() <= 1
+
+
+def test_effects_change_colour_and_leave_depth() -> None:
+    rgb, depth = picture()
+    before, changed = depth.copy(), []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        changed.append(expose(rng, rgb, depth, pick_shot(rng, rgb, depth)))
+        assert changed[-1].shape == rgb.shape
+        assert changed[-1].dtype == np.uint8
+    np.testing.assert_array_equal(depth, before)
+    assert len({result.tobytes() for result in changed}) == 20
+
+
+def test_noise_has_the_size_asked_for_and_gain_is_light() -> None:
+    flat, depth = np.full((200, 200, 3), 100, np.uint8), np.full((200, 200), 2, np.float32)
+    rng = np.random.default_rng(0)
+    noisy = expose(rng, flat, depth, Shot(noise=4.0)).astype(float)
+    # The noise at level v is noise * (1 - v / 765), and rounding adds 1/12.
+    expected = np.hypot(4 * (1 - 100 / 765), np.sqrt(1 / 12))
+    assert noisy.std() == pytest.approx(expected, rel=0.02)
+    # Light ((100/255 + 0.055) / 1.055)^2.4 = 0.1274 becomes 1 - (1 - 0.1274)^2 = 0.2386: 133.9.
+    assert expose(rng, flat, depth, Shot(gain=2.0))[0, 0, 0] == 134
+    white = np.full_like(flat, 255)
+    assert (expose(rng, white, depth, Shot(gain=0.6)) == 255).all()
+    dim = expose(rng, flat, depth, Shot(vignette=0.5)).astype(int)
+    assert dim[0, 0, 0] == 50
+    assert dim[100, 100, 0] == 100
+
+
+def test_defocus_keeps_the_edge_of_what_is_in_focus() -> None:
+    rgb, depth = np.zeros((64, 64, 3), np.uint8), np.full((64, 64), 50, np.float32)
+    rgb[:, :32], depth[:, :32] = 200, 1
+    rgb[::4, 32:] = 120
+    shot = Shot(aperture_px=4, focus_m=1.0)
+    result = expose(np.random.default_rng(0), rgb, depth, shot).astype(int)
+    assert np.abs(result[:, :32] - 200).max() <= 1
+    assert result[:, 32:].max() < 100  # blurred among itself, with no light from the foreground
+    assert np.ptp(result[8:-8, 48]) < np.ptp(rgb[:, 48].astype(int)) / 4

@@ -1,0 +1,338 @@
+"""The loop: phases in order, resuming after SIGKILL, two processes, budgets, what is refused."""
+
+import itertools
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+from conftest import TINY
+from PIL import Image
+from safetensors.torch import load_file
+from training import make_recipe, make_samples
+
+from depthpro import DepthPro
+from depthpro.__main__ import main
+from depthpro.data.open import open_dataset
+from depthpro.data.shards import write_shard
+from depthpro.training.curves import running_mean
+from depthpro.training.journal import Checkpoints
+from depthpro.training.loop import (
+    Plan,
+    _average,
+    _prepare,
+    first_model,
+    make_loader,
+    metric_and_synthetic,
+    mixed_precision,
+    rate,
+    train,
+    train_phase,
+)
+from depthpro.training.recipe import Augmentation, Phase, Recipe, paper, small
+
+ENVIRONMENT = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    write_shard(folder / "a.tar", make_samples(4), lossless=True)
+    write_shard(folder / "b.tar", make_samples(2), lossless=True)
+    return folder
+
+
+def log(out: Path, key: str = "loss") -> list[dict]:
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return [line for line in lines if key in line]
+
+
+def losses(out: Path) -> list[tuple[str, int, float]]:
+    return [(line["phase"], line["step"], line["loss"]) for line in log(out)]
+
+
+@pytest.fixture(scope="module")
+def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a run of all phases."""
+    out = tmp_path_factory.mktemp("run")
+    (out / "recipe.json").write_text(make_recipe(TINY).to_json())
+    assert main(arguments(out, data, "--validation", str(data), "--validation-samples", "2")) == 0
+    return out
+
+
+def arguments(out: Path, data: Path, *more: str) -> list[str]:
+    recipe = ["--recipe", str(out / "recipe.json")] if (out / "recipe.json").exists() else []
+    return ["train", "--data", str(data), "--out", str(out), "--workers", "0", *recipe, *more]
+
+
+def test_a_run_leaves_weights_log_pictures_and_record(finished: Path) -> None:
+    phases = ["encoders", "coarse", "stage1", "stage2", "fov"]
+    assert [(p, s) for p, s, _ in losses(finished)] == [
+        (p, s + 1) for p, n in zip(phases, (3, 2, 3, 2, 2), strict=True) for s in range(n)
+    ]
+    scores = {line["phase"]: line["validation"] for line in log(finished, "validation")}
+    assert set(scores) == set(phases)
+    assert {"delta1", "delta1_scaled", "abs_rel", "boundary_f1"} <= set(scores["stage2"])
+    assert set(scores["fov"]) == {"focal25"}
+    for phase in phases:
+        assert DepthPro.from_pretrained(finished / f"{phase}.safetensors").config == TINY
+        with Image.open(finished / f"{phase}.jpg") as picture:
+            assert picture.width > 256
+        assert list((finished / "tensorboard" / phase).iterdir())
+    with Image.open(finished / "curves.png") as picture:
+        assert picture.height > 5 * 200
+    record = json.loads((finished / "run.json").read_text())
+    assert Recipe.from_json(json.dumps(record["recipe"])) == make_recipe(TINY)
+    assert not [path for path in finished.iterdir() if path.name.startswith(".")]
+
+
+def test_each_phase_trains_its_own_part_and_starts_from_the_one_before(finished: Path) -> None:
+    before, after = (load_file(finished / f"{p}.safetensors") for p in ("stage2", "fov"))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert all(name.startswith("fov.") for name in changed)
+    for earlier, later in (("encoders", "coarse"), ("coarse", "stage1")):
+        before, after = (load_file(finished / f"{p}.safetensors") for p in (earlier, later))
+        changed = {n.split(".")[0] for n in before if not torch.equal(before[n], after[n])}
+        assert changed == {"encoder", "decoder"} | ({"head"} if later == "stage1" else set())
+
+
+def test_a_finished_run_is_not_trained_again(finished: Path, data: Path) -> None:
+    before = (finished / "log.jsonl").read_text()
+    assert main(arguments(finished, data)) == 0
+    assert (finished / "log.jsonl").read_text() == before
+
+
+def test_a_folder_holds_one_run(
+    finished: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (finished / "run.json").read_text()
+    for other in (["--seed", "1"], ["--preset", "small", "--recipe", str(finished / "small.json")]):
+        (finished / "small.json").write_text(small().to_json())
+        with pytest.raises(SystemExit) as stopped:
+            main(["train", "--data", str(data), "--out", str(finished), "--recipe",
+                  str(finished / "recipe.json"), *other])  # fmt: skip
+        assert stopped.value.code == 2
+        assert "holds a run with seed 0" in capsys.readouterr().err
+    (finished / "small.json").unlink()
+    assert (finished / "run.json").read_text() == before
+
+
+@pytest.mark.slow
+def test_killed_and_resumed_has_the_losses_of_one_that_was_not(
+    finished: Path, data: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "recipe.json").write_text(make_recipe(TINY).to_json())
+    command = [sys.executable, "-m", "depthpro", *arguments(tmp_path, data, "--save-minutes", "0")]
+    process = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
+    try:
+        _wait_for_line(tmp_path / "log.jsonl", '"stage1", "step": 2', process)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert not (tmp_path / "stage1.safetensors").exists()
+    with (tmp_path / "log.jsonl").open("a") as file:
+        file.write('{"phase": "stage1", "st')  # as if killed while writing
+    assert main(arguments(tmp_path, data)) == 0
+    assert losses(tmp_path) == losses(finished)
+    ours, theirs = (load_file(folder / "fov.safetensors") for folder in (tmp_path, finished))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def _wait_for_line(path: Path, text: str, process: subprocess.Popen) -> None:
+    end = time.monotonic() + 240
+    while not (path.exists() and text in path.read_text()):
+        assert process.poll() is None, "training ended before it could be killed"
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_two_processes_are_one_at_the_same_batch(
+    finished: Path, data: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "recipe.json").write_text(make_recipe(TINY).to_json())
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    launcher = ["torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port)]
+    command = [sys.executable, "-m", *launcher, "-m", "depthpro", *arguments(tmp_path, data)]
+    environment = ENVIRONMENT | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert [line[:2] for line in losses(tmp_path)] == [line[:2] for line in losses(finished)]
+    for ours, theirs in zip(losses(tmp_path), losses(finished), strict=True):
+        assert ours[2] == pytest.approx(theirs[2], rel=2e-4)
+
+
+def test_accumulated_parts_are_one_batch(data: Path, tmp_path: Path) -> None:
+    values = {}
+    for parts in (1, 2):
+        recipe = make_recipe(TINY, batch=4, accumulation=parts)
+        recipe = replace(recipe, phases=(replace(recipe.phase("stage1"), steps=2),))
+        out = tmp_path / str(parts)
+        plan = Plan(out, [make_samples(6)], [], seed=1)
+        torch.manual_seed(0)
+        train(first_model(recipe, None), recipe, recipe.phases, plan)
+        values[parts] = [line[2] for line in losses(out)]
+    assert values[1] == pytest.approx(values[2], rel=1e-3)
+
+
+def test_bfloat16_is_close_to_float32(tmp_path: Path) -> None:
+    values = {}
+    for precision in ("float32", "bfloat16"):
+        AcceleratorState._reset_state(True)  # a process has one precision, but here
+        recipe = make_recipe(TINY)
+        plan = Plan(tmp_path / precision, [make_samples(4)], [], precision=precision)
+        torch.manual_seed(0)
+        train(first_model(recipe, None), recipe, recipe.phases[:1], plan)
+        values[precision] = [line[2] for line in losses(tmp_path / precision)]
+    AcceleratorState._reset_state(True)
+    assert values["bfloat16"] != values["float32"]
+    assert values["bfloat16"] == pytest.approx(values["float32"], rel=0.05)
+
+
+def test_a_changed_rate_holds_when_a_run_goes_on(tmp_path: Path) -> None:
+    # The optimiser's groups come back with a checkpoint, with the rates that were true then.
+    recipe = make_recipe(TINY)
+    phase = replace(recipe.phase("coarse"), steps=2, weight_decay=0.01)
+    plan = Plan(tmp_path, [make_samples(4)], [], save_minutes=0)
+    model = first_model(recipe, None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Checkpoints, "delete", lambda self: None)
+        train_phase(model, recipe, phase, plan)
+    phase = replace(phase, decoder_lr=5e-5, encoder_lr=2e-5, weight_decay=0.2)
+    resumed = _prepare(model, recipe, phase, plan)
+    assert resumed.progress.step == 2
+    groups = resumed.optimizer.param_groups
+    assert {group["first_lr"] for group in groups} == {5e-5, 2e-5}
+    assert {group["weight_decay"] for group in groups} == {0.2, 0.0}
+
+
+def test_the_average_forgets_where_it_began() -> None:
+    # With a plain decay of 0.998, a run of 250 steps keeps 60 % of the weights it began with.
+    network = torch.nn.Linear(1, 1)
+    average = _average(network, Phase("stage1", steps=1, ema=0.998))
+    for step in range(250):
+        with torch.no_grad():
+            network.weight.fill_(float(step >= 25))
+        average.update_parameters(network)
+    assert float(average.module.weight) > 0.99
+
+
+def test_the_field_of_view_sees_pictures_as_cameras_take_them() -> None:
+    chances = Augmentation(colour=0, blur=0, crop=1.0, centred=0.0, stretch=0.4)
+    recipe = replace(make_recipe(TINY), augmentation=chances)
+    plan = Plan(Path(), [make_samples(4)], [])
+    for name, side, centred in (("stage1", 512, 0.0), ("fov", 128, 1.0)):
+        stream = make_loader(recipe, recipe.phase(name), plan, 0).dataset
+        assert (stream.side, stream.augmentation.centred) == (side, centred)
+        assert stream.augmentation.crop == 1.0
+    fewer = make_loader(recipe, replace(recipe.phase("fov"), crop=0.2), plan, 0).dataset
+    assert fewer.augmentation.crop == 0.2
+
+
+def test_auto_is_bfloat16_where_the_processor_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for avx512, amx in itertools.product((True, False), repeat=2):
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda has=avx512: has)
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda has=amx: has)
+        assert mixed_precision("auto") == ("bf16" if avx512 or amx else "no")
+    assert mixed_precision("bfloat16") == "bf16"
+
+
+def test_a_minute_budget_ends_a_phase(tmp_path: Path) -> None:
+    recipe = make_recipe(TINY)
+    # The rate falls from the first tenth on: how far a busy machine comes is not known.
+    phase = replace(recipe.phase("encoders"), steps=10**9, constant=0.1, decay="linear")
+    plan = Plan(tmp_path, [make_samples(4)], [], minutes=0.02)
+    train_phase(first_model(recipe, None), recipe, phase, plan)
+    assert log(tmp_path)[-1]["seconds"] >= 1.2
+    assert log(tmp_path)[-1]["rate"] < 1
+    assert (tmp_path / "encoders.safetensors").exists()
+
+
+def test_a_running_mean_begins_with_what_there_is() -> None:
+    assert running_mean(np.array([1.0, 3.0, 5.0, 7.0]), 2).tolist() == [1, 2, 4, 6]
+
+
+def test_the_rate_is_the_papers() -> None:
+    phase = Phase("stage1", steps=1000)
+    assert rate(0.005, phase) == pytest.approx(0.5)
+    assert [rate(share, phase) for share in (0.01, 0.5, 0.809)] == [1, 1, 1]
+    assert [rate(share, phase) for share in (0.811, 1.0)] == [0.1, 0.1]
+    linear = replace(phase, decay="linear")
+    assert rate(0.81 + 0.095, linear) == pytest.approx(0.55)
+    assert rate(1.0, linear) == pytest.approx(0.1)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
+    recipe = make_recipe(TINY)
+    model = first_model(recipe, None)
+    with torch.no_grad():
+        model.head[4].weight.fill_(torch.inf)
+    with pytest.raises(ValueError, match=r"the loss of step 1 of stage1 is nan: lower"):
+        train_phase(model, recipe, recipe.phase("stage1"), Plan(tmp_path, [make_samples(2)], []))
+    assert not (tmp_path / "stage1.safetensors").exists()
+
+
+def test_stage2_takes_only_metric_synthetic_data(tmp_path: Path) -> None:
+    recipe = make_recipe(TINY)
+    real = make_samples(2, synthetic=False)
+    with pytest.raises(ValueError, match="stage 2 needs data that is metric and synthetic"):
+        train_phase(first_model(recipe, None), recipe, recipe.phase("stage2"),
+                    Plan(tmp_path, [real], []))  # fmt: skip
+
+
+def test_stage2_goes_by_each_samples_flags(tmp_path: Path) -> None:
+    # Not by those of a source's first sample.
+    mixed = [*make_samples(1, metric=False), *make_samples(3), *make_samples(1, synthetic=False)]
+    assert [s.seed for s in metric_and_synthetic(mixed)] == [(0,), (1,), (2,)]
+    write_shard(tmp_path / "a.tar", mixed)
+    opened = open_dataset(str(tmp_path))
+    assert [s.seed for s in metric_and_synthetic(opened)] == [(0,), (1,), (2,)]
+    assert all(s.metric and s.synthetic for s in metric_and_synthetic(opened))
+
+
+def test_fine_tuning_starts_from_weights(data: Path, tmp_path: Path, finished: Path) -> None:
+    (tmp_path / "recipe.json").write_text(make_recipe(TINY).to_json())
+    weights = str(finished / "fov.safetensors")
+    more = ("--init", weights, "--phases", "stage2", "--steps", "1", "--batch", "1")
+    assert main(arguments(tmp_path, data, *more)) == 0
+    assert len(losses(tmp_path)) == 1
+    with pytest.raises(SystemExit):
+        main(["train", "--data", str(data), "--out", str(tmp_path / "x"), "--init", weights])
+
+
+@pytest.mark.parametrize(
+    ("more", "part"),
+    [
+        ([], "--data is needed"),
+        (["--data", "gone"], "gone"),
+        (["--data", "DATA", "--steps", "0"], "--steps must be above 0"),
+        (["--data", "DATA", "--preset", "paper", "--phases", "encoders"], "phases stage1, stage2"),
+        (["--data", "DATA", "--recipe", "gone.json"], "gone.json"),
+    ],
+)
+def test_wrong_use_is_explained(
+    more: list[str], part: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", "-o", str(tmp_path), *(str(data) if m == "DATA" else m for m in more)])
+    assert stopped.value.code == 2
+    assert part in capsys.readouterr().err
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_a_recipe_can_be_printed_and_used(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--preset", "paper", "--show-recipe"]) == 0
+    assert Recipe.from_json(capsys.readouterr().out) == paper()
