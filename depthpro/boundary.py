@@ -1,30 +1,31 @@
-"""How sharp and how well placed the edges of a depth map are: boundary precision, recall, F1.
+"""Boundary precision, recall and F1: how sharp and how well placed the edges of a depth map are.
 
 Two neighbouring pixels are a contour where one is more than t times as far as the other, for ten
-thresholds t from 1.05 to 1.25. Only ratios count: the measures are blind to scale. There are four
-directions, by the side of the nearer pixel. A validity mask leaves out every pair with an invalid
-pixel; none of them is a contour, so they also end a run.
+thresholds t from 1.05 to 1.25. Only ratios count, so the scale of depth does not matter. There are
+four directions, by the side of the nearer pixel. A pair with an invalid pixel is no contour.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 from torch import Tensor
 from torch.nn import functional as F
 
-from depthpro.arrays import Maps, Mask, Scores, as_batch, as_given
-
+Maps = Float[Tensor, "*b h w"] | Float[ndarray, "*b h w"]
+"""One map (h, w) or a batch (b, h, w)."""
+Mask = Bool[Tensor, "*b h w"] | Bool[ndarray, "*b h w"]
+"""True where a pixel counts."""
+PerPicture = Any
+"""One result a picture: a tensor for tensors; for arrays an array, or a float for one map."""
 Variant = Literal["reference", "paper"]
 
 THRESHOLDS = np.linspace(1.05, 1.25, 10)
 """Ratios of depth above which two neighbours are a contour."""
-LEVELS = len(THRESHOLDS) + 1
-"""A pair's level is the number of thresholds that its ratio exceeds."""
 FOREGROUND = 0.1
 """A pixel of a soft mask is foreground above this. Source: Section 3.2."""
 NEAREST = 1e-6
@@ -40,28 +41,28 @@ class BoundaryCurve:
 
     thresholds: Float[ndarray, " t"]
     weights: Float[ndarray, " t"]
-    precision: Scores
-    recall: Scores
-    f1: Scores
+    precision: PerPicture
+    recall: PerPicture
+    f1: PerPicture
 
 
 def boundary_f1(
     prediction: Maps, target: Maps, mask: Mask | None = None, variant: Variant = "reference"
-) -> Scores:
+) -> PerPicture:
     """Return the boundary F1 of each picture, in [0, 1]: its weighted mean over thresholds.
 
     Arguments, errors and variants are those of `boundary_precision_recall`.
 
     Source: Section 3.2; FACTS 5, 12.
     """
-    curve = _curve(_f1_counts(prediction, target, mask, variant), variant)
-    return as_given(_weighted(curve.f1, variant), prediction)
+    curve = boundary_precision_recall(*as_batch(prediction, target, mask), variant)
+    return as_given(curve.f1 @ torch.from_numpy(curve.weights).to(curve.f1), prediction)
 
 
 def boundary_recall(
     prediction: Maps, alpha: Maps | Mask, mask: Mask | None = None, variant: Variant = "reference"
-) -> Scores:
-    """Return which share of a mask's outline the depth has as contour, in [0, 1], a picture.
+) -> PerPicture:
+    """Return the share of a mask's outline where the depth has a contour, in [0, 1], a picture.
 
     The outline is where the nearer pixel of a pair is foreground and the farther one is not. The
     prediction is thinned: of a run of contours along its direction only the one with the largest
@@ -76,7 +77,7 @@ def boundary_recall(
         variant: "reference" for the published evaluator, "paper" for the text.
 
     Raises:
-        ValueError: Shapes or kinds differ, alpha is outside [0, 1], or a valid pixel is NaN.
+        ValueError: Shapes or types do not fit, alpha is outside [0, 1], or a valid pixel is NaN.
 
     Source: Section 3.2, Appendix C.6; FACTS 5, 12.
     """
@@ -86,15 +87,10 @@ def boundary_recall(
             f"alpha must be boolean or in [0, 1]; it spans {soft.min():g} to {soft.max():g}; "
             "divide a mask of bytes by 255"
         )
-    sides = zip(_pairs(soft > FOREGROUND), _pairs(valid), strict=True)
-    outlines = (near & ~far & both[0] & both[1] for (near, far), both in sides)
-    ratios = _ratios(depth, valid)
-    counts = [
-        _thinned_counts(ratio, outline.int() * (LEVELS - 1))
-        for ratio, outline in zip(ratios, outlines, strict=True)
-    ]
-    curve = _curve(torch.stack(counts), variant)
-    return as_given(_weighted(curve.recall, variant), prediction)
+    weights = torch.from_numpy(_weights(variant)).to(depth.device)
+    outline = torch.where(soft > FOREGROUND, 1.0, 2.0)  # a depth map whose contours are the outline
+    _, recall, _ = _rates(depth, outline, valid, variant, thinned=True)
+    return as_given(recall @ weights, prediction)
 
 
 def boundary_precision_recall(
@@ -108,9 +104,9 @@ def boundary_precision_recall(
     | four directions | mean of their precisions, mean of their recalls | counted together |
     | weight of threshold t | in proportion to t, 0.091 to 0.109 | to t - 1, 0.033 to 0.167 |
 
-    0/0, as the recall of a flat target, counts as 0. The paper thins a map named as the target in
-    one formula and as the prediction in its purpose; it is the prediction here, as in the
-    published recall. A thinned prediction that equals a target of steep slopes is below 1.
+    0/0, as the recall of a flat target, counts as 0. The paper's formula thins the target and its
+    text the prediction; here it is the prediction, as in the published recall. A thinned prediction
+    that equals a target of steep slopes is below 1.
 
     Args:
         prediction: Depth in any unit, positive; infinite is sky.
@@ -119,57 +115,36 @@ def boundary_precision_recall(
         variant: "reference" for the published evaluator, "paper" for the text.
 
     Raises:
-        ValueError: Shapes or kinds differ, or a valid pixel is NaN.
+        ValueError: Shapes or types do not fit, or a valid pixel is NaN.
 
     Source: Section 3.2, Appendix C.6; FACTS 5, 12.
     """
-    curve = _curve(_f1_counts(prediction, target, mask, variant), variant)
-    precision, recall, f1 = (
-        as_given(rate, prediction) for rate in (curve.precision, curve.recall, curve.f1)
-    )
-    return BoundaryCurve(curve.thresholds, curve.weights, precision, recall, f1)
+    weights = _weights(variant)
+    rates = _rates(*as_batch(prediction, target, mask), variant, thinned=variant == "paper")
+    return BoundaryCurve(THRESHOLDS, weights, *(as_given(rate, prediction) for rate in rates))
 
 
 def occluding_contours(depth: Maps, ratio: float, mask: Mask | None = None) -> Mask:
-    """Return where contours are: the nearer pixel of each pair, True at one ratio of depth.
+    """Return True at the nearer pixel of each pair of neighbours whose depths differ by a ratio.
 
     Args:
         depth: In any unit, positive; infinite is sky.
-        ratio: The other pixel is more than so many times as far; above 1.
+        ratio: The farther pixel is more than this many times as far; above 1.
         mask: True where depth is known; None for everywhere.
 
     Raises:
-        ValueError: The ratio is not above 1, shapes or kinds differ, or a valid pixel is NaN.
+        ValueError: The ratio is not above 1, shapes or types do not fit, or a valid pixel is NaN.
     """
     if not ratio > 1:
         raise ValueError(f"ratio must be above 1, such as 1.1 for contours of 10 %; got {ratio}")
-    first, _, valid = as_batch(depth, depth, mask)
+    maps, _, valid = as_batch(depth, depth, mask)
     found = torch.zeros_like(valid)
-    right, left, below, above = (each > ratio for each in _ratios(first, valid))
+    right, left, below, above = (each > ratio for each in _ratios(maps, valid))
     found[..., :-1] |= right
     found[..., 1:] |= left
     found[..., :-1, :] |= below.mT
     found[..., 1:, :] |= above.mT
-    found = found if depth.ndim == 3 else found[0]
-    return found if isinstance(depth, Tensor) else found.numpy()
-
-
-def _f1_counts(prediction: Maps, target: Maps, mask: Mask | None, variant: Variant) -> Tensor:
-    first, second, valid = as_batch(prediction, target, mask)
-    count = _thinned_counts if variant == "paper" else _plain_counts
-    ratios = zip(_ratios(first, valid), _ratios(second, valid), strict=True)
-    return torch.stack([count(ours, _levels(theirs)) for ours, theirs in ratios])
-
-
-def _curve(counts: Tensor, variant: Variant) -> BoundaryCurve:
-    """Return rates (b, t) from counts (direction, 3, b, t) of contours in both, ours and theirs."""
-    if variant == "paper":
-        counts = counts.sum(0, keepdim=True)
-    both, ours, theirs = counts.double().unbind(1)
-    precision = (both / ours.clamp(min=1)).mean(0)
-    recall = (both / theirs.clamp(min=1)).mean(0)
-    f1 = 2 * precision * recall / (precision + recall).where(precision + recall > 0, 1)
-    return BoundaryCurve(THRESHOLDS, _weights(variant), precision, recall, f1)
+    return as_given(found, depth)
 
 
 def _weights(variant: Variant) -> Float[ndarray, " t"]:
@@ -179,117 +154,85 @@ def _weights(variant: Variant) -> Float[ndarray, " t"]:
     return weights / weights.sum()
 
 
-def _weighted(rates: Tensor, variant: Variant) -> Tensor:
-    return rates @ torch.from_numpy(_weights(variant)).to(rates)
-
-
-def _pairs(maps: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield nearer and farther neighbours in four directions, each along the last axis."""
-    for lines in (maps, maps.mT.contiguous()):
-        yield lines[..., :-1], lines[..., 1:]
-        yield lines[..., 1:], lines[..., :-1]
+def _rates(
+    depth: Tensor, truth: Tensor, valid: Tensor, variant: Variant, thinned: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return precision, recall and F1 (b, t) of the contours of depth against those of truth."""
+    counts = []
+    for ours, theirs in zip(_ratios(depth, valid), _ratios(truth, valid), strict=True):
+        for threshold in THRESHOLDS.tolist():
+            found = _thin(ours, threshold) if thinned else ours > threshold
+            true = theirs > threshold
+            counts.append(torch.stack([found & true, found, true]).sum((-2, -1)))
+    counts = torch.stack(counts, -1).unflatten(-1, (4, -1)).double()  # (3, b, direction, t)
+    if variant == "paper":
+        counts = counts.sum(2, keepdim=True)
+    hits, of_depth, of_truth = counts
+    precision = (hits / of_depth.clamp(min=1)).mean(1)
+    recall = (hits / of_truth.clamp(min=1)).mean(1)
+    f1 = 2 * precision * recall / (precision + recall).where(precision + recall > 0, 1)
+    return precision, recall, f1
 
 
 def _ratios(depth: Tensor, valid: Tensor) -> Iterator[Tensor]:
-    """Yield farther over nearer depth in four directions, 0 where there is no valid pair.
+    """Yield farther over nearer depth along the last axis in four directions; 0 for invalid pairs.
 
-    As ratios of inverse depths, so that every bit is that of the published evaluator.
+    They are divided in the map's precision, from inverse depths, and compared with thresholds in
+    float64, as by the published evaluator.
     """
     if (depth.isnan() & valid).any():
         raise ValueError("depth is NaN at a valid pixel; pass a mask that is False there")
     inverse = 1 / depth.clamp(min=NEAREST)
-    for (near, far), both in zip(_pairs(inverse), _pairs(valid), strict=True):
-        ratio = near / far  # between two pixels of sky 0/0
-        yield ratio.where(both[0] & both[1] & ~ratio.isnan(), 0)
+    for lines, known in ((inverse, valid), (inverse.mT.contiguous(), valid.mT.contiguous())):
+        one, next_one = lines[..., :-1], lines[..., 1:]
+        both_known = known[..., :-1] & known[..., 1:]
+        for ratio in (one / next_one, next_one / one):  # NaN between two pixels of sky
+            yield ratio.where(both_known & ~ratio.isnan(), 0).double()
 
 
-def _floors(like: Tensor) -> Tensor:
-    """Return the thresholds rounded down to a tensor's type: it exceeds these where it does those.
+def _thin(ratio: Tensor, threshold: float) -> Tensor:
+    """Return True at the largest ratio of each run above a threshold, the first among equals."""
+    padded = F.pad(ratio, (0, 1))  # a 0 behind each line ends its last run
+    place = (padded > threshold).flatten().nonzero()[:, 0]
+    above = padded.flatten()[place]
+    run = (F.pad(place, (1, 0), value=-1).diff() > 1).cumsum(0)  # a gap starts the next run
+    largest = above.new_zeros(len(place) + 1).scatter_reduce(0, run, above, "amax")
+    peak = above == largest[run]
+    first = F.pad(run[peak], (1, 0), value=-1).diff() > 0
+    kept = torch.zeros_like(padded, dtype=torch.bool)
+    kept.view(-1)[place[peak][first]] = True
+    return kept[..., :-1]
 
-    NumPy compares a float32 ratio with a float64 threshold exactly.
+
+def as_batch(maps: Any, other: Any, mask: Any = None) -> tuple[Tensor, Tensor, Tensor]:
+    """Return two maps and a mask, (h, w) or (b, h, w) and arrays or tensors, as tensors (b, h, w).
+
+    A mask of None becomes True everywhere.
     """
-    exact = torch.from_numpy(THRESHOLDS).to(like.device)
-    rounded = exact.to(like.dtype)
-    below = torch.nextafter(rounded, torch.zeros_like(rounded))
-    return torch.where(rounded > exact, below, rounded)
+    first, second = as_tensor(maps), as_tensor(other)
+    valid = torch.ones_like(first, dtype=torch.bool) if mask is None else as_tensor(mask)
+    one_shape = first.shape == second.shape == valid.shape and first.ndim in (2, 3)
+    if not one_shape or valid.dtype != torch.bool:
+        came = ", ".join(f"{tuple(each.shape)} of {each.dtype}" for each in (first, second, valid))
+        raise ValueError(
+            "expected two maps and a boolean mask of one shape (h, w) or (b, h, w); "
+            f"got {came}; convert before the call"
+        )
+    first, second, valid = (t[None] if t.ndim == 2 else t for t in (first, second, valid))
+    return first, second, valid
 
 
-def _levels(ratio: Tensor) -> Tensor:
-    return torch.bucketize(ratio, _floors(ratio), out_int32=True)
+def as_given(values: Tensor, given: Any) -> PerPicture:
+    """Return a tensor for a tensor, else an array or a number; without the axis b for one map."""
+    values = values[0] if given.ndim == 2 else values
+    if isinstance(given, Tensor):
+        return values
+    return values.numpy() if values.ndim else values.item()
 
 
-def _plain_counts(ratio: Tensor, theirs: Tensor) -> Tensor:
-    """Return how many contours (3, b, t) both maps have, ours has and theirs has.
-
-    From one histogram of the levels of both maps, which holds the counts of all thresholds.
-    """
-    batch = torch.arange(len(ratio), device=ratio.device)[:, None, None]
-    cell = (batch * LEVELS + _levels(ratio)) * LEVELS + theirs
-    cells = torch.bincount(cell.flatten(), minlength=len(ratio) * LEVELS**2)
-    at_least = cells.view(-1, LEVELS, LEVELS).flip(1, 2).cumsum(1).cumsum(2).flip(1, 2)
-    both = at_least.diagonal(dim1=1, dim2=2)[:, 1:]
-    return torch.stack([both, at_least[:, 1:, 0], at_least[:, 0, 1:]])
-
-
-def _thinned_counts(ratio: Tensor, theirs: Tensor) -> Tensor:
-    """Return counts as `_plain_counts` does, of our contours after thinning."""
-    size = ratio[0].numel()
-    counts = _plain_counts(ratio, theirs)
-    place, height, valley = _peaks(ratio)
-    cell = place // size * LEVELS
-    # A peak is the highest of its run above t where its height exceeds t and its saddle does not.
-    first, last = _levels(_saddles(height, valley)), _levels(height)
-    for row, end in enumerate((last.minimum(theirs.flatten()[place]), last)):
-        changes = [
-            torch.bincount(cell + at, minlength=len(ratio) * LEVELS)
-            for at in (first, end.maximum(first))
-        ]
-        counts[row] = (changes[0] - changes[1]).view(-1, LEVELS).cumsum(1)[:, :-1]
-    return counts
-
-
-def _peaks(ratio: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return place, height and the lowest ratio before the next one of all peaks along lines.
-
-    A peak is higher than its left neighbour, no lower than its right one, and above the first
-    threshold. The highest of a run, the first among equals, is one whatever the threshold.
-    """
-    low, size = _floors(ratio)[0], ratio.shape[-1]
-    flat = F.pad(ratio, (1, 1)).flatten()  # zeros between lines, where no run goes on
-    peak = (flat[1:-1] > flat[:-2]) & (flat[1:-1] >= flat[2:]) & (flat[1:-1] > low)
-    padded = peak.nonzero()[:, 0] + 1
-    height = flat[padded]
-    owner = peak.cumsum(0)  # the last peak before or at a place, counted from 1
-    valley = height.new_full((len(height) + 1,), torch.inf)
-    valley = valley.scatter_reduce(0, owner, flat[1:-1], "amin")[1:]
-    line, column = padded // (size + 2), padded % (size + 2) - 1
-    return line * size + column, height, valley
-
-
-def _saddles(height: Tensor, valley: Tensor) -> Tensor:
-    """Return how low one has to go from each peak to reach one that beats it; 0 if none does.
-
-    A higher one beats it, of equal ones the first. A peak whose higher valley leads to a neighbour
-    that beats it leaves with that valley as its saddle; what is left becomes neighbours, across the
-    lowest valley between. The highest valley of all lets one leave, so every round ends some. What
-    is below the first threshold is as good as 0.
-    """
-    low = _floors(height)[0]
-    saddle, left_over = torch.zeros_like(height), torch.arange(len(height), device=height.device)
-    right = valley.clone()
-    right[-1:] = 0
-    while len(left_over):
-        left = F.pad(right[:-1], (1, 0))
-        rises = height[1:] > height[:-1]
-        beaten = (right >= left) & F.pad(rises, (0, 1))
-        beaten |= (left >= right) & F.pad(~rises, (1, 0))
-        highest = left.maximum(right)
-        beaten &= highest > low
-        saddle[left_over[beaten]] = highest[beaten]
-        stays = ~beaten & (highest > low)
-        owner = stays.cumsum(0)  # the last one before or at a place that stays, counted from 1
-        left_over, height = left_over[stays], height[stays]
-        right = right.new_full((len(left_over) + 1,), torch.inf).scatter_reduce(
-            0, owner, right, "amin"
-        )[1:]
-    return saddle
+def as_tensor(values: Any) -> Tensor:
+    """Return a copy of an array, or a tensor without gradient; numbers are at least float32."""
+    tensor = values.detach() if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
+    if tensor.dtype == torch.bool:
+        return tensor
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

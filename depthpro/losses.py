@@ -1,16 +1,14 @@
 """The training objectives on canonical inverse depth, and the one on the field of view.
 
 Each loss is a mean over the valid pixels of a picture, and over scales and components where there
-are any; then a mean over the pictures of the batch: one number, ready for `backward`.
+are any; then a mean over the pictures of the batch.
 
-Invalid pixels never enter the arithmetic, so they may hold NaN. A picture without a valid pixel
-has a loss of exactly 0, a gradient of zeros, and still counts in the mean over the batch. What is
-computed is float32 (float64 for float64), whatever the input and autocast; targets get no
-gradient.
+Invalid pixels may hold NaN. A picture without a valid pixel has loss 0 and a gradient of zeros, and
+counts in the mean over the batch. Losses are computed in float32 (float64 for float64) whatever the
+input and autocast; targets get no gradient.
 """
 
-from fractions import Fraction
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -25,7 +23,7 @@ Loss = Float[Tensor, ""]
 SCALES = 6
 """Scales of the derivative losses: of 512 pixels, the coarsest has 16."""
 TRIM = 0.2
-"""Share of the pixels of a real picture that stage 1 leaves out, those with the largest errors."""
+"""Share of a real picture's pixels, those with the largest errors, that stage 1 leaves out."""
 LEAST_SHARE = 0.1
 """Least deviation of a prediction in stage 1, as a share of its target's. Divided by less, a nearly
 constant map has gradients so large that clipping leaves nothing of all other losses."""
@@ -41,18 +39,17 @@ def mae(prediction: Maps, target: Maps, mask: Mask | None = None, trim: float = 
     """Return the mean absolute error without the largest errors of each picture.
 
     Args:
-        prediction: Canonical inverse depth, or what `ssi_normalize` makes of it.
+        prediction: Canonical inverse depth, as it is or from `ssi_normalize`.
         target: The same, measured.
         mask: True where the target is valid; None for everywhere.
-        trim: Of n valid pixels, the floor(trim n) with the largest errors are left out; a
-            fraction in [0, 1) with a denominator up to 1000. Pixels that tie for the last places
-            share them equally: the value is exact, and no pixel is preferred in the gradient.
+        trim: Of n valid pixels, the floor(trim n) with the largest errors are left out; in [0, 1).
+            Ties at the threshold are weighted equally.
 
     Source: Section 3.2; FACTS 2.
     """
     prediction, target, mask = _comparable(prediction, target, mask)
     error = (prediction - target).abs()
-    return _mean(error, _trimmed_shares(error, mask, trim)).mean()
+    return _mean(error, _trimmed_weights(error, mask, trim)).mean()
 
 
 def mse(prediction: Maps, target: Maps, mask: Mask | None = None) -> Loss:
@@ -61,7 +58,7 @@ def mse(prediction: Maps, target: Maps, mask: Mask | None = None) -> Loss:
     Source: Table 17, Appendix B.5.
     """
     prediction, target, mask = _comparable(prediction, target, mask)
-    return _mean((prediction - target).square(), _shares(mask.to(prediction.dtype))).mean()
+    return _mean((prediction - target).square(), _weights(mask.to(prediction.dtype))).mean()
 
 
 def ssi_normalize(
@@ -70,8 +67,8 @@ def ssi_normalize(
     """Return (values - median) / mean absolute deviation from it, 0 at invalid pixels.
 
     Both statistics are of a picture's valid pixels; of an even number, the median is the lower
-    middle one. The gradient flows through both, so that it is blind to scale and shift as the
-    result is. A deviation below `least` counts as `least`: a flat wall stays near 0.
+    middle one. The gradient flows through both. A deviation below `least` counts as `least`, so
+    that a flat wall stays near 0.
 
     Source: Section 3.2 after MiDaS; FACTS 12.
     """
@@ -84,7 +81,7 @@ def _centred(values: Maps, mask: Mask) -> tuple[Maps, PerPicture]:
     """Return values less their median, 0 at invalid pixels, and their mean absolute deviation."""
     median = torch.where(mask, values, torch.nan).flatten(1).nanmedian(1).values
     centred = torch.where(mask, values - median[:, None, None], 0.0)  # NaN for an empty mask
-    return centred, _mean(centred.abs(), _shares(mask.to(values.dtype)))
+    return centred, _mean(centred.abs(), _weights(mask.to(values.dtype)))
 
 
 def mage(prediction: Maps, target: Maps, mask: Mask | None = None, scales: int = SCALES) -> Loss:
@@ -126,7 +123,7 @@ def stage1_loss(
     mage_weight: float = 1.0,
     scales: int = SCALES,
 ) -> Loss:
-    """Return the first stage's loss, a mean over the batch of what each picture can teach.
+    """Return the first stage's loss, which depends on the kind of each picture.
 
     | picture | loss |
     |---|---|
@@ -141,9 +138,9 @@ def stage1_loss(
         mask: True where the target is valid; None for everywhere.
         metric: Which pictures' targets are metric.
         synthetic: Which pictures are rendered, so that their edges are exact.
-        ssi: What the difference in SSI-MAGE is made of: "own" normalises both maps by their own
-            deviations, as the paper does; "truth" divides the difference by the target's deviation
-            where the target is metric, so that a map of wrong contrast is pulled to the right one.
+        ssi: "own" normalises both maps by their own deviations, as the paper does; "truth" divides
+            the difference in SSI-MAGE by the target's deviation where the target is metric, so that
+            wrong contrast costs.
         mage_weight: Weight of SSI-MAGE; 0 leaves it out (ablation 1A).
         scales: Of SSI-MAGE, as in `mage`.
 
@@ -162,8 +159,8 @@ def stage1_loss(
     if ssi == "truth":
         ssi_difference = torch.where(metric, difference / deviation[:, None, None], ssi_difference)
     error = torch.where(metric, difference, ssi_difference).abs()
-    every_pixel = _shares(mask.to(error.dtype))
-    loss = _mean(error, torch.where(synthetic, every_pixel, _trimmed_shares(error, mask, TRIM)))
+    every_pixel = _weights(mask.to(error.dtype))
+    loss = _mean(error, torch.where(synthetic, every_pixel, _trimmed_weights(error, mask, TRIM)))
     if mage_weight:
         loss = loss + _derivative_loss(ssi_difference, mask & synthetic, scales, mage=mage_weight)
     return loss.mean()
@@ -183,19 +180,19 @@ def stage2_loss(
 ) -> Loss:
     """Return MAE + MSE + MAGE + MALE + MSGE, the second stage's loss, a mean over the batch.
 
-    What has weight 0 is not computed. All 1 is ablation 2A; 2B is without MALE, 2C also without
+    Terms of weight 0 are not computed. All 1 is ablation 2A; 2B is without MALE, 2C also without
     MSGE, 2D is MAE + MSE and 2E is MAE.
 
     Source: Table 17, Appendix B.5; weights as in FACTS 12.
     """
     prediction, target, mask = _comparable(prediction, target, mask)
     difference = prediction - target
-    shares = _shares(mask.to(difference.dtype))
+    pixels = _weights(mask.to(difference.dtype))
     loss = difference.new_zeros(len(difference))
     if mae_weight:
-        loss = loss + mae_weight * _mean(difference.abs(), shares)
+        loss = loss + mae_weight * _mean(difference.abs(), pixels)
     if mse_weight:
-        loss = loss + mse_weight * _mean(difference.square(), shares)
+        loss = loss + mse_weight * _mean(difference.square(), pixels)
     if any(weights := (mage_weight, male_weight, msge_weight)):
         loss = loss + _derivative_loss(difference, mask, scales, *weights)
     return loss.mean()
@@ -237,39 +234,30 @@ def _zeroed(values: Tensor, mask: Tensor) -> Tensor:
     return torch.where(mask, values.to(dtype), 0.0)
 
 
-def _shares(valid: Maps) -> Maps:
+def _weights(valid: Maps) -> Maps:
     """Return each pixel's weight in its picture's mean: 1/N for each of N valid ones, else 0."""
     return valid / valid.sum((1, 2), keepdim=True).clamp(min=1)
 
 
-def _mean(values: Maps, shares: Maps) -> PerPicture:
-    return (values * shares).sum((1, 2))
+def _mean(values: Maps, weights: Maps) -> PerPicture:
+    return (values * weights).sum((1, 2))
 
 
-def _trimmed_shares(error: Maps, mask: Mask, trim: float) -> Maps:
-    """Return weights as `_shares`, but 0 for the floor(trim n) largest errors of a picture.
-
-    The largest error to keep is found by `kthvalue`, whose rank is one number for all pictures,
-    although their numbers of valid pixels differ: enough of the invalid pixels count as infinite
-    errors to bring each picture's cut to that rank, the others as -infinite ones.
-    """
-    part = Fraction(trim).limit_denominator(1000)  # exact: 0.29 of 100 pixels are 29, not 28
-    if not 0 <= part < 1:
+def _trimmed_weights(error: Maps, mask: Mask, trim: float) -> Maps:
+    """Return weights as `_weights`, but 0 for the floor(trim n) largest of a picture's n errors."""
+    if not 0 <= trim < 1:
         raise ValueError(f"trim must be in [0, 1), the share of pixels to leave out; got {trim}")
-    valid = mask.to(error.dtype)
-    if part == 0:
-        return _shares(valid)
-    error, mask = error.detach().flatten(1), mask.flatten(1)
-    pixels, count = mask.shape[1], mask.sum(1, keepdim=True)
-    cut = pixels * part.numerator // part.denominator
-    dropped = count * part.numerator // part.denominator
-    infinite = (~mask).cumsum(1) <= cut - dropped
-    ranked = error.where(mask, torch.where(infinite, torch.inf, -torch.inf))
-    largest = ranked.kthvalue(pixels - cut, dim=1, keepdim=True).values
+    if trim == 0:
+        return _weights(mask.to(error.dtype))
+    count = mask.sum((1, 2), keepdim=True)
+    dropped = (trim * count.double() + 1e-6).floor()  # 0.29 of 100 pixels are 29, not 28
+    kept = count - dropped.long()
+    ranked = error.detach().where(mask, torch.inf).flatten(1).sort(1).values
+    largest = ranked.gather(1, kept.flatten(1).clamp(min=1) - 1)[..., None]
     below, tied = mask & (error < largest), mask & (error == largest)
-    room = (count - dropped - below.sum(1, keepdim=True)).to(error.dtype)
-    kept = below + tied * (room / tied.sum(1, keepdim=True).clamp(min=1))
-    return (kept / (count - dropped).clamp(min=1)).view_as(valid)
+    places = (kept - below.sum((1, 2), keepdim=True)).to(error.dtype)
+    weights = below + tied * places / tied.sum((1, 2), keepdim=True).clamp(min=1)
+    return weights / kept.clamp(min=1)
 
 
 def _derivative_loss(
@@ -277,7 +265,7 @@ def _derivative_loss(
 ) -> PerPicture:
     """Return (1/M) sum_j (1/N_j) sum_i |D C_i^j - D C'_i^j|^p of each picture, weighted and added.
 
-    Blur, stride and derivatives are linear and both maps have one mask: all is done once, on the
+    Blur, stride and derivatives are linear and both maps have one mask, so all is computed on the
     difference C - C'. The two components of a gradient are averaged.
     """
     if scales < 1:
@@ -287,15 +275,15 @@ def _derivative_loss(
     for scale in range(scales):
         if scale > 0:
             difference, valid = _halve(difference, valid)
-        shares = _shares(_whole(valid))
-        for dim in (1, 2) if mage or msge else ():
-            slope = _scharr(difference, dim)
-            if mage:
-                loss = loss + mage / 2 * _mean(slope.abs(), shares)
-            if msge:
-                loss = loss + msge / 2 * _mean(slope.square(), shares)
+        pixels = _weights(_whole(valid))
+        if mage or msge:
+            for slope in (_scharr(difference), _scharr(difference.mT).mT):
+                if mage:
+                    loss = loss + mage / 2 * _mean(slope.abs(), pixels)
+                if msge:
+                    loss = loss + msge / 2 * _mean(slope.square(), pixels)
         if male:
-            loss = loss + male * _mean(_laplace(difference).abs(), shares)
+            loss = loss + male * _mean(_laplace(difference).abs(), pixels)
     return loss / scales
 
 
@@ -308,8 +296,8 @@ def _halve(difference: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
 
 def _blur(maps: Tensor) -> Tensor:
     """Return every second pixel, the first included, of blurred maps with zeros around them."""
-    maps = F.pad(maps, (2, 2, 2, 2))
-    return _correlate(_correlate(maps, BINOMIAL, 1, stride=2), BINOMIAL, 2, stride=2)
+    maps = _correlate(F.pad(maps, (2, 2, 2, 2)), BINOMIAL, stride=2)
+    return _correlate(maps.mT, BINOMIAL, stride=2).mT
 
 
 def _whole(valid: Tensor) -> Tensor:
@@ -318,44 +306,23 @@ def _whole(valid: Tensor) -> Tensor:
     return rows[:, :, 2:] * rows[:, :, 1:-1] * rows[:, :, :-2]
 
 
-def _scharr(maps: Tensor, dim: int) -> Tensor:
-    """Return the slope along `dim` in 1/pixel (b h-2 w-2)."""
-    return _correlate(_correlate(maps, SMOOTH, 3 - dim), SLOPE, dim)
+def _scharr(maps: Tensor) -> Tensor:
+    """Return the slope along the last axis in 1/pixel (b h-2 w-2)."""
+    return _correlate(_correlate(maps.mT, SMOOTH).mT, SLOPE)
 
 
 def _laplace(maps: Tensor) -> Tensor:
     """Return the sum of both second derivatives in 1/pixel^2 (b h-2 w-2)."""
-    return _correlate(maps[:, :, 1:-1], CURVATURE, 1) + _correlate(maps[:, 1:-1], CURVATURE, 2)
+    across = _correlate(maps[:, 1:-1], CURVATURE)
+    return across + _correlate(maps[:, :, 1:-1].mT, CURVATURE).mT
 
 
-def _correlate(maps: Tensor, taps: tuple[float, ...], dim: int, stride: int = 1) -> Tensor:
-    """Return the correlation along `dim` where the kernel fits whole; on a small map, nowhere."""
-    places = max(maps.shape[dim] - len(taps) + 1, 0)
-    before = (slice(None),) * dim
-    parts = [(tap, (*before, slice(k, k + places, stride))) for k, tap in enumerate(taps) if tap]
-    return _WeightedSum.apply(maps, parts)
+def _correlate(maps: Tensor, taps: tuple[float, ...], stride: int = 1) -> Tensor:
+    """Return the correlation along the last axis where the kernel fits; empty on a small map.
 
-
-class _WeightedSum(torch.autograd.Function):
-    """The sum of equally large parts of maps, each times its weight.
-
-    Added up in place, forward and backward. On a CPU, stage 2 takes 1.4 times as long with slices
-    as PyTorch derives them, and 7 times with `conv2d`, which also rounds: to TF32 on CUDA, to
+    A sum of slices: `conv2d` is several times slower on a CPU, and rounds to TF32 on CUDA and to
     bfloat16 under autocast.
     """
-
-    @staticmethod
-    def forward(ctx: Any, maps: Tensor, parts: list[tuple[float, Any]]) -> Tensor:
-        ctx.shape, ctx.parts = maps.shape, parts
-        (weight, part), *others = parts
-        total = weight * maps[part]
-        for weight, part in others:
-            total.add_(maps[part], alpha=weight)
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        total = gradients[0].new_zeros(ctx.shape)
-        for weight, part in ctx.parts:
-            total[part].add_(gradients[0], alpha=weight)
-        return total, None
+    places = max(maps.shape[-1] - len(taps) + 1, 0)
+    first, *others = (tap * maps[..., k : k + places : stride] for k, tap in enumerate(taps) if tap)
+    return sum(others, first)

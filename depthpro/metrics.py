@@ -1,9 +1,8 @@
 """The paper's measures: depth, focal length, point clouds, boundaries, and the average rank.
 
-Depth is in metres, larger is farther. Measures of maps take one map (h, w) or a batch (b, h, w),
-of arrays or of tensors, and give numbers of the same kind, one a picture: a mean over a set is the
-caller's, who knows which pictures count. Boundaries are in `depthpro.boundary`, the measures of
-the iBims benchmark in `depthpro.evaluation.ibims`.
+Depth is in metres. Measures of maps take one map (h, w) or a batch (b, h, w), arrays or tensors,
+and return the same kind, one value a picture. The measures of the iBims benchmark are in
+`depthpro.evaluation.ibims`.
 """
 
 import math
@@ -18,9 +17,14 @@ from scipy.spatial import KDTree
 from scipy.stats import rankdata
 from torch import Tensor
 
-from depthpro.arrays import Maps, Mask, Scores, as_batch, as_given, as_kind, as_tensor
 from depthpro.boundary import (
     BoundaryCurve,
+    Maps,
+    Mask,
+    PerPicture,
+    as_batch,
+    as_given,
+    as_tensor,
     boundary_f1,
     boundary_precision_recall,
     boundary_recall,
@@ -61,31 +65,31 @@ class DepthMetrics:
         pixels: How many pixels counted.
     """
 
-    abs_rel: Scores
-    log10: Scores
-    rmse: Scores
-    delta1: Scores
-    delta2: Scores
-    delta3: Scores
-    si_log: Scores
-    pixels: Scores
+    abs_rel: PerPicture
+    log10: PerPicture
+    rmse: PerPicture
+    delta1: PerPicture
+    delta2: PerPicture
+    delta3: PerPicture
+    si_log: PerPicture
+    pixels: PerPicture
 
 
 @dataclass(frozen=True)
 class FocalAccuracy:
-    """How good estimated focal lengths are.
+    """Errors of estimated focal lengths.
 
     Attributes:
         relative_error: |f - f*| / f* of each picture.
-        delta25: Share of pictures, in [0, 1], with a relative error below 25 %; 0 of none.
+        delta25: Share of pictures, in [0, 1], with a relative error below 25 %; 0 without pictures.
         delta50: The same with 50 %.
         fov_error_deg: Absolute error of each horizontal field of view, in degrees.
     """
 
-    relative_error: Scores
-    delta25: Scores
-    delta50: Scores
-    fov_error_deg: Scores
+    relative_error: PerPicture
+    delta25: PerPicture
+    delta50: PerPicture
+    fov_error_deg: PerPicture
 
 
 class PointCloudMetrics(NamedTuple):
@@ -117,26 +121,34 @@ def depth_metrics(
     | "scale" | inverse depth a / d, the a by least squares against 1 / d* |
     | "scale_and_shift" | inverse depth a / d + b, likewise |
 
-    The last two are in inverse depth because relative models predict it up to scale and shift;
-    what they make 0 or negative lies at the far end of the range. Where all of a picture's
-    predictions are equal, the shift alone remains.
+    The last two fit inverse depth, which relative models predict up to scale and shift; values of 0
+    or below become the far end of the range. A constant prediction is fitted by the shift alone.
 
     Args:
         prediction: Positive depth: in metres, or for an alignment in any unit; infinite is sky.
             For a relative model, 1 over its output.
-        target: Metres; 0, NaN or infinite where unknown is outside of any range.
+        target: Metres; 0, NaN or infinite where unknown.
         mask: True where the target is valid; None for everywhere.
-        depth_range: Metres, both ends included; None for 0.0001 to 10000, what the network spans.
+        depth_range: Metres, both ends included; None for 0.0001 to 10000, the network's range.
         alignment: As in the table; with the pixels that count.
 
     Raises:
-        ValueError: Shapes or kinds differ, the range is empty, or a counted prediction is not
-            positive.
+        ValueError: Shapes differ, the range is empty, or a counted prediction is not positive.
 
     Source: Appendix C.6; FACTS 6.1, 12. Clamping is this project's choice.
     """
     depth, truth, valid = _align(prediction, target, mask, depth_range, alignment)
-    values = _depth_errors(depth, truth, valid)
+    log_ratio = depth.log() - truth.log()
+    ratio = torch.maximum(depth / truth, truth / depth)
+    deviation = log_ratio - _mean(log_ratio, valid)  # first, or the squares would cancel
+    means = [
+        _mean((depth - truth).abs() / truth, valid),
+        _mean(log_ratio.abs(), valid) / math.log(10),
+        _mean((depth - truth).square(), valid).sqrt(),
+        *(_mean((ratio < 1.25**power).to(depth), valid) for power in (1, 2, 3)),
+        100 * _mean(deviation.square(), valid).sqrt(),
+    ]
+    values = [*(mean[:, 0, 0] for mean in means), valid.sum((1, 2))]
     return DepthMetrics(*(as_given(value, prediction) for value in values))
 
 
@@ -147,7 +159,7 @@ def align_depth(
     depth_range: tuple[float, float] | None = None,
     alignment: Alignment = "none",
 ) -> Maps:
-    """Return the prediction as `depth_metrics` compares it; 1 where no pixel counts.
+    """Return the prediction as `depth_metrics` compares it; 1 at pixels that do not count.
 
     Arguments and errors are those of `depth_metrics`.
     """
@@ -162,7 +174,7 @@ def _align(
     depth_range: tuple[float, float] | None,
     alignment: Alignment,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return aligned prediction, target and which pixels count; both are 1 where none does."""
+    """Return aligned prediction, target and which pixels count; both are 1 at those that do not."""
     low, high = depth_range or (MIN_DEPTH_M, MAX_DEPTH_M)
     if not 0 < low < high < math.inf:
         raise ValueError(f"depth_range must be 0 < near < far in metres, got {depth_range}")
@@ -173,7 +185,7 @@ def _align(
             "a predicted depth must be positive where the target counts; got "
             f"{depth[valid & ~(depth > 0)][0]:g}; clamp it, or mask the pixel"
         )
-    depth, truth = depth.where(valid, 1), truth.where(valid, 1)
+    depth, truth = depth.where(valid, 1).clamp(max=LARGEST), truth.where(valid, 1)
     depth = _aligned(depth, truth, valid, alignment, 1 / high).clamp(low, high)
     return depth.where(valid, 1), truth, valid
 
@@ -183,7 +195,7 @@ def focal_accuracy(
     target_f_px: Float[Tensor, " n"] | Float[ndarray, " n"],
     width: int | Int[Tensor, " n"] | Int[ndarray, " n"],
 ) -> FocalAccuracy:
-    """Return the relative errors of n focal lengths, delta25 and delta50, and angles.
+    """Return how far n estimated focal lengths are from the true ones.
 
     Args:
         f_px: Estimates in pixels, positive.
@@ -191,31 +203,26 @@ def focal_accuracy(
         width: Of the pictures, in pixels; one for all or one each.
 
     Raises:
-        ValueError: Shapes or kinds differ, or a value is not positive and finite.
+        ValueError: Shapes differ, or a value is not positive and finite.
 
     Source: Section 4, Table 3; FACTS 4.
     """
-    estimate, truth = as_tensor(f_px), as_tensor(target_f_px)
-    columns = torch.as_tensor(width, device=estimate.device)
-    one_kind = isinstance(f_px, Tensor) == isinstance(target_f_px, Tensor)
-    fit = estimate.ndim == 1 and columns.shape in (torch.Size(), estimate.shape)
-    if not one_kind or estimate.shape != truth.shape or not fit:
+    estimate, truth, columns = (as_tensor(values) for values in (f_px, target_f_px, width))
+    one_shape = estimate.ndim == 1 and estimate.shape == truth.shape
+    if not one_shape or columns.shape not in ((), truth.shape):
         raise ValueError(
-            "estimated and true focal lengths must be two arrays or two tensors of one shape (n,), "
-            "width a number or another such one; got shapes "
+            "focal lengths must have one shape (n,), and width that one or none; got shapes "
             f"{tuple(estimate.shape)}, {tuple(truth.shape)} and {tuple(columns.shape)}"
         )
     for name, values in (("f_px", estimate), ("target_f_px", truth), ("width", columns)):
         wrong = values[~((values > 0) & (values < math.inf))]
         if len(wrong):
             raise ValueError(f"{name} must be positive pixels; got {wrong[0]:g}; leave it out")
-    dtype = torch.promote_types(estimate.dtype, torch.float32)
-    estimate, truth, columns = estimate.to(dtype), truth.to(dtype), columns.to(dtype)
     error = (estimate - truth).abs() / truth
     delta25, delta50 = ((error < bound).sum() / max(len(error), 1) for bound in (0.25, 0.5))
     estimate_deg, truth_deg = (fov_from_focal(focal / columns, 1) for focal in (estimate, truth))
     values = (error, delta25, delta50, (estimate_deg - truth_deg).abs())
-    return FocalAccuracy(*(as_kind(value, f_px) for value in values))
+    return FocalAccuracy(*(as_given(value, f_px) for value in values))
 
 
 def point_cloud_metrics(
@@ -231,7 +238,7 @@ def point_cloud_metrics(
     Args:
         prediction: Points in metres, such as `geometry.unproject(depth, f_px)[mask]`.
         target: Points in the same frame.
-        threshold_m: Distance that counts as a hit is below it.
+        threshold_m: Greatest distance of a hit, exclusive.
 
     Raises:
         ValueError: A cloud is empty or a coordinate is not finite.
@@ -261,10 +268,9 @@ def average_rank(
     """Return each method's mean rank over data sets, 1 for the best everywhere.
 
     Args:
-        scores: A row a method, a column a data set; NaN where a method has no score. It is not
-            ranked there, and the others rank as if it did not exist. Equal scores share the mean
-            of their ranks.
-        higher_is_better: As delta1 is; False for errors.
+        scores: A row a method, a column a data set; NaN where a method has no score, and no rank.
+            Equal scores share the mean of their ranks.
+        higher_is_better: As for delta1; False for errors.
 
     Raises:
         ValueError: A method has no score at all.
@@ -287,8 +293,7 @@ def _aligned(
     if alignment == "none":
         return depth
     if alignment == "median_scale":
-        scale = _median(target, valid) / _median(depth, valid).clamp(max=LARGEST)
-        return depth.clamp(max=LARGEST) * scale
+        return depth * (_median(target, valid) / _median(depth, valid))
     if alignment not in get_args(Alignment):
         raise ValueError(f"alignment must be one of {get_args(Alignment)}; got {alignment!r}")
     x, y = 1 / depth, 1 / target
@@ -299,23 +304,6 @@ def _aligned(
     square = _mean(x.square(), valid)
     slope = _mean(x * y, valid) / square.where(square > 0, 1)
     return 1 / (slope * x + mean_y).clamp(min=least_inverse)
-
-
-def _depth_errors(depth: Tensor, target: Tensor, valid: Tensor) -> list[Tensor]:
-    """Return the fields of `DepthMetrics` in their order, (b,) each."""
-    log_ratio = depth.log() - target.log()
-    ratio = torch.maximum(depth / target, target / depth)
-    deviation = log_ratio - _mean(log_ratio, valid)  # first, or the squares would cancel
-    maps = [
-        (depth - target).abs() / target,
-        log_ratio.abs() / math.log(10),
-        (depth - target).square(),
-        *((ratio < 1.25**power).to(depth) for power in (1, 2, 3)),
-        deviation.square(),
-    ]
-    values = [_mean(each, valid)[:, 0, 0] for each in maps]
-    values[2], values[6] = values[2].sqrt(), 100 * values[6].sqrt()
-    return [*values, valid.sum((1, 2))]
 
 
 def _mean(values: Tensor, valid: Tensor) -> Tensor:

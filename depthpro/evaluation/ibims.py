@@ -4,7 +4,6 @@ They are what Table 6 of the paper reports. Masks are True where a pixel counts.
 """
 
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -13,11 +12,9 @@ from numpy import ndarray
 from scipy.ndimage import distance_transform_edt
 from skimage.feature import canny
 
-from depthpro.arrays import Maps, Mask, Scores, as_batch, as_given
-
 REACH_PX = 10.0
-"""Predicted edges this far from every true one do not count as near it."""
-LEAST_SHARE = 0.05
+"""Predicted edges at least this far from every true one are left out of the accuracy."""
+LEAST_PLANE_SHARE = 0.05
 """Planes that cover less of the picture are left out."""
 
 
@@ -28,8 +25,7 @@ class BoundaryErrors(NamedTuple):
     completeness_px: float
 
 
-@dataclass(frozen=True)
-class DirectedErrors:
+class DirectedErrors(NamedTuple):
     """Shares of the pixels, in [0, 1]; all 0 where no pixel counts.
 
     Attributes:
@@ -38,18 +34,18 @@ class DirectedErrors:
         too_far: DDE+, behind the plane though the target is not.
     """
 
-    correct: Scores
-    too_near: Scores
-    too_far: Scores
+    correct: float
+    too_near: float
+    too_far: float
 
 
 class PlaneErrors(NamedTuple):
-    """How flat and how well turned each of k planes is; the means are the benchmark's numbers.
+    """Flatness and orientation errors of each of k planes; the benchmark reports their means.
 
     Attributes:
         flatness_m: Standard deviation of the points' distance from their best plane, in metres.
         orientation_deg: Angle between that plane and the true one, in [0, 90] degrees.
-        kept: Which of the p given planes these are: those that are large enough.
+        kept: Which of the p given planes are large enough to be among the k.
     """
 
     flatness_m: Float[ndarray, " k"]
@@ -62,12 +58,11 @@ def depth_boundary_errors(
     edges: Bool[ndarray, "h w"],
     mask: Bool[ndarray, "h w"] | None = None,
 ) -> BoundaryErrors:
-    """Return how far depth edges are from the annotated ones, and the annotated from them.
+    """Return the mean distances from predicted to annotated depth edges, and back.
 
-    Edges are those of Canny (sigma = sqrt 2, thresholds 0.1 and 0.2) in the prediction, scaled
-    to [0, 1] over the mask. Accuracy is from predicted edges that are less than 10 pixels from an
-    annotated one; completeness is from every annotated edge to the nearest predicted one, however
-    far. Without a predicted edge that near both are 10.
+    Predicted edges are Canny's (sigma = sqrt 2, thresholds 0.1 and 0.2) in depth scaled to [0, 1]
+    over the mask. Accuracy is over predicted edges less than 10 pixels from an annotated one;
+    completeness over all annotated edges. Without a predicted edge that near both are 10.
 
     Args:
         prediction: Depth in any unit, positive and finite where it counts.
@@ -95,30 +90,23 @@ def depth_boundary_errors(
 
 
 def directed_depth_errors(
-    prediction: Maps, target: Maps, mask: Mask | None = None, plane_m: float = 3.0
+    prediction: Float[ndarray, "h w"],
+    target: Float[ndarray, "h w"],
+    mask: Bool[ndarray, "h w"] | None = None,
+    plane_m: float = 3.0,
 ) -> DirectedErrors:
-    """Return which share of each picture lies on the right side of a plane at `plane_m`.
+    """Return the shares of pixels on the right and on the wrong sides of a plane at `plane_m`.
 
-    A point on the plane counts as before it.
-
-    Args:
-        prediction: Metres.
-        target: The same, measured.
-        mask: Where the target is valid; None for everywhere.
-        plane_m: Distance of the plane from the camera.
-
-    Raises:
-        ValueError: Shapes or kinds differ.
+    Depths are in metres; a point on the plane counts as before it. The mask is where the target is
+    valid; None for everywhere.
 
     Source: Table 6 after Koch et al. 2018; FACTS 5.5. Which sign is which follows from the table:
     a model with outputs in [0, 1], all before the plane, has DDE- = 41 % and DDE+ = 0.
     """
-    depth, truth, valid = as_batch(prediction, target, mask)
-    near, truly_near = depth <= plane_m, truth <= plane_m
+    valid = _mask(mask, prediction, target)
+    near, truly_near = prediction[valid] <= plane_m, target[valid] <= plane_m
     cases = (near == truly_near, near & ~truly_near, truly_near & ~near)
-    count = valid.sum((1, 2)).clamp(min=1)
-    shares = ((case & valid).sum((1, 2)) / count for case in cases)
-    return DirectedErrors(*(as_given(share, prediction) for share in shares))
+    return DirectedErrors(*(float(case.sum() / max(len(case), 1)) for case in cases))
 
 
 def plane_errors(
@@ -131,14 +119,13 @@ def plane_errors(
 ) -> PlaneErrors:
     """Return how flat planes are and how far they are turned from the true ones.
 
-    In each plane the prediction is scaled by the ratio of medians to the target. A plane is fitted
-    to its points so that the sum of squared distances is least.
+    In each plane the prediction is scaled by the ratio of medians to the target; the plane is
+    fitted to its points by least squares of distances.
 
     Args:
         prediction: Depth in any unit, positive.
         target: Metres.
-        planes: A mask for each annotated plane; those with less than 5 % of the picture's pixels
-            that count are left out.
+        planes: Masks of annotated planes; those that cover less than 5 % are left out.
         rays: The point at depth 1 of each pixel, in the camera frame.
         mask: Where the target is valid; None for everywhere.
         normals: True normals in the camera frame, of any length and sign; None for those of the
@@ -153,24 +140,24 @@ def plane_errors(
     for name, depth in (("prediction", prediction), ("target", target)):
         _require_depth(depth[valid], name)
     counted = planes & valid
-    kept = counted.sum((1, 2)) >= LEAST_SHARE * valid.size
+    kept = counted.sum((1, 2)) >= LEAST_PLANE_SHARE * valid.size
     flatness, orientation = np.zeros(len(planes)), np.zeros(len(planes))
     for k in np.flatnonzero(kept):
-        ours, true = (depth[counted[k], None].astype(float) for depth in (prediction, target))
-        seen = rays[counted[k]]
-        normal, flatness[k] = _fit_plane(seen * ours * (np.median(true) / np.median(ours)))
-        true_normal = _fit_plane(seen * true)[0] if normals is None else normals[k]
-        orientation[k] = _turn_deg(normal, true_normal)
+        depth, true = (maps[counted[k], None].astype(float) for maps in (prediction, target))
+        directions = rays[counted[k]]
+        normal, flatness[k] = _fit_plane(directions * depth * (np.median(true) / np.median(depth)))
+        true_normal = _fit_plane(directions * true)[0] if normals is None else normals[k]
+        orientation[k] = _angle_deg(normal, true_normal)
     return PlaneErrors(flatness[kept], orientation[kept], kept)
 
 
 def _fit_plane(points: Float[ndarray, "n 3"]) -> tuple[Float[ndarray, "3"], float]:
-    """Return the unit normal of the best plane and the standard deviation of distances to it."""
+    """Return the best plane's unit normal and the standard deviation of distances to it."""
     variances, axes = np.linalg.eigh(np.cov(points.T, bias=True))
     return axes[:, 0], math.sqrt(max(variances[0], 0.0))
 
 
-def _turn_deg(normal: Float[ndarray, "3"], other: Float[ndarray, "3"]) -> float:
+def _angle_deg(normal: Float[ndarray, "3"], other: Float[ndarray, "3"]) -> float:
     """Return the angle between two planes by their normals of any length, in [0, 90]."""
     sine = np.linalg.norm(np.cross(normal, other))  # exact at small angles
     return math.degrees(math.atan2(sine, abs(normal @ other)))
