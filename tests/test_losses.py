@@ -3,7 +3,6 @@
 """The losses against closed forms and loops, their masks, their gradients, their tables."""
 
 import math
-from functools import partial
 
 import numpy as np
 import pytest
@@ -44,18 +43,14 @@ def ssi_mage(prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> 
 
 
 def stage1(prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Return the loss of each picture alone; the flags go round."""
+    """Return the loss of each picture alone, (b,), with flags in the order of `FLAGS`."""
     masks = [None] * len(prediction) if mask is None else mask[:, None]
+    flags = torch.tensor(FLAGS)[:, :, None]
+    pictures = zip(prediction[:, None], target[:, None], masks, flags, strict=True)
     return torch.stack(
         [
-            stage1_loss(
-                prediction[i : i + 1],
-                target[i : i + 1],
-                masks[i],
-                metric=torch.tensor([FLAGS[i % 4][0]]),
-                synthetic=torch.tensor([FLAGS[i % 4][1]]),
-            )
-            for i in range(len(prediction))
+            stage1_loss(p, t, m, metric=metric, synthetic=synthetic)
+            for p, t, m, (metric, synthetic) in pictures
         ]
     )
 
@@ -214,16 +209,16 @@ def test_stage1_without_edges_is_the_mae() -> None:
 
 
 TERMS = {"mae": mae, "mse": mse, "mage": mage, "male": male, "msge": msge}
-ABLATIONS = {
-    "2A": ("mae", "mse", "mage", "msge", "male"),
-    "2B": ("mae", "mse", "mage", "msge"),
-    "2C": ("mae", "mse", "mage"),
-    "2D": ("mae", "mse"),
-    "2E": ("mae",),
-}
+TERM_SETS = [  # of the ablations 2A to 2E
+    ("mae", "mse", "mage", "msge", "male"),
+    ("mae", "mse", "mage", "msge"),
+    ("mae", "mse", "mage"),
+    ("mae", "mse"),
+    ("mae",),
+]
 
 
-@pytest.mark.parametrize("terms", [*ABLATIONS.values(), ("male",), ("msge",), ("mse",)])
+@pytest.mark.parametrize("terms", [*TERM_SETS, ("male",), ("msge",), ("mse",)])
 def test_stage2_adds_the_terms_with_a_weight(terms: tuple[str, ...]) -> None:
     prediction, target, mask = maps(2, 24, 20)
     weights = {f"{name}_weight": 0.0 for name in TERMS}
@@ -240,37 +235,12 @@ def test_stage2_weighs_all_terms_by_one() -> None:
     assert_close(stage2_loss(prediction, target, mask), values.sum(0).mean())
 
 
-@pytest.mark.parametrize("terms", [*ABLATIONS.values(), ("male",), ("msge",)])
-def test_what_has_no_weight_is_not_computed(
-    terms: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls = {"_mean": 0, "_scharr": 0, "_laplace": 0, "_halve": 0}
-
-    def count(name: str, call, *args):
-        calls[name] += 1
-        return call(*args)
-
-    for name in calls:
-        monkeypatch.setattr(losses, name, partial(count, name, getattr(losses, name)))
-    weights = {f"{name}_weight": float(name in terms) for name in TERMS}
-    stage2_loss(*maps(1, 16, 16), **weights, scales=3)
-    gradients = 6 * bool({"mage", "msge"} & {*terms})  # two components on three scales
-    means = {"mae": 1, "mse": 1, "mage": 6, "msge": 6, "male": 3}
-    assert calls == {
-        "_mean": sum(means[name] for name in terms),
-        "_scharr": gradients,
-        "_laplace": 3 * ("male" in terms),
-        "_halve": 2 * (gradients > 0 or "male" in terms),
-    }
-
-
-def test_stage1_without_edges_has_no_pyramid(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(losses, "_derivative_loss")
-    yes = torch.tensor([True])
-    without = stage1_loss(*maps(1, 16, 16), metric=yes, synthetic=yes, mage_weight=0)
-    assert without > 0
-    with pytest.raises(NameError, match="_derivative_loss"):
-        stage1_loss(*maps(1, 16, 16), metric=yes, synthetic=yes, mage_weight=1)
+def test_terms_without_weight_are_not_computed() -> None:
+    # Squares of 1e30 are infinite in float32, and 0 times infinity would be NaN.
+    large = torch.full((1, 16, 16), 1e30) * torch.rand(16)
+    loss = stage2_loss(large, torch.zeros_like(large), mse_weight=0, msge_weight=0)
+    assert loss.isfinite()
+    assert stage2_loss(large, torch.zeros_like(large)).isinf()
 
 
 # Scales
@@ -285,7 +255,7 @@ def test_scales_smaller_than_the_kernel_add_nothing() -> None:
         assert narrow.tolist() == [0, 0]
 
 
-def test_a_sparse_target_teaches_the_coarse_scales() -> None:
+def test_a_sparse_target_counts_at_coarse_scales() -> None:
     # One pixel in nine is valid: no 3x3 square on the first scale, all of them on the second.
     prediction, target, mask = maps(1, 18, 18, share=0)
     mask[:, 1::3, 1::3] = True
@@ -308,7 +278,7 @@ def test_a_sharper_edge_costs_less() -> None:
 # Scale and shift
 
 
-def test_normalization_forgets_scale_and_shift() -> None:
+def test_normalization_removes_scale_and_shift() -> None:
     values, target, mask = maps(3, 12, 10)
     for scale, shift in ((5.0, 0.0), (0.01, -3.0), (100.0, 7.0)):
         assert_close(ssi_normalize(scale * values + shift, mask), ssi_normalize(values, mask))
@@ -319,7 +289,7 @@ def test_normalization_forgets_scale_and_shift() -> None:
         assert_close(stage1_loss(4 * values - 1, 9 * target + 2, mask, **flags), loss)
 
 
-def test_the_gradient_is_blind_to_scale_and_shift() -> None:
+def test_the_gradient_ignores_scale_and_shift() -> None:
     # What does not change along 1 and along p has a gradient orthogonal to both.
     prediction, target, mask = maps(2, 12, 10)
     prediction.requires_grad_()
@@ -331,7 +301,7 @@ def test_the_gradient_is_blind_to_scale_and_shift() -> None:
     assert_close((gradient * prediction.detach()).sum((1, 2)), torch.zeros(2).double())
 
 
-def test_a_nearly_constant_map_does_not_drown_other_losses() -> None:
+def test_the_gradient_of_a_nearly_constant_map_is_bounded() -> None:
     # Divided by its own deviation alone, the gradient grows without bound as a map goes flat.
     _, target, _ = maps(1, 24, 20)
     yes = torch.ones(1, dtype=torch.bool)
@@ -391,9 +361,10 @@ def test_planted_outliers_are_left_out() -> None:
     error[::5] = 1000
     prediction = error.view(1, 10, 10).requires_grad_()
     zero = torch.zeros(1, 10, 10)
-    assert mae(prediction, zero, trim=0.2).item() == pytest.approx(0.1)
     assert mae(prediction, zero, trim=0.19).item() == pytest.approx((80 * 0.1 + 1000) / 81)
-    mae(prediction, zero, trim=0.2).sum().backward()
+    loss = mae(prediction, zero, trim=0.2)
+    loss.sum().backward()
+    assert loss.item() == pytest.approx(0.1)
     assert_close(prediction.grad.flatten(), (error < 1).float() / 80)
 
 
@@ -403,7 +374,7 @@ def test_the_share_is_exact() -> None:
     assert mae(error, torch.zeros_like(error), trim=0.29).item() == pytest.approx(72 / 2)
 
 
-def test_ties_share_what_room_is_left() -> None:
+def test_ties_at_the_threshold_are_weighted_equally() -> None:
     # Errors 1, 2, 2, 2, 9 and 40 % out: 3 kept, the 1 and two of three 2s. (1 + 2 + 2) / 3; each
     # 2 has 2/3 of a place, of 3 places.
     error = torch.tensor([[[1.0, 2, 2, 2, 9]]], requires_grad=True)
@@ -428,8 +399,8 @@ def test_each_picture_is_trimmed_by_its_own_count() -> None:
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("garbage", [math.nan, math.inf, -math.inf, 1e6])
-def test_what_is_under_the_mask_never_matters(loss, garbage: float) -> None:
+@pytest.mark.parametrize("garbage", [math.nan, math.inf, 1e6])
+def test_values_at_invalid_pixels_do_not_matter(loss, garbage: float) -> None:
     prediction, target, mask = maps(4, 21, 18)
     results = []
     for value in (0.0, garbage):
@@ -441,8 +412,6 @@ def test_what_is_under_the_mask_never_matters(loss, garbage: float) -> None:
     assert torch.equal(result, clean)
     assert torch.equal(gradient, clean_gradient)
     assert gradient[~mask].abs().max() == 0
-    assert clean.isfinite().all()
-    assert clean_gradient.isfinite().all()
     assert clean_gradient.abs().sum() > 0
 
 
@@ -455,28 +424,18 @@ def test_an_empty_mask_costs_nothing_and_has_a_gradient(loss) -> None:
     assert prediction.grad.abs().max().item() == 0
 
 
-@pytest.mark.parametrize("name", ["mae", "mse", "mage", "male", "msge"])
-def test_a_batch_is_the_mean_of_its_pictures(name: str) -> None:
-    prediction, target, mask = maps(4, 20, 16)
-    mask[2] = False
-    loss = getattr(losses, name)
-    options = {"trim": 0.2} if name == "mae" else {}
-    alone = of_each(loss)(prediction, target, mask, **options)
-    together = loss(prediction, target, mask, **options)
-    assert together.shape == ()
-    assert_close(together, alone.mean())
-    assert alone[2] == 0
-    assert alone.min() >= 0
-
-
-def test_stages_are_means_over_the_batch_with_empty_pictures() -> None:
-    prediction, target, mask = maps(4, 20, 16)
-    mask[2] = False
-    alone = [stage2_loss(*(x[i : i + 1] for x in (prediction, target, mask))) for i in range(4)]
-    assert_close(stage2_loss(prediction, target, mask), torch.stack(alone).mean())
+def test_a_batch_is_the_mean_of_its_pictures() -> None:
+    batch = maps(4, 20, 16)
+    batch[2][2] = False
     metric, synthetic = torch.tensor(FLAGS).T
-    together = stage1_loss(prediction, target, mask, metric=metric, synthetic=synthetic)
-    assert_close(together, stage1(prediction, target, mask).mean())
+    together = stage1_loss(*batch, metric=metric, synthetic=synthetic)
+    assert_close(together, stage1(*batch).mean())
+    together = losses.mae(*batch, trim=0.2)
+    assert_close(together, trimmed(*batch).mean())
+    for loss in (losses.mse, losses.mage, losses.male, losses.msge, stage2_loss):
+        alone = of_each(loss)(*batch)
+        assert alone[2] == 0
+        assert_close(loss(*batch), alone.mean())
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -512,43 +471,27 @@ def test_normalization_has_the_gradient_of_finite_differences() -> None:
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_only_the_prediction_gets_a_gradient_and_nothing_is_changed(loss) -> None:
+def test_only_the_prediction_gets_a_gradient(loss) -> None:
     prediction, target, mask = maps(4, 16, 16)
-    before = [x.clone() for x in (prediction, target, mask)]
     prediction.requires_grad_()
     target.requires_grad_()
     loss(prediction, target, mask).sum().backward()
     assert prediction.grad is not None
     assert target.grad is None
-    for x, old in zip((prediction, target, mask), before, strict=True):
-        assert torch.equal(x, old)
-
-
-def test_descent_on_stage2_finds_the_target() -> None:
-    _, target, mask = maps(1, 12, 12)
-    prediction = torch.full_like(target, 0.5).requires_grad_()
-    optimizer = torch.optim.Adam([prediction], lr=0.02)
-    for _ in range(120):
-        optimizer.zero_grad()
-        stage2_loss(prediction, target, mask, scales=3).backward()
-        optimizer.step()
-    assert (prediction - target)[mask].abs().mean() < 0.02
 
 
 # Number formats and devices
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision_is_computed_in_float32(loss, dtype: torch.dtype) -> None:
+def test_half_precision_is_computed_in_float32(loss) -> None:
     prediction, target, mask = maps(4, 33, 30)
-    low = prediction.to(dtype).requires_grad_()
-    result = loss(low, target.to(dtype), mask)
+    low = prediction.bfloat16().requires_grad_()
+    result = loss(low, target.bfloat16(), mask)
     assert result.dtype == torch.float32
-    assert torch.equal(result, loss(low.float(), target.to(dtype).float(), mask))
-    assert_close(result, loss(prediction, target, mask).float(), rtol=0.02, atol=0)
+    assert torch.equal(result, loss(low.float(), target.bfloat16().float(), mask))
     result.sum().backward()
-    assert low.grad.dtype == dtype
+    assert low.grad.dtype == torch.bfloat16
     assert low.grad.isfinite().all()
 
 
