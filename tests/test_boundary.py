@@ -1,4 +1,4 @@
-# pyright: reportArgumentType=false
+# pyright: reportArgumentType=false, reportCallIssue=false
 """Boundary measures: published values, loops over runs, planted edges, invariances, masks."""
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-# pyright: reportArgumentType=false
+# pyright: reportArgumentType=false, reportCallIssue=false
 """Errors of depth, focal length and point clouds, and ranks, by closed forms and loops."""
 
 import math
