@@ -14,11 +14,11 @@ from depthpro.scenes import engine, plants, render_scene
 from depthpro.scenes.camera import Shot, expose, pick_shot
 from depthpro.scenes.engine import Engine, View
 from depthpro.scenes.mesh import Mesh, blob, box, drum, lathe, place, tube, turn_to, unit
-from depthpro.scenes.model import Model, by_material
 from depthpro.scenes.people import animal, person
-from depthpro.scenes.sample import ASPECTS, FAMILIES, make_setting, pick_view
+from depthpro.scenes.sample import ASPECTS, FAMILIES, make_scene, pick_view
 from depthpro.scenes.sky import Light, cube_directions, encode_ktx, harmonics
 from depthpro.scenes.textures import PALETTES, Material, draw_pattern, paint
+from depthpro.scenes.thing import Thing, by_material
 from depthpro.scenes.vehicles import bicycle, car
 
 SIZE = 64
@@ -66,22 +66,22 @@ def test_thin_things_turn_to_the_eye() -> None:
 
 def test_a_model_keeps_materials_apart_and_moves_as_one() -> None:
     other = GREY._replace(roughness=0.1)
-    chair = Model().boxes(GREY, [[1, 1, 1, 0, 0, 0.5], [1, 1, 1, 0, 0, 1.5]])
-    model = Model().put(chair, [0, 5, 0], np.pi / 2, scale=2).box(other, [1, 1, 1], [9, 0, 0])
-    parts = by_material(model, np.zeros(3))
+    chair = Thing().boxes(GREY, [[1, 1, 1, 0, 0, 0.5], [1, 1, 1, 0, 0, 1.5]])
+    thing = Thing().put(chair, [0, 5, 0], np.pi / 2, scale=2).box(other, [1, 1, 1], [9, 0, 0])
+    parts = by_material(thing, np.zeros(3))
     assert [len(parts[GREY].faces), len(parts[other].faces)] == [24, 12]
-    low, high = model.extent()
+    low, high = thing.extent()
     np.testing.assert_allclose(low, [-1, -0.5, -0.5])
     np.testing.assert_allclose(high, [9.5, 6, 4])
     # No two faces share a plane to the last bit, and nothing moves by more than half a millimetre.
     moved = np.concatenate([mesh.points for mesh in parts.values()])
-    away = moved - np.concatenate([mesh.points for _, mesh in model.parts])
+    away = moved - np.concatenate([mesh.points for _, mesh in thing.parts])
     assert 0 < np.abs(away).max() < 5e-4
 
 
 def test_near_parts_are_drawn_first() -> None:
-    model = Model().box(GREY, [1, 1, 1], [0, 9, 0]).box(GREY, [1, 1, 1], [0, 5, 0])
-    mesh = by_material(model, np.zeros(3))[GREY]
+    thing = Thing().box(GREY, [1, 1, 1], [0, 9, 0]).box(GREY, [1, 1, 1], [0, 5, 0])
+    mesh = by_material(thing, np.zeros(3))[GREY]
     ahead = mesh.points[mesh.faces].mean(axis=1)[:, 1]
     assert len(ahead) == 24
     assert ahead[:12].max() < ahead[12:].min()
@@ -99,8 +99,8 @@ def test_depth_of_a_slanted_floor_is_exact(device: Engine, fov_deg: float, aspec
     height, down = 1.6, 0.5
     floor = place(box([60, 60, 1]), [0, 0, -0.5])
     towards = np.array([0, np.cos(down), -np.sin(down)])
-    with device.load({GREY: floor}, EVEN) as stage:
-        depth = stage.depth(View(np.array([0, 0, height]), towards, 0, fov_deg, aspect))
+    with device.load({GREY: floor}, EVEN) as gpu_scene:
+        depth = gpu_scene.depth(View(np.array([0, 0, height]), towards, 0, fov_deg, aspect))
     fy = geometry.focal_from_fov(fov_deg, SIZE) * aspect
     v = (np.arange(SIZE) - (SIZE - 1) / 2)[:, None] / fy
     expected = np.broadcast_to(height / (np.sin(down) + v * np.cos(down)), depth.shape)
@@ -113,8 +113,8 @@ def test_depth_of_a_slanted_floor_is_exact(device: Engine, fov_deg: float, aspec
 def test_field_of_view_is_that_of_geometry(device: Engine) -> None:
     # A wall 4 m wide at 5 m: its edges are at x = cx +- f 2 / 5 for the f of geometry.py.
     view = View(np.zeros(3), AHEAD, 0, 60.0, 1.0)
-    with device.load({GREY: place(box([4, 1, 40]), [0, 5.5, 0])}, EVEN) as stage:
-        rgb, depth = stage.colour(view), stage.depth(view)
+    with device.load({GREY: place(box([4, 1, 40]), [0, 5.5, 0])}, EVEN) as gpu_scene:
+        rgb, depth = gpu_scene.colour(view), gpu_scene.depth(view)
     columns = np.flatnonzero(np.isfinite(depth[SIZE // 2]))
     reach = geometry.focal_from_fov(60.0, SIZE) * 2 / 5
     assert columns[0] == np.ceil((SIZE - 1) / 2 - reach)
@@ -128,9 +128,9 @@ def test_field_of_view_is_that_of_geometry(device: Engine) -> None:
 def test_roll_and_aim_follow_the_world(device: Engine) -> None:
     # A ball up to the right appears there; a camera that rolls to the right turns it to the left.
     places = []
-    with device.load({GREY: place(blob([0.5, 0.5, 0.5]), [1, 5, 1])}, EVEN) as stage:
+    with device.load({GREY: place(blob([0.5, 0.5, 0.5]), [1, 5, 1])}, EVEN) as gpu_scene:
         for roll in (0.0, np.pi / 2):
-            depth = stage.depth(View(np.zeros(3), AHEAD, roll, 60, 1))
+            depth = gpu_scene.depth(View(np.zeros(3), AHEAD, roll, 60, 1))
             places.append(np.argwhere(np.isfinite(depth)).mean(axis=0) - (SIZE - 1) / 2)
     assert places[0][0] < 0 < places[0][1]
     assert places[1][0] < 0
@@ -141,10 +141,10 @@ def test_roll_and_aim_follow_the_world(device: Engine) -> None:
 def test_the_sky_is_where_its_light_comes_from(device: Engine) -> None:
     # Radiance that grows along each axis is seen to grow along it.
     light = EVEN._replace(cube=(0.3 + 0.2 * cube_directions(16)).astype(np.float32))
-    with device.load({GREY: place(box([1, 1, 1]), [0, 0, -50])}, light) as stage:
+    with device.load({GREY: place(box([1, 1, 1]), [0, 0, -50])}, light) as gpu_scene:
         for axis, towards in enumerate(np.eye(3)):
             views = [View(np.zeros(3), unit(s * towards + [0, 0.01, 0]), 0, 20, 1) for s in (1, -1)]
-            ahead, behind = (stage.colour(view).mean(axis=(0, 1)) for view in views)
+            ahead, behind = (gpu_scene.colour(view).mean(axis=(0, 1)) for view in views)
             assert np.argmax(ahead - behind) == axis
 
 
@@ -230,8 +230,8 @@ def test_things_have_the_sizes_of_the_world() -> None:
 
 def test_cameras_are_those_of_people() -> None:
     rng = np.random.default_rng(0)
-    setting = make_setting(rng, "room")
-    views = [pick_view(rng, setting) for _ in range(300)]
+    scene = make_scene(rng, "room")
+    views = [pick_view(rng, scene) for _ in range(300)]
     assert {view.aspect for view in views} == set(ASPECTS)
     # On 36 mm, 14 mm is 2 atan(18/14) = 104.3 degrees; on 36 * 9/16 high, 80 mm is 14.4 degrees.
     assert all(14.4 < view.fov_deg < 104.3 for view in views)
@@ -244,7 +244,7 @@ def test_cameras_are_those_of_people() -> None:
 
 def test_unknown_family_is_named() -> None:
     with pytest.raises(ValueError, match=r"room, street.*got 'sea'"):
-        make_setting(np.random.default_rng(0), "sea")
+        make_scene(np.random.default_rng(0), "sea")
 
 
 @pytest.mark.parametrize("palette", PALETTES)
