@@ -61,7 +61,7 @@ def take(engine: Engine, motif: Motif) -> Sample:
     fov_deg = float(2 * np.degrees(np.arctan(WIDTH / 2 / f_px)))
     view = pick_view(np.random.default_rng(motif.key), scene)
     view = view._replace(fov_deg=fov_deg, aspect=1.0)
-    with engine.load(by_material(scene.thing, scene.at), scene.light) as gpu_scene:
+    with engine.load(by_material(scene.thing, scene.eye), scene.light) as gpu_scene:
         colour, depth = gpu_scene.colour(view), gpu_scene.depth(view)
     rows = slice((WIDTH - HEIGHT) // 2, (WIDTH + HEIGHT) // 2)
     rgb = np.asarray(Image.fromarray(colour).reduce(FINER))[rows]

@@ -41,18 +41,16 @@ def require_renderer() -> Any:
         ValueError: If MuJoCo or Vulkan is missing, with the command that installs it.
     """
     try:
-        importlib.import_module("mujoco.studio")  # first: it says where the material files are
+        importlib.import_module("mujoco.studio")  # first: it sets the folder of the material files
         api = importlib.import_module("mujoco.mjrf")
+        ctypes.CDLL("libvulkan.so.1")
     except ImportError as error:
         raise ValueError(
-            "rendering scenes needs mujoco 4.0.0, which is not installed: "
-            f"pip install mujoco==4.0.0 ({error})"
+            f"rendering scenes needs mujoco 4.0.0: pip install mujoco==4.0.0 ({error})"
         ) from error
-    try:
-        ctypes.CDLL("libvulkan.so.1")
     except OSError as error:
         raise ValueError(
-            "rendering scenes needs Vulkan, and libvulkan.so.1 is not installed: "
+            "rendering scenes needs Vulkan: "
             f"apt-get install -y libvulkan1 mesa-vulkan-drivers ({error})"
         ) from error
     return api
@@ -91,7 +89,7 @@ class Engine:
 
     @contextlib.contextmanager
     def load(self, parts: dict[Material, Mesh], light: Light) -> Iterator["GpuScene"]:
-        """Give a scene ready to be rendered, and free it at the end."""
+        """Yield a scene ready to be rendered, and free it at the end."""
         scene = GpuScene(self, parts, light)
         try:
             yield scene
@@ -270,9 +268,15 @@ class GpuScene:
                         range=30.0)  # fmt: skip
 
     def _shine(
-        self, kind: Any, intensity: float, colour: Any = (1, 1, 1), at: Any = (0, 0, 0),
-        towards: Any = (0, 0, -1), **settings: Any,
-    ) -> None:  # fmt: skip
+        self,
+        kind: Any,
+        intensity: float,
+        colour: Any = (1, 1, 1),
+        at: Any = (0, 0, 0),
+        towards: Any = (0, 0, -1),
+        **settings: Any,
+    ) -> None:
+        """Add a light; `settings` are those of the renderer's `LightParams`."""
         params = self._api.LightParams(
             type=kind, color=_floats(colour), intensity=intensity, **settings
         )

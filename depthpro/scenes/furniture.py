@@ -1,4 +1,4 @@
-"""Things that stand in rooms, at the sizes they have."""
+"""Furniture and clutter, in real sizes."""
 
 import numpy as np
 
@@ -91,9 +91,8 @@ def sofa(rng: np.random.Generator) -> Thing:
     """Return a sofa or an armchair with cushions."""
     cloth, seats, thing = paint(rng, "fabric"), rng.integers(1, 4), Thing()
     wide, deep, arm = 0.65 * seats + 0.4, rng.uniform(0.82, 0.98), 0.2
-    thing.blobs(
-        cloth, [[wide, deep, 0.3, 0, 0, 0.23], [wide, 0.24, 0.6, 0, deep / 2 - 0.12, 0.56]], 8
-    )
+    seat, back = [wide, deep, 0.3, 0, 0, 0.23], [wide, 0.24, 0.6, 0, deep / 2 - 0.12, 0.56]
+    thing.blobs(cloth, [seat, back], 8)
     thing.blobs(cloth, [[arm, deep, 0.42, s * (wide - arm) / 2, 0, 0.4] for s in _SIDES], 7)
     for x in (np.arange(seats) - (seats - 1) / 2) * 0.65:
         thing.blobs(cloth, [[0.63, 0.65, 0.18, x, -0.08, 0.44]], 6)

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 Numbers = ndarray | Sequence[Any] | float
-"""What NumPy makes an array of."""
+"""Whatever NumPy can make an array of."""
 
 Points = Float[ndarray, "n 3"]
 Rotation = Float[ndarray, "3 3"]

@@ -15,7 +15,7 @@ from depthpro.scenes.thing import Scene, Thing
 
 Ground = Callable[[ndarray, ndarray], ndarray]
 
-# How many trees, rocks and bushes, at least and less than; how near a tree; what covers the ground.
+# Least and most + 1 of trees, rocks and bushes; nearest tree in metres; palettes of the ground.
 _KINDS = {
     "meadow": ((2, 12), (0, 9), (1, 9), 8.0, ("grass", "grass", "soil")),
     "wood": ((14, 34), (0, 9), (2, 12), 3.0, ("grass", "soil", "soil")),
@@ -63,9 +63,8 @@ def nature(rng: np.random.Generator) -> Scene:
     for _ in range(rng.choice(4, p=[0.75, 0.1, 0.1, 0.05])):
         size = rng.uniform(0.12, 0.35)
         thing.put(animal(rng, size), spot(2.5, 20, 0.35) + 1.75 * size * UP, rng.uniform(0, 6))
-    level = rng.choice(
-        [rng.normal(1.5, 0.2), rng.uniform(0.3, 1), rng.uniform(2, 5)], p=[0.6, 0.28, 0.12]
-    )
+    levels = rng.normal(1.5, 0.2), rng.uniform(0.3, 1), rng.uniform(2, 5)
+    level = rng.choice(levels, p=[0.6, 0.28, 0.12])
     targets = np.column_stack([rng.normal(0, 5, 8), np.full(8, 20), level + rng.uniform(-5, 3, 8)])
     spread = np.array([0.3, 0.3, 0.05])
     return Scene(thing, outdoor_light(rng), np.array([0, 0, level]), spread, targets)

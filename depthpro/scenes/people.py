@@ -1,4 +1,4 @@
-"""People and animals, at the sizes they have, facing -y."""
+"""People and animals, in real sizes, facing -y."""
 
 import numpy as np
 from numpy import ndarray
@@ -75,9 +75,8 @@ def _head(rng: np.random.Generator, skin: Material, strands: bool) -> Thing:
     lips = Material("smooth", (red * 0.8, green * 0.5, blue * 0.5), roughness=0.45)
     face = np.array(_FACE) * [1, 1, 1, 1, rng.uniform(0.7, 1.3)]
     thing = Thing().add(skin, blob(_HEAD, 2.2, face, 44))
-    thing.blobs(
-        lips, [[0.045, 0.02, 0.008, 0, -0.092, -0.058], [0.04, 0.02, 0.01, 0, -0.09, -0.066]]
-    )
+    upper, lower = [0.045, 0.02, 0.008, 0, -0.092, -0.058], [0.04, 0.02, 0.01, 0, -0.09, -0.066]
+    thing.blobs(lips, [upper, lower])
     for s in _EYES:
         thing.blobs(white, [[0.026, 0.018, 0.013, s * 0.032, -0.08, 0.014]])
         thing.blobs(dark, [[0.012, 0.012, 0.012, s * 0.032, -0.086, 0.014]])
@@ -109,10 +108,8 @@ def _strands(rng: np.random.Generator, length: float) -> Mesh:
 
 def animal(rng: np.random.Generator, size: float, strands: bool = False) -> Thing:
     """Return a furry animal with a head `size` metres wide; `strands` of fur are for close-ups."""
-    fur, dark = (
-        paint(rng, "fur", None, size * 0.6),
-        Material("smooth", (0.02, 0.02, 0.02), 0, 1, 0.15),
-    )
+    fur = paint(rng, "fur", None, size * 0.6)
+    dark = Material("smooth", (0.02, 0.02, 0.02), roughness=0.15)
     rows = np.array(_ANIMAL) * rng.uniform(0.85, 1.15, 6) * size
     thing = Thing().blobs(fur, rows, 2.3)
     eyes = [[0.11, 0.11, 0.11, s * 0.22, -0.38, 0.12] for s in _EYES]

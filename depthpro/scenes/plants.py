@@ -1,4 +1,4 @@
-"""Plants and stones, at the sizes they have."""
+"""Plants and stones, in real sizes."""
 
 import numpy as np
 from numpy import ndarray
@@ -37,10 +37,8 @@ def twigs(rng: np.random.Generator, size: float) -> Thing:
 
 def tree(rng: np.random.Generator, height: float, bark: Material, leaf: Material) -> Thing:
     """Return a tree: a conifer, a bare one, or one with a crown of leaves around its branches."""
-    t, kind = (
-        np.linspace(0, 1, 8)[:, None],
-        rng.choice(["broad", "conifer", "bare"], p=[0.65, 0.2, 0.15]),
-    )
+    kind = rng.choice(["broad", "conifer", "bare"], p=[0.65, 0.2, 0.15])
+    t = np.linspace(0, 1, 8)[:, None]
     top = np.array([*rng.normal(0, 0.05 * height, 2), height * rng.uniform(0.75, 0.95)])
     thick = height * rng.uniform(0.012, 0.022) + 0.02
     trunk = t * top + rng.normal(0, 0.008 * height, (8, 3)) * np.sin(np.pi * t)

@@ -112,7 +112,7 @@ def contact_sheet(samples: list[Sample], side: int = 200, pairs: int = 4) -> Ima
     draw = ImageDraw.Draw(sheet)
     for number, sample in enumerate(samples):
         near, far = depth_range(sample.depth)
-        depth = f"{near:.2g} to {far:.3g} m" if sample.metric else "depth, any scale"
+        depth = f"depth {near:.1f} to {far:.1f} m" if sample.metric else "depth of any scale"
         aspect = sample.fy_px / sample.f_px
         size = round(side * min(aspect, 1)), round(side / max(aspect, 1))
         pictures = (sample.family, sample.rgb), (depth, colorize(sample.depth))

@@ -1,6 +1,7 @@
 """Rooms: four walls with openings, furniture along them and in the middle, clutter, people."""
 
 import numpy as np
+from numpy import ndarray
 
 from depthpro.scenes import furniture
 from depthpro.scenes.mesh import box, rotation, unit
@@ -21,37 +22,41 @@ def room(rng: np.random.Generator) -> Scene:
     """Return a furnished room with windows, its far wall at +y."""
     size = wide, deep, high = rng.uniform([2.8, 3.2, 2.35], [7.5, 9, 3.1])
     thing, sunny = Thing(), rng.random() < 0.6
+
+    def spot(x: float, y_least: float, y_most: float) -> ndarray:
+        """Return a place on the floor; limits are shares of the room from its middle."""
+        return np.array([*rng.uniform([-x, y_least], [x, y_most]) * size[:2], 0])
+
     _shell(rng, thing, wide, deep, high)
     for _ in range(rng.integers(4, 11)):
         _against_wall(rng, thing, wide, deep)
     for _ in range(rng.integers(1, 4)):
         piece = furniture.table(rng) if rng.random() < 0.7 else furniture.sofa(rng)
-        at = [*rng.uniform([-0.3, -0.1], [0.3, 0.35]) * size[:2], 0]
-        thing.put(piece, at, rng.choice([0, np.pi / 2, rng.uniform(0, 6)]))
+        thing.put(piece, spot(0.3, -0.1, 0.35), rng.choice([0, np.pi / 2, rng.uniform(0, 6)]))
     for tall in rng.uniform(0.1, 0.45, rng.integers(0, 12)):
-        at = [*rng.uniform([-0.45, -0.3], [0.45, 0.45]) * size[:2], 0]
+        at = spot(0.45, -0.3, 0.45)
         thing.put(furniture.clutter(rng, tall), at, rng.uniform(0, 6))
     for _ in range(rng.choice(3, p=[0.6, 0.3, 0.1])):
-        at = [*rng.uniform([-0.3, 0], [0.3, 0.4]) * size[:2], 0]
+        at = spot(0.3, 0, 0.4)
         thing.put(person(rng), at, rng.uniform(-1.2, 1.2))
     if rng.random() < 0.3:
-        at = [*rng.uniform([-0.3, 0], [0.3, 0.4]) * size[:2], 0]
+        at = spot(0.3, 0, 0.4)
         thing.put(furniture.lamp(rng, high - rng.uniform(0.5, 0.9), hanging=True), at)
     garden = paint(rng, "grass" if rng.random() < 0.5 else "concrete")
     thing.box(garden, [120, 120, 0.1], [0, 0, -rng.choice([0.4, 3.5, 9])])
     lamps = []
     for _ in range(rng.integers(0 if sunny else 1, 3)):
-        at = np.array([*rng.uniform(-0.3, 0.3, 2) * size[:2], high - 0.25])
-        down, warm = (
-            np.array([*rng.normal(0, 0.2, 2), -1]),
-            rng.uniform([1, 0.75, 0.5], [1, 0.95, 0.9]),
-        )
+        at = spot(0.3, -0.3, 0.3)
+        at[2] = high - 0.25
+        down = np.array([*rng.normal(0, 0.2, 2), -1])
+        warm = rng.uniform([1, 0.75, 0.5], [1, 0.95, 0.9])
         lamps.append(Lamp(at, down, warm, rng.uniform(0.8, 3) * high**2 * 2e4))
     angle = rng.uniform(-np.pi, np.pi)
     low = unit([np.sin(angle), np.cos(angle), rng.uniform(0.25, 0.9)])
     sun = Sun(low, np.array([1, 0.93, 0.82]), rng.uniform(1, 3.5) * 1e5) if sunny else None
     light = indoor_light(rng)._replace(sun=sun, lamps=tuple(lamps))
-    eye = np.array([*rng.uniform([-0.3, -0.46], [0.3, -0.2]) * size[:2], rng.uniform(0.8, 1.8)])
+    eye = spot(0.3, -0.46, -0.2)
+    eye[2] = rng.uniform(0.8, 1.8)
     targets = rng.uniform([-0.42, 0.1, 0], [0.42, 0.5, 1], (8, 3)) * [wide, deep, 1.7]
     return Scene(thing, light, eye, np.array([0.3, 0.2, 0.25]), targets)
 
@@ -64,17 +69,17 @@ def _shell(rng: np.random.Generator, thing: Thing, wide: float, deep: float, hig
     ground = paint(rng, *floor)._replace(roughness=round(rng.uniform(0.35, 0.9), 2))
     thing.box(ground, [wide + 0.4, deep + 0.4, 0.1], [0, 0, -0.05])
     thing.box(white, [wide + 0.4, deep + 0.4, 0.1], [0, 0, high + 0.05])
-    sides = ((deep, wide / 2, -np.pi / 2), (deep, wide / 2, np.pi / 2), (wide, deep / 2, 0.0),
-             (wide, deep / 2, np.pi))  # fmt: skip
-    for number, (length, away, turn) in enumerate(sides):
+    for number, turn in enumerate((-np.pi / 2, np.pi / 2, 0.0, np.pi)):
+        length, away = (deep, wide / 2) if number < 2 else (wide, deep / 2)
         surface = accent if number == 2 else wall
         piece = _wall(rng, surface, white, length, high, windows=number < 3)
         thing.put(piece, rotation(turn) @ [0, away, 0], turn)
     if rng.random() < 0.5:
-        size = [*rng.uniform([1.2, 1.0], [2.5, 2.0]), 0.012]
-        thing.box(
-            paint(rng, "fabric", None, 1.2), size, [rng.uniform(-0.5, 0.5), 0.1 * deep, 0.006]
+        size, carpet = (
+            [*rng.uniform([1.2, 1.0], [2.5, 2.0]), 0.012],
+            paint(rng, "fabric", None, 1.2),
         )
+        thing.box(carpet, size, [rng.uniform(-0.5, 0.5), 0.1 * deep, 0.006])
 
 
 def _wall(
@@ -143,10 +148,10 @@ def _door(rng: np.random.Generator, trim: Material) -> Thing:
 
 def _against_wall(rng: np.random.Generator, thing: Thing, wide: float, deep: float) -> None:
     """Add a piece of furniture with its back to one of the three walls in view."""
-    kind = rng.integers(len(_ALONG) + 2)
-    if kind < len(_ALONG):
+    kind = rng.integers(7)
+    if kind < 5:
         piece = _ALONG[kind](rng)
-    elif kind == len(_ALONG):
+    elif kind == 5:
         piece = furniture.lamp(rng, rng.uniform(0.4, 1.7))
     else:
         piece = potted_plant(rng, rng.uniform(0.4, 1.6))

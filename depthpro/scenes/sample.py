@@ -1,4 +1,4 @@
-"""How a seed becomes samples: a family, a scene of it, cameras that look at it."""
+"""From a seed to samples: a family, a scene of it, cameras that look at it."""
 
 from collections.abc import Callable, Iterator
 
@@ -9,10 +9,11 @@ from numpy import ndarray
 from depthpro.data.sample import Sample
 from depthpro.geometry import focal_from_fov
 from depthpro.scenes.camera import expose, pick_shot
-from depthpro.scenes.closeups import close_up, objects
+from depthpro.scenes.closeups import close_up
 from depthpro.scenes.engine import Engine, GpuScene, View
 from depthpro.scenes.mesh import unit
 from depthpro.scenes.nature import nature
+from depthpro.scenes.objects import objects
 from depthpro.scenes.rooms import room
 from depthpro.scenes.streets import street
 from depthpro.scenes.thing import Scene, by_material
@@ -28,7 +29,7 @@ _FAMILIES: dict[str, tuple[float, Callable[[np.random.Generator], Scene]]] = {
     "close-up": (0.16, close_up),
 }
 _ANY_SIZE = {"objects"}
-"""Families whose scenes have a random scale, which no picture can tell: depth is up to a factor."""
+"""Families of random scale, which no picture can show: their depth is known up to a factor."""
 
 FAMILIES = {name: share for name, (share, _) in _FAMILIES.items()}
 """Share of each family among all scenes."""
@@ -58,7 +59,7 @@ def pick_view(rng: np.random.Generator, scene: Scene) -> View:
     aspect = float(rng.choice(list(ASPECTS), p=list(ASPECTS.values())))
     lens_mm = np.clip(np.exp(rng.normal(np.log(28.5), 0.35)), 14, 80)
     fov_deg = 2 * np.degrees(np.arctan(18 * min(aspect, 1) / lens_mm))
-    at = scene.at + rng.uniform(-1, 1, 3) * scene.spread
+    at = scene.eye + rng.uniform(-1, 1, 3) * scene.spread
     towards = unit(scene.targets[rng.integers(len(scene.targets))] - at)
     return View(at, towards, float(rng.normal(0, 0.03)), float(fov_deg), aspect)
 
@@ -66,7 +67,7 @@ def pick_view(rng: np.random.Generator, scene: Scene) -> View:
 def render_scene(
     engine: Engine, seed: int, number: int, family: str | None = None, views: int = VIEWS
 ) -> Iterator[Sample]:
-    """Give the samples of one scene, at the engine's size.
+    """Yield the samples of one scene, at the engine's size.
 
     Geometry, textures, light, cameras and depth follow from the arguments alone. Colour follows
     from them and from how many pictures the engine has taken before, since the renderer dithers.
@@ -84,9 +85,9 @@ def render_scene(
     rng = np.random.default_rng([seed, number])
     family = family or str(rng.choice(list(FAMILIES), p=list(FAMILIES.values())))
     scene = make_scene(rng, family)
-    with engine.load(by_material(scene.thing, scene.at), scene.light) as gpu_scene:
-        for number_of_view in range(views):
-            key = (seed, number, number_of_view)
+    with engine.load(by_material(scene.thing, scene.eye), scene.light) as gpu_scene:
+        for view in range(views):
+            key = (seed, number, view)
             yield _take(gpu_scene, np.random.default_rng(key), scene, family, key)
 
 
@@ -94,13 +95,11 @@ def _take(
     gpu_scene: GpuScene, rng: np.random.Generator, scene: Scene, family: str, key: tuple[int, ...]
 ) -> Sample:
     """Return a sample: the first view that is worth it, or the eighth."""
-    view = pick_view(rng, scene)
-    depth = gpu_scene.depth(view)
-    for _ in range(7):
-        if _worth_taking(depth):
-            break
+    for _ in range(8):
         view = pick_view(rng, scene)
         depth = gpu_scene.depth(view)
+        if _worth_taking(depth):
+            break
     rgb, size = gpu_scene.colour(view), len(depth)
     f_px, middle = focal_from_fov(view.fov_deg, size), (size - 1) / 2
     return Sample(

@@ -1,4 +1,4 @@
-"""Streets: a road between houses, with cars, people, trees and what stands on pavements."""
+"""Streets: a road between houses, with cars, people, trees, lamps, signs, benches and bins."""
 
 import numpy as np
 
@@ -20,9 +20,8 @@ def street(rng: np.random.Generator) -> Scene:
     """Return a street that runs along +y between houses."""
     half, walk, thing = rng.uniform(2.8, 7), rng.uniform(1.6, 4.5), Thing()
     pavement = paint(rng, "concrete", "tiles" if rng.random() < 0.6 else None, 2.0)
-    thing.box(
-        paint(rng, "grass" if rng.random() < 0.5 else "concrete"), [700, 900, 0.1], [0, 300, -0.08]
-    )
+    land = paint(rng, "grass" if rng.random() < 0.5 else "concrete")
+    thing.box(land, [700, 900, 0.1], [0, 300, -0.08])
     thing.box(paint(rng, "asphalt"), [2 * half, 900, 0.1], [0, 300, -0.05])
     _markings(rng, thing, half)
     bark, leaf = paint(rng, "bark"), paint(rng, "leaf")
@@ -41,17 +40,13 @@ def street(rng: np.random.Generator) -> Scene:
         at = [x, np.exp(rng.uniform(0.9, 3.6)), 0.0 if crossing else KERB_M]
         thing.put(person(rng), at, rng.choice([0, np.pi]) + rng.normal(0, 0.5))
     x = rng.uniform(-1, 1) * (half + walk * 0.8)
-    level = rng.choice(
-        [rng.normal(1.55, 0.15), rng.uniform(0.4, 1.2), rng.uniform(2, 6)], p=[0.7, 0.2, 0.1]
-    )
+    levels = rng.normal(1.55, 0.15), rng.uniform(0.4, 1.2), rng.uniform(2, 6)
+    level = rng.choice(levels, p=[0.7, 0.2, 0.1])
     eye = np.array([x, 0, level + KERB_M * (abs(x) > half)])
-    targets = np.column_stack(
-        [rng.normal(-0.3 * x, 5, 8), rng.uniform(14, 40, 8), rng.uniform(0, 4, 8)]
-    )
-    # Some look across, at a front.
-    targets[:2] = [
-        [-np.sign(x) * (half + walk), rng.uniform(2, 9), rng.uniform(0.5, 4)] for _ in range(2)
-    ]
+    along = rng.normal(-0.3 * x, 5, 8), rng.uniform(14, 40, 8), rng.uniform(0, 4, 8)
+    targets = np.column_stack(along)
+    for target in targets[:2]:  # some look across, at a front
+        target[:] = -np.sign(x) * (half + walk), rng.uniform(2, 9), rng.uniform(0.5, 4)
     return Scene(thing, outdoor_light(rng), eye, np.array([0.5, 1.0, 0.15]), targets)
 
 
@@ -115,16 +110,14 @@ def _house(
     for x in np.arange(-length / 2 + 1.5, length / 2 - 1, rng.uniform(3, 8)):
         if rng.random() < 0.45:
             sign = paint(rng, "accent", "poster" if rng.random() < 0.3 else None, 3.0)
-            thing.box(glass, [2.4, 0.1, 2.1], [x, 0, 1.25]).box(
-                sign, [2.5, 0.3, 0.5], [x, -0.05, 2.6]
-            )
+            thing.box(glass, [2.4, 0.1, 2.1], [x, 0, 1.25])
+            thing.box(sign, [2.5, 0.3, 0.5], [x, -0.05, 2.6])
         else:
             thing.box(wood, [0.95, 0.12, 2.1], [x, 0, 1.05])
             thing.boxes(trim, [[1.2, 0.1, 0.15, x, -0.02, 2.18], [1.2, 0.5, 0.15, x, -0.2, 0.07]])
         for level in np.arange(storey * 1.5, high, storey) if plain else ():
-            thing.box(trim, [1.3, 0.1, 1.6], [x, 0, level]).box(
-                glass, [1.1, 0.16, 1.4], [x, 0, level]
-            )
+            thing.box(trim, [1.3, 0.1, 1.6], [x, 0, level])
+            thing.box(glass, [1.1, 0.16, 1.4], [x, 0, level])
             if rng.random() < 0.3:
                 _balcony(thing, trim, wood, x, level - 0.9)
     return thing
@@ -144,7 +137,7 @@ def _roadside(
     trees: list[Thing],
     cars: list[Thing],
 ) -> None:
-    """Add what stands along the kerb: parked cars, trees, lamps, signs, bins, a railing, wires."""
+    """Line the kerb with parked cars, trees, lamps, signs, bins, a railing, wires."""
     if half > 3.4 and rng.random() < 0.75:
         for y in np.arange(rng.uniform(2, 12), 70, rng.uniform(5.2, 7.5)):
             if rng.random() < 0.75:

@@ -1,4 +1,4 @@
-"""Models: meshes and what they are made of, put together part by part; and scenes made of them."""
+"""Things: meshes and their materials, put together part by part; and scenes made of them."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -19,11 +19,7 @@ class Thing:
         self.parts: list[tuple[Material, Mesh]] = []
 
     def add(
-        self,
-        material: Material,
-        mesh: Mesh,
-        at: Numbers = (0, 0, 0),
-        turn: ndarray | float = 0.0,
+        self, material: Material, mesh: Mesh, at: Numbers = (0, 0, 0), turn: ndarray | float = 0.0
     ) -> "Thing":
         """Add a mesh, turned and then moved to `at`, and return the thing."""
         self.parts.append((material, place(mesh, at, turn)))
@@ -71,14 +67,14 @@ class Thing:
 
 
 class Scene(NamedTuple):
-    """A scene and how it may be photographed. The camera looks along +y, more or less."""
+    """A scene and where it may be photographed from, roughly along +y."""
 
     thing: Thing
     light: Light
-    at: ndarray
+    eye: ndarray
     """Where the photographer's eye is."""
     spread: ndarray
-    """How far, in metres along x, y and z, views may be from there."""
+    """How far views may be from there, in metres along x, y and z."""
     targets: ndarray
     """Points to look at."""
 
@@ -86,8 +82,8 @@ class Scene(NamedTuple):
 def by_material(thing: Thing, eye: ndarray) -> dict[Material, Mesh]:
     """Return one mesh for each material, near parts first, the thin ones turned to the eye.
 
-    Drawn in this order, more of what is hidden fails the depth test before it is shaded. Triangles
-    are not sorted one by one: neighbours share corners, and each would be computed again.
+    In this order, more of the hidden surfaces fail the depth test before they are shaded.
+    Triangles are not sorted one by one, since neighbours share corners.
 
     Every mesh is shifted by less than half a millimetre of its own: where two faces share a plane,
     the one that is drawn first wins, and the renderer's order differs from run to run.

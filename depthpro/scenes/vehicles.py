@@ -1,4 +1,4 @@
-"""What stands along roads, at the sizes it has: cars, lamps, signs, benches, bins."""
+"""Cars, bicycles and street furniture, in real sizes."""
 
 import numpy as np
 from numpy import ndarray
@@ -30,21 +30,19 @@ def car(rng: np.random.Generator) -> Thing:
     for s in _SIDES:
         sill = s * wide * 0.47
         thing.add(body, tube(np.stack([s * rail[1:5] * 1.01, y[1:5], roof[1:5]], axis=1), 0.035, 6))
-        posts = [
-            [sill, y[foot], belt, s * rail[head], y[head], roof[head]]
-            for foot, head in ((0, 1), (5, 4))
-        ]
-        for post in [*posts, [sill, 0.06, belt, s * rail[2], 0.06, high * 0.98]]:
-            thing.add(body, tube(np.reshape(post, (2, 3)), 0.04, 6))
+        for foot, top in ((0, 1), (5, 4)):
+            post = [[sill, y[foot], belt], [s * rail[top], y[top], roof[top]]]
+            thing.add(body, tube(post, 0.04, 6))
+        middle = [[sill, 0.06, belt], [s * rail[2], 0.06, high * 0.98]]
+        thing.add(body, tube(middle, 0.04, 6))
     return _trim(rng, thing, long, wide, belt)
 
 
 def _trim(rng: np.random.Generator, thing: Thing, long: float, wide: float, belt: float) -> Thing:
     """Add wheels, bumpers, lamps, plates and mirrors."""
     tyre, rim, radius = paint(rng, "rubber"), paint(rng, "metal"), rng.uniform(0.3, 0.36)
-    lamp, tail = (
-        Material("smooth", tint, roughness=0.2) for tint in ((0.9, 0.9, 0.85), (0.5, 0.02, 0.02))
-    )
+    lamp = Material("smooth", (0.9, 0.9, 0.85), roughness=0.2)
+    tail = lamp._replace(tint=(0.5, 0.02, 0.02))
     turn = rotation(0, 0, np.pi / 2)
     for s in _SIDES:
         for y in (-0.31 * long, 0.3 * long):
@@ -56,12 +54,10 @@ def _trim(rng: np.random.Generator, thing: Thing, long: float, wide: float, belt
     thing.boxes(tail, [[0.22, 0.08, 0.2, a, back, belt * 0.72] for a in x])
     plates = [[0.52, 0.02, 0.11, 0, -0.503 * long, 0.42], [0.52, 0.02, 0.11, 0, 0.503 * long, 0.5]]
     thing.boxes(Material("smooth", (0.85, 0.85, 0.8)), plates)
-    dark = [
-        [wide * 0.5, 0.03, 0.14, 0, -0.5 * long, 0.52],
-        [wide * 0.96, long * 0.97, 0.12, 0, 0, 0.22],
-    ]
+    grille = [wide * 0.5, 0.03, 0.14, 0, -0.5 * long, 0.52]
+    floor = [wide * 0.96, long * 0.97, 0.12, 0, 0, 0.22]
     mirrors = [[0.2, 0.12, 0.14, s * (wide / 2 + 0.08), -0.2 * long, belt + 0.06] for s in _SIDES]
-    return thing.boxes(tyre, dark).blobs(tyre, mirrors, 4)
+    return thing.boxes(tyre, [grille, floor]).blobs(tyre, mirrors, 4)
 
 
 def _loft(y: ndarray, floor: ndarray, top: ndarray, low: ndarray, high: ndarray) -> Mesh:
@@ -85,9 +81,8 @@ def street_lamp(rng: np.random.Generator) -> Thing:
 def street_sign(rng: np.random.Generator) -> Thing:
     """Return a traffic sign of 0.6 m or a notice on a post."""
     high = rng.uniform(2.1, 2.6)
-    thing = Thing().add(
-        paint(rng, "metal"), tube([[0, 0, 0], [0, 0, 1], [0, 0, high + 0.25]], 0.03)
-    )
+    post = tube([[0, 0, 0], [0, 0, 1], [0, 0, high + 0.25]], 0.03)
+    thing = Thing().add(paint(rng, "metal"), post)
     if rng.random() < 0.5:
         disc = place(drum(0.3, 0.02, 24), [0, 0, 0], rotation(0, np.pi / 2))
         return thing.add(paint(rng, "accent"), disc, [0, -0.04, high])
@@ -100,9 +95,8 @@ def bench(rng: np.random.Generator) -> Thing:
     slats = [[1.6, 0.09, 0.03, 0, y, 0.45] for y in (-0.2, -0.09, 0.02, 0.13)]
     slats += [[1.6, 0.03, 0.09, 0, 0.22, z] for z in (0.6, 0.73, 0.86)]
     iron = [[0.05, 0.45, 0.04, x, 0, 0.42] for x in (-0.65, 0.65)]
-    iron += [
-        [0.05, 0.05, h, x, y, h / 2] for x in (-0.65, 0.65) for y, h in ((-0.2, 0.44), (0.24, 0.9))
-    ]
+    for x in (-0.65, 0.65):
+        iron += [[0.05, 0.05, h, x, y, h / 2] for y, h in ((-0.2, 0.44), (0.24, 0.9))]
     return Thing().boxes(paint(rng, "wood"), slats).boxes(paint(rng, "rubber"), iron)
 
 

@@ -90,7 +90,7 @@ def _start(job: ShardJob, logs: Path, workers: int) -> _Worker:
     # seconds to import PyTorch: workers are forks of a server that has only imported it.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
-    begun, log = context.Value("i", 0), logs / f"{job.path.stem}.log"
+    begun, log = context.Value("i", 0, lock=False), logs / f"{job.path.stem}.log"
     log.touch()
     threads = max(1, (os.cpu_count() or 1) // workers)
     process = context.Process(target=_work, args=(job, begun, log, threads), daemon=True)
