@@ -95,11 +95,13 @@ def _take(
     gpu_scene: GpuScene, rng: np.random.Generator, scene: Scene, family: str, key: tuple[int, ...]
 ) -> Sample:
     """Return a sample: the first view that is worth it, or the eighth."""
-    for _ in range(8):
-        view = pick_view(rng, scene)
-        depth = gpu_scene.depth(view)
+    view = pick_view(rng, scene)
+    depth = gpu_scene.depth(view)
+    for _ in range(7):
         if _worth_taking(depth):
             break
+        view = pick_view(rng, scene)
+        depth = gpu_scene.depth(view)
     rgb, size = gpu_scene.colour(view), len(depth)
     f_px, middle = focal_from_fov(view.fov_deg, size), (size - 1) / 2
     return Sample(
