@@ -17,8 +17,8 @@ from depthpro.data.shards import encode_sample
 from depthpro.image import focal_px_from_35mm
 from depthpro.scenes.camera import Shot, expose
 from depthpro.scenes.engine import Engine
-from depthpro.scenes.model import by_material
-from depthpro.scenes.sample import make_setting, pick_view
+from depthpro.scenes.sample import make_scene, pick_view
+from depthpro.scenes.thing import by_material
 
 FOLDER = Path(__file__).parent
 HEIGHT, WIDTH = 480, 720
@@ -53,16 +53,16 @@ def main() -> None:
 
 def take(engine: Engine, motif: Motif) -> Sample:
     """Return the photo of a motif: the middle rows of a square picture."""
-    seed, scene, _ = motif.key
-    rng = np.random.default_rng([seed, scene])
+    seed, number, _ = motif.key
+    rng = np.random.default_rng([seed, number])
     rng.random()  # which `render_scene` takes the family with
-    setting = make_setting(rng, motif.family)
+    scene = make_scene(rng, motif.family)
     f_px = focal_px_from_35mm(motif.lens_mm, WIDTH, HEIGHT)
     fov_deg = float(2 * np.degrees(np.arctan(WIDTH / 2 / f_px)))
-    view = pick_view(np.random.default_rng(motif.key), setting)
+    view = pick_view(np.random.default_rng(motif.key), scene)
     view = view._replace(fov_deg=fov_deg, aspect=1.0)
-    with engine.load(by_material(setting.model, setting.at), setting.light) as stage:
-        colour, depth = stage.colour(view), stage.depth(view)
+    with engine.load(by_material(scene.thing, scene.eye), scene.light) as gpu_scene:
+        colour, depth = gpu_scene.colour(view), gpu_scene.depth(view)
     rows = slice((WIDTH - HEIGHT) // 2, (WIDTH + HEIGHT) // 2)
     rgb = np.asarray(Image.fromarray(colour).reduce(FINER))[rows]
     middle = FINER // 2

@@ -1,6 +1,6 @@
-"""What a camera does to light: exposure, white balance, blur, vignetting, noise, JPEG.
+"""Camera effects: exposure, white balance, blur, vignetting, noise, JPEG.
 
-Only colour changes; depth, and where its edges are, stays as rendered.
+Only colour changes; depth and its edges stay as rendered.
 """
 
 import io
@@ -25,7 +25,7 @@ class Shot(NamedTuple):
     vignette: float = 0.0
     """Share of the value that is lost in the corners."""
     aperture_px: float = 0.0
-    """Radius of the blur of what is much farther than the focus."""
+    """Radius of the blur far behind the focus."""
     focus_m: float = np.inf
     blur_px: float = 0.0
     noise: float = 0.0
@@ -36,7 +36,7 @@ class Shot(NamedTuple):
 def pick_shot(
     rng: np.random.Generator, rgb: UInt8[ndarray, "h w 3"], depth: Float[ndarray, "h w"]
 ) -> Shot:
-    """Return settings as a phone or a camera would choose for this picture, errors included."""
+    """Return the settings that an automatic camera would choose for this picture, with errors."""
     light, edge = _TO_LINEAR[rgb[::8, ::8]], len(rgb) // 40
     # The middle is metered, and not the sky, which may burn out.
     inner = np.isfinite(depth[::8, ::8])
@@ -94,10 +94,10 @@ def expose(
 def _defocus(
     rgb: UInt8[ndarray, "h w 3"], depth: Float[ndarray, "h w"], focus_m: float, radius: float
 ) -> UInt8[ndarray, "h w 3"]:
-    """Blur what is behind the focus, without mixing in what is in front of it.
+    """Blur the background behind the focus, and keep the foreground out of it.
 
-    The blur of a point is the share of `radius` that its distance in inverse depth gives. Only
-    background feeds the blurred layer, so the foreground keeps its edge, where depth has it too.
+    The blur grows with the distance in inverse depth, up to `radius` pixels. Only the background
+    feeds the blurred layer, so the foreground keeps its edge, where depth has it too.
     """
     amount = np.clip(1.15 - 1.3 * focus_m / depth, 0, 1).astype(np.float32)
     weight = Image.fromarray((255 * amount).astype(np.uint8))

@@ -1,92 +1,24 @@
-"""Objects without meaning, and close-ups: hair, fur and leaves before a scene of another family."""
+"""Close-ups: hair, fur and leaves before a scene of another family."""
 
 import numpy as np
 
-from depthpro.scenes.mesh import Mesh, blob, box, drum, lathe, leaves, rotation, sheet, tube, unit
-from depthpro.scenes.model import Model, Setting
+from depthpro.scenes.mesh import drum, unit
 from depthpro.scenes.nature import nature
 from depthpro.scenes.people import animal, person
 from depthpro.scenes.plants import potted_plant, twigs
 from depthpro.scenes.rooms import room
-from depthpro.scenes.sky import Lamp, indoor_light, outdoor_light
 from depthpro.scenes.streets import street
-from depthpro.scenes.textures import Material, paint
-
-_PATTERNS = ("fabric", "poster", "wood", "brick", "gravel", "tiles", "plaster", "rock", "planks")
-_BRING_COLOUR = ("poster", "brick")
+from depthpro.scenes.textures import paint
+from depthpro.scenes.thing import Scene, Thing
 
 
-def objects(rng: np.random.Generator) -> Setting:
-    """Return shapes of all kinds, half a metre to ten in all, on a ground or in the air."""
-    scale, model, enclosed = float(np.exp(rng.uniform(-0.7, 2.3))), Model(), rng.random() < 0.6
-    model.box(_any_paint(rng, scale), [80 * scale, 80 * scale, 0.1], [0, 0, -0.05])
-    if enclosed:
-        away, wall = scale * rng.uniform(2.2, 5), _any_paint(rng, scale)
-        high = away * rng.uniform(0.5, 1)
-        sides = [[0.1, 2 * away, high, s * away, 0, high / 2] for s in (-1, 1)]
-        model.boxes(wall, [*sides, [2 * away, 0.1, high, 0, away, high / 2]])
-    for size in scale * np.exp(rng.uniform(-3, -0.6, rng.integers(12, 50))):
-        at = np.array([rng.normal(0, 0.6), rng.uniform(0.3, 2.0), 0]) * scale
-        at[2] = size * 0.4 if rng.random() < 0.5 else abs(rng.normal(0.35, 0.3)) * scale
-        mesh, thin = _shape(rng, size)
-        material = _any_paint(rng, size * 2)._replace(thin=thin)
-        model.add(material, mesh, at, rotation(*rng.uniform(-np.pi, np.pi, 3)))
-    light = outdoor_light(rng, 128)
-    if enclosed:
-        at = np.array([rng.normal(0, 1), rng.uniform(-0.5, 1), rng.uniform(1.2, 2)]) * scale
-        way, warm = np.array([0, 0.5 * scale, 0]) - at, np.array([1, 0.92, 0.8])
-        light = indoor_light(rng)._replace(lamps=(Lamp(at, way, warm, 1e5 * at[2] ** 2),))
-    eye = np.array([0, -0.6, rng.uniform(0.2, 0.9)]) * scale
-    targets = rng.uniform([-0.4, 0.8, 0], [0.4, 1.6, 0.6], (8, 3)) * scale
-    return Setting(model, light, eye, np.array([0.15, 0.1, 0.08]) * scale, targets)
-
-
-def _any_paint(rng: np.random.Generator, size: float) -> Material:
-    """Return any material at all, with a pattern that suits things of this size."""
-    palette = str(rng.choice(["accent", "plaster", "wood", "fabric", "rock", "metal"],
-                             p=[0.35, 0.2, 0.15, 0.15, 0.1, 0.05]))  # fmt: skip
-    if rng.random() < 0.4:
-        return paint(rng, palette, "smooth", 1.0, float(rng.uniform(0.1, 1)))
-    pattern = str(rng.choice(_PATTERNS))
-    palette = "white" if pattern in _BRING_COLOUR else palette
-    return paint(rng, palette, pattern, float(size * rng.uniform(0.3, 1.2)))
-
-
-def _shape(rng: np.random.Generator, size: float) -> tuple[Mesh, bool]:
-    """Return a shape about `size` metres large around the origin, and whether it is thin."""
-    kind, t = rng.integers(7), np.linspace(0, 2 * np.pi, 36)
-    if kind == 0:
-        return box(size * rng.uniform(0.1, 1.4, 3)), False
-    if kind == 1:
-        heights = rng.uniform(-1, 1, (10, 1)) * rng.choice([0, 0.15, 0.35])
-        bumps = np.hstack([rng.normal(size=(10, 3)), rng.uniform(0.2, 0.7, (10, 1)), heights])
-        return blob(size * rng.uniform(0.4, 1.4, 3), rng.uniform(1, 8), bumps, 32), False
-    if kind == 2:
-        radius = np.interp(np.linspace(0, 1, 14), np.linspace(0, 1, 5), rng.uniform(0.1, 0.6, 5))
-        return lathe(size * np.array([0, *radius, 0]), size * np.linspace(-0.7, 0.7, 16), 28), False
-    if kind == 3:
-        path = np.cumsum(rng.normal(0, size * 0.3, (14, 3)), axis=0)
-        return tube(path - path.mean(axis=0), size * rng.uniform(0.01, 0.1)), False
-    if kind == 4:
-        at = rng.normal(0, size * 0.45, (rng.integers(40, 500), 3))
-        slim, length = rng.uniform(0.2, 1), size * rng.uniform(0.08, 0.4)
-        return leaves(rng, at, length, unit(at), slim), True
-    if kind == 5:
-        ring = np.stack([np.cos(t), np.sin(t), 0.1 * np.sin(3 * t)], axis=1)
-        return tube(size * 0.7 * ring, size * rng.uniform(0.02, 0.25), 12), False
-    u, v = np.meshgrid(np.linspace(-1, 1, 24), np.linspace(-1, 1, 24))
-    ripples, phase = rng.uniform(1, 6, 2), rng.uniform(0, 6)
-    wave = 0.3 * np.sin(ripples[0] * u + phase) * np.cos(ripples[1] * v)
-    return sheet(size * np.stack([u, v, wave], axis=-1)), True
-
-
-def close_up(rng: np.random.Generator) -> Setting:
+def close_up(rng: np.random.Generator) -> Scene:
     """Return a person, an animal or a plant at 0.35 to 1.8 m before a scene of another family."""
-    setting = (room, street, nature)[rng.choice(3, p=[0.4, 0.25, 0.35])](rng)
+    scene = (room, street, nature)[rng.choice(3, p=[0.4, 0.25, 0.35])](rng)
     away = float(np.exp(rng.uniform(np.log(0.35), np.log(1.8))))
-    ahead = unit((setting.targets[0] - setting.at) * [1, 1, 0.3])
-    middle = setting.at + ahead * away + rng.normal(0, 0.05, 3) * away
-    kind, subject, low = rng.integers(4), Model(), 0.0
+    ahead = unit((scene.targets[0] - scene.eye) * [1, 1, 0.3])
+    middle = scene.eye + ahead * away + rng.normal(0, 0.05, 3) * away
+    kind, subject, low = rng.integers(4), Thing(), 0.0
     if kind == 0:
         adult = person(rng, strands=True)
         subject.put(adult, [0, 0, -(adult.extent()[1][2] - 0.15)])
@@ -104,6 +36,6 @@ def close_up(rng: np.random.Generator) -> Setting:
         subject.add(wood, drum(radius, 0.03, 32), [0, 0, low - 0.03])
         subject.box(wood, [0.06, 0.06, 2], [0, 0, low - 1.03])
     turn = np.arctan2(-ahead[0], ahead[1]) + rng.normal(0, 0.6)
-    model = Model().put(setting.model).put(subject, middle, turn)
+    thing = Thing().put(scene.thing).put(subject, middle, turn)
     targets = middle + rng.normal(0, 0.12, (8, 3)) * away
-    return setting._replace(model=model, spread=np.full(3, 0.06 * away), targets=targets)
+    return scene._replace(thing=thing, spread=np.full(3, 0.06 * away), targets=targets)

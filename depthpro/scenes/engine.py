@@ -1,8 +1,8 @@
 """The renderer: meshes in, colour and exact depth out. The only module that knows MuJoCo.
 
 MuJoCo 4 brings Filament as `mujoco.mjrf`: physically based materials, soft shadows and ambient
-occlusion, through Vulkan, on a GPU or on the CPU (Mesa's lavapipe). Its errors end the process, so
-it belongs into worker processes.
+occlusion, through Vulkan, on a GPU or on the CPU (Mesa's lavapipe). An error aborts the
+process, so it belongs into worker processes.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from numpy import ndarray
 
 from depthpro.scenes.mesh import Mesh, unit
 from depthpro.scenes.sky import Light, encode_ktx, horizon_colour
-from depthpro.scenes.textures import Material, draw_pattern
+from depthpro.scenes.textures import SIDE, Material, draw_pattern
 
 NEAR_M, FAR_M = 0.03, 3000.0
 
@@ -31,28 +31,26 @@ class View(NamedTuple):
     fov_deg: float
     """Horizontal."""
     aspect: float
-    """Width over height of the field of view on the image plane."""
+    """Width over height on the image plane."""
 
 
 def require_renderer() -> Any:
     """Return MuJoCo's module for rendering.
 
     Raises:
-        ValueError: If it or Vulkan is missing, with the command that installs it.
+        ValueError: If MuJoCo or Vulkan is missing, with the command that installs it.
     """
     try:
-        importlib.import_module("mujoco.studio")  # first: it says where the material files are
+        importlib.import_module("mujoco.studio")  # first: it sets the folder of the material files
         api = importlib.import_module("mujoco.mjrf")
+        ctypes.CDLL("libvulkan.so.1")
     except ImportError as error:
         raise ValueError(
-            "rendering scenes needs mujoco 4.0.0, which is not installed: "
-            f"pip install mujoco==4.0.0 ({error})"
+            f"rendering scenes needs mujoco 4.0.0: pip install mujoco==4.0.0 ({error})"
         ) from error
-    try:
-        ctypes.CDLL("libvulkan.so.1")
     except OSError as error:
         raise ValueError(
-            "rendering scenes needs Vulkan, and libvulkan.so.1 is not installed: "
+            "rendering scenes needs Vulkan: "
             f"apt-get install -y libvulkan1 mesa-vulkan-drivers ({error})"
         ) from error
     return api
@@ -69,9 +67,8 @@ class Engine:
         """
         self.size = size
         self.api = api = require_renderer()
-        self.context = api.Context(
-            api.ContextConfig(graphics_api=api.GraphicsApi.GRAPHICS_API_VULKAN)
-        )
+        vulkan = api.ContextConfig(graphics_api=api.GraphicsApi.GRAPHICS_API_VULKAN)
+        self.context = api.Context(vulkan)
         self.rgb = np.zeros((size, size, 3), np.uint8)
         self.inverse = np.zeros((size, size), np.float32)
         self.targets = [
@@ -91,13 +88,13 @@ class Engine:
         return target, request
 
     @contextlib.contextmanager
-    def load(self, parts: dict[Material, Mesh], light: Light) -> Iterator["Stage"]:
-        """Give a scene ready to be photographed, and free it at the end."""
-        stage = Stage(self, parts, light)
+    def load(self, parts: dict[Material, Mesh], light: Light) -> Iterator["GpuScene"]:
+        """Yield a scene ready to be rendered, and free it at the end."""
+        scene = GpuScene(self, parts, light)
         try:
-            yield stage
+            yield scene
         finally:
-            stage.free()
+            scene.free()
 
     def pattern(self, material: Material) -> Any:
         """Return the texture of a material's pattern; drawn and sent once."""
@@ -105,9 +102,9 @@ class Engine:
         if key not in self._patterns:
             pixels, api = draw_pattern(*key), self.api
             form, space = api.PixelFormat.PIXEL_FORMAT_RGB8, api.ColorSpace.COLORSPACE_SRGB
-            kind, (height, width) = api.SamplerType.TEXTURE_2D, pixels.shape[:2]
+            kind = api.SamplerType.TEXTURE_2D
             config = api.TextureConfig(
-                width=width, height=height, format=form, color_space=space, sampler_type=kind
+                width=SIDE, height=SIDE, format=form, color_space=space, sampler_type=kind
             )
             self._patterns[key] = self._upload(config, pixels.tobytes())
         return self._patterns[key]
@@ -126,7 +123,7 @@ class Engine:
         return texture
 
 
-class Stage:
+class GpuScene:
     """A scene on the device. References are kept here, since the renderer holds bare pointers."""
 
     def __init__(self, engine: Engine, parts: dict[Material, Mesh], light: Light) -> None:
@@ -168,19 +165,18 @@ class Stage:
         request.post_processing = request.shadows = request.skybox = not depth
         request.haze = request.reflections = False
         self._context.wait_for_frame(self._context.render([request], [read]))
-        self._drop_pending()  # the renderer reads it up to the first frame
+        self._free_mesh_data()  # the renderer reads it up to the first frame
 
     def free(self) -> None:
-        """Drop all that was sent: the scene before what it points to."""
-        self._drop_pending()
+        """Free the scene before what it points to."""
+        self._free_mesh_data()
         self._context.flush()
         self._scene = None
         self._kept.clear()
 
-    def _drop_pending(self) -> None:
-        for data in self._pending:
-            data.free()
-        self._pending = []
+    def _free_mesh_data(self) -> None:
+        while self._pending:
+            self._pending.pop(0).free()
 
     def _camera(self, view: View) -> Any:
         ahead = unit(view.towards)
@@ -188,36 +184,27 @@ class Stage:
         up = np.cross(right, ahead) * np.cos(view.roll) + right * np.sin(view.roll)
         half = NEAR_M * np.tan(np.radians(view.fov_deg) / 2)
         return self._api.Camera(
-            pos=_floats(view.at),
-            forward=_floats(ahead),
-            up=_floats(up),
-            frustum_bottom=-half / view.aspect,
-            frustum_top=half / view.aspect,
-            frustum_width=half,
-            frustum_near=NEAR_M,
-            frustum_far=FAR_M,
-        )
+            pos=_floats(view.at), forward=_floats(ahead), up=_floats(up), frustum_width=half,
+            frustum_bottom=-half / view.aspect, frustum_top=half / view.aspect,
+            frustum_near=NEAR_M, frustum_far=FAR_M,
+        )  # fmt: skip
 
     def _configure(self, light: Light) -> None:
-        """Set what the renderer takes from a model only: tones as of film, and haze.
+        """Set film-like tones and haze, which the renderer takes from a MuJoCo model only.
 
         Far things fade to the colour of the horizon; the sky is beyond the haze.
         """
-        import mujoco
-
-        settings: dict[str, Any] = {"cg.saturation": 0.88}
+        mujoco: Any = importlib.import_module("mujoco")
+        numbers: dict[str, Any] = {"cg.saturation": 0.88}
         if np.isfinite(light.haze_m):
             colour = " ".join(f"{value:.4f}" for value in horizon_colour(light.cube))
-            settings |= {"fog.enabled": 1, "fog.density": 1 / light.haze_m, "fog.color": colour,
+            numbers |= {"fog.enabled": 1, "fog.density": 1 / light.haze_m, "fog.color": colour,
                         "fog.height_falloff": 0, "fog.cut_off_distance": FAR_M}  # fmt: skip
-        xml = "".join(f'<numeric name="filament.{k}" data="{v}"/>' for k, v in settings.items())
+        xml = "".join(f'<numeric name="filament.{k}" data="{v}"/>' for k, v in numbers.items())
         for name, text in (("cg.tone_mapping", "filmic"), ("ao.quality", "medium")):
             xml += f'<text name="filament.{name}" data="{text}"/>'
-        model: Any = mujoco
-        model = model.MjModel.from_xml_string(
-            f"<mujoco><custom>{xml}</custom><worldbody/></mujoco>"
-        )
-        self._scene.configure_from_model(model)
+        xml = f"<mujoco><custom>{xml}</custom><worldbody/></mujoco>"
+        self._scene.configure_from_model(mujoco.MjModel.from_xml_string(xml))
 
     def _add_part(self, material: Material, mesh: Mesh) -> None:
         api = self._api
@@ -274,10 +261,11 @@ class Stage:
         self._scene.set_skybox(behind)
         if sun := light.sun:
             self._shine(kinds.LIGHT_DIRECTIONAL, sun.lux, sun.colour, towards=-sun.towards,
-                        shadow_map_size=1024)  # fmt: skip
+                        cast_shadow=True, shadow_map_size=1024)  # fmt: skip
         for lamp in light.lamps:
             self._shine(kinds.LIGHT_SPOT, lamp.candela, lamp.colour, lamp.at, lamp.towards,
-                        cutoff=85.0, softness=0.5, range=30.0, shadow_map_size=512)  # fmt: skip
+                        cast_shadow=True, shadow_map_size=512, cutoff=85.0, softness=0.5,
+                        range=30.0)  # fmt: skip
 
     def _shine(
         self,
@@ -288,10 +276,9 @@ class Stage:
         towards: Any = (0, 0, -1),
         **settings: Any,
     ) -> None:
-        """Add a light; those with a shadow map cast shadows."""
-        shadow = "shadow_map_size" in settings
+        """Add a light; `settings` are those of the renderer's `LightParams`."""
         params = self._api.LightParams(
-            type=kind, color=_floats(colour), intensity=intensity, cast_shadow=shadow, **settings
+            type=kind, color=_floats(colour), intensity=intensity, **settings
         )
         light = self._context.create_light(params)
         light.set_pose(_floats(at), _floats(unit(towards)))

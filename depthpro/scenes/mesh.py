@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 Numbers = ndarray | Sequence[Any] | float
-"""What NumPy makes an array of."""
+"""Whatever NumPy can make an array of."""
 
 Points = Float[ndarray, "n 3"]
 Rotation = Float[ndarray, "3 3"]
@@ -44,7 +44,7 @@ def rotation(yaw: float, pitch: float = 0.0, roll: float = 0.0) -> Rotation:
 
 def place(mesh: Mesh, at: Numbers, turn: Rotation | float = 0.0, scale: float = 1.0) -> Mesh:
     """Return the mesh scaled, turned (a matrix, or a yaw in radians) and then moved to `at`."""
-    if not isinstance(turn, ndarray) and turn == 0:  # most parts of a model
+    if not isinstance(turn, ndarray) and turn == 0:  # most parts of a thing
         return mesh._replace(points=mesh.points * scale + np.asarray(at))
     matrix = turn if isinstance(turn, ndarray) else rotation(turn)
     points = mesh.points @ (scale * matrix.T) + np.asarray(at)

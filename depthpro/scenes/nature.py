@@ -7,15 +7,15 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from depthpro.scenes.mesh import UP, leaves, ribbons, sheet, tube, unit
-from depthpro.scenes.model import Model, Setting
 from depthpro.scenes.people import animal, person
 from depthpro.scenes.plants import bush, rock, tree
 from depthpro.scenes.sky import outdoor_light
 from depthpro.scenes.textures import paint
+from depthpro.scenes.thing import Scene, Thing
 
 Ground = Callable[[ndarray, ndarray], ndarray]
 
-# How many trees, rocks and bushes, at least and less than; how near a tree; what covers the ground.
+# Least and most + 1 of trees, rocks and bushes; nearest tree in metres; palettes of the ground.
 _KINDS = {
     "meadow": ((2, 12), (0, 9), (1, 9), 8.0, ("grass", "grass", "soil")),
     "wood": ((14, 34), (0, 9), (2, 12), 3.0, ("grass", "soil", "soil")),
@@ -23,9 +23,9 @@ _KINDS = {
 }
 
 
-def nature(rng: np.random.Generator) -> Setting:
+def nature(rng: np.random.Generator) -> Scene:
     """Return a landscape around the camera."""
-    ground, model = _terrain(rng), Model()
+    ground, thing = _terrain(rng), Thing()
     kind = str(rng.choice(list(_KINDS), p=[0.4, 0.4, 0.2]))
     n_trees, n_rocks, n_bushes, clearing, covers = _KINDS[kind]
     cover = str(rng.choice(covers))
@@ -36,7 +36,7 @@ def nature(rng: np.random.Generator) -> Setting:
     # Texture in metres as seen from above, bent so that its repetition makes no rows.
     flat = surface.points[:, :2]
     surface = surface._replace(uv=flat + 1.5 * np.sin(flat[:, ::-1] / 5 + rng.uniform(0, 6, 2)))
-    model.add(paint(rng, cover, "gravel" if gravel else None), surface)
+    thing.add(paint(rng, cover, "gravel" if gravel else None), surface)
 
     def spot(near: float, far: float, width: float) -> ndarray:
         away, angle = np.exp(rng.uniform(np.log(near), np.log(far))), rng.normal(0, width)
@@ -48,27 +48,26 @@ def nature(rng: np.random.Generator) -> Setting:
     trees = [tree(rng, tall, barks[i % 3], greens[i % 3]) for i in range(5)]
     for i in range(rng.integers(*n_trees)):
         at, scale = spot(clearing, 110, 0.6), rng.uniform(0.6, 1.35)
-        model.put(trees[i % 5], at, rng.uniform(0, 6), scale)
+        thing.put(trees[i % 5], at, rng.uniform(0, 6), scale)
     for _ in range(rng.integers(*n_rocks)):
         at = spot(1.5, 60, 0.7)
-        model.put(rock(rng, min(np.hypot(*at[:2]) * rng.uniform(0.02, 0.16), 5), stone), at)
+        thing.put(rock(rng, min(np.hypot(*at[:2]) * rng.uniform(0.02, 0.16), 5), stone), at)
     for _ in range(rng.integers(*n_bushes)):
-        model.put(bush(rng, rng.uniform(0.4, 1.8), greens[rng.integers(3)]), spot(2.5, 40, 0.6))
+        thing.put(bush(rng, rng.uniform(0.4, 1.8), greens[rng.integers(3)]), spot(2.5, 40, 0.6))
     for _ in range(rng.integers(0 if kind == "stones" else 1, 4)):
-        _undergrowth(rng, model, ground)
+        _undergrowth(rng, thing, ground)
     if rng.random() < 0.35:
-        _fence(rng, model, ground)
+        _fence(rng, thing, ground)
     for _ in range(rng.choice(4, p=[0.55, 0.2, 0.15, 0.1])):
-        model.put(person(rng), spot(2.5, 20, 0.35), rng.uniform(0, 6))
+        thing.put(person(rng), spot(2.5, 20, 0.35), rng.uniform(0, 6))
     for _ in range(rng.choice(4, p=[0.75, 0.1, 0.1, 0.05])):
         size = rng.uniform(0.12, 0.35)
-        model.put(animal(rng, size), spot(2.5, 20, 0.35) + 1.75 * size * UP, rng.uniform(0, 6))
-    level = rng.choice(
-        [rng.normal(1.5, 0.2), rng.uniform(0.3, 1), rng.uniform(2, 5)], p=[0.6, 0.28, 0.12]
-    )
+        thing.put(animal(rng, size), spot(2.5, 20, 0.35) + 1.75 * size * UP, rng.uniform(0, 6))
+    levels = rng.normal(1.5, 0.2), rng.uniform(0.3, 1), rng.uniform(2, 5)
+    level = rng.choice(levels, p=[0.6, 0.28, 0.12])
     targets = np.column_stack([rng.normal(0, 5, 8), np.full(8, 20), level + rng.uniform(-5, 3, 8)])
     spread = np.array([0.3, 0.3, 0.05])
-    return Setting(model, outdoor_light(rng), np.array([0, 0, level]), spread, targets)
+    return Scene(thing, outdoor_light(rng), np.array([0, 0, level]), spread, targets)
 
 
 def _terrain(rng: np.random.Generator) -> Ground:
@@ -97,7 +96,7 @@ def _waves(rng: np.random.Generator, vectors: Float[ndarray, "n 2"], gain: float
     return value_at
 
 
-def _undergrowth(rng: np.random.Generator, model: Model, ground: Ground) -> None:
+def _undergrowth(rng: np.random.Generator, thing: Thing, ground: Ground) -> None:
     """Add grass around the camera, dry or green, low or high, with flowers at times."""
     count, far = rng.integers(1200, 4500), rng.uniform(4, 16)
     away = np.exp(rng.uniform(np.log(0.6), np.log(far), count))
@@ -109,19 +108,19 @@ def _undergrowth(rng: np.random.Generator, model: Model, ground: Ground) -> None
     blades = ribbons(rng, roots, up, length, rng.uniform(0.004, 0.011), bend, joints=3)
     # Lit as the meadow that they are, not as strips that stand in it.
     level = blades._replace(normals=unit(0.5 * blades.normals + UP))
-    model.thin(paint(rng, "grass", None, 0.3), level)
+    thing.thin(paint(rng, "grass", None, 0.3), level)
     if rng.random() < 0.35:
         heads = np.repeat(roots[rng.random(count) < 0.05] + height * UP, 4, axis=0)
         petals = leaves(rng, heads, 0.03, np.tile(UP, (len(heads), 1)), slim=0.8)
-        model.thin(paint(rng, "accent"), petals)
+        thing.thin(paint(rng, "accent"), petals)
 
 
-def _fence(rng: np.random.Generator, model: Model, ground: Ground) -> None:
+def _fence(rng: np.random.Generator, thing: Thing, ground: Ground) -> None:
     """Add a fence of posts with rails or wires that runs off into the distance."""
     wood, along, step = paint(rng, "wood"), np.arange(24), 2.0 * unit([rng.normal(0, 0.5), 1.0])
     x, y = rng.uniform(-4, 4) + step[0] * along, 3 + step[1] * along
     foot = np.stack([x, y, ground(x, y)], axis=1)
-    model.boxes(wood, [[0.1, 0.1, 1.25, *at + 0.55 * UP] for at in foot])
+    thing.boxes(wood, [[0.1, 0.1, 1.25, *at + 0.55 * UP] for at in foot])
     thick = rng.choice([0.035, 0.006])
     for level in (0.4, 0.75, 1.1):
-        model.add(wood, tube(foot + level * UP, thick, 5))
+        thing.add(wood, tube(foot + level * UP, thick, 5))

@@ -1,11 +1,11 @@
-"""People and animals, at the sizes they have, facing -y."""
+"""People and animals, in real sizes, facing -y."""
 
 import numpy as np
 from numpy import ndarray
 
 from depthpro.scenes.mesh import Mesh, blob, lathe, ribbons, rotation, tube, unit
-from depthpro.scenes.model import Model
 from depthpro.scenes.textures import Material, paint
+from depthpro.scenes.thing import Thing
 
 # A head is an egg with these bumps: direction, width, height.
 _FACE = (
@@ -25,13 +25,13 @@ _ANIMAL = (
 )  # fmt: skip
 
 
-def person(rng: np.random.Generator, strands: bool = False) -> Model:
+def person(rng: np.random.Generator, strands: bool = False) -> Thing:
     """Return a person of 1.5 to 1.95 m who stands or walks; `strands` of hair are for close-ups."""
     skin, top, legs = paint(rng, "skin"), paint(rng, "fabric"), paint(rng, "fabric")
     shoe = paint(rng, "rubber" if rng.random() < 0.6 else "accent")
     stride, girth = rng.choice([0.0, rng.uniform(0.1, 0.32)]), rng.uniform(0.9, 1.25)
     sleeve = top if rng.random() < 0.7 else skin
-    body = Model()
+    body = Thing()
     outline = np.array([0.12, 0.17, 0.16, 0.14, 0.17, 0.2, 0.18, 0.13, 0.06]) * girth
     trunk = lathe(outline, [0.84, 0.9, 0.98, 1.1, 1.25, 1.36, 1.42, 1.46, 1.49], 20)
     body.add(top, trunk._replace(points=trunk.points * [1, 0.62, 1]))
@@ -55,7 +55,7 @@ def person(rng: np.random.Generator, strands: bool = False) -> Model:
     body.add(skin, tube(neck, [0.07, 0.058, 0.055], 14))
     nod = rotation(rng.normal(0, 0.3), rng.normal(0, 0.12))
     body.put(_head(rng, skin, strands), [0, -0.015, 1.635], nod)
-    return Model().put(body, scale=rng.uniform(1.5, 1.95) / 1.755)
+    return Thing().put(body, scale=rng.uniform(1.5, 1.95) / 1.755)
 
 
 def _joints(first: object, middle: object, last: object) -> ndarray:
@@ -64,7 +64,7 @@ def _joints(first: object, middle: object, last: object) -> ndarray:
     return np.array([a, (a + b) / 2, b, (b + c) / 2, c])
 
 
-def _head(rng: np.random.Generator, skin: Material, strands: bool) -> Model:
+def _head(rng: np.random.Generator, skin: Material, strands: bool) -> Thing:
     """Return a head with hair around its own middle."""
     white = Material("smooth", (0.75, 0.73, 0.7), roughness=0.2)
     # Dark skin goes with dark hair.
@@ -74,27 +74,26 @@ def _head(rng: np.random.Generator, skin: Material, strands: bool) -> Model:
     red, green, blue = skin.tint
     lips = Material("smooth", (red * 0.8, green * 0.5, blue * 0.5), roughness=0.45)
     face = np.array(_FACE) * [1, 1, 1, 1, rng.uniform(0.7, 1.3)]
-    model = Model().add(skin, blob(_HEAD, 2.2, face, 44))
-    model.blobs(
-        lips, [[0.045, 0.02, 0.008, 0, -0.092, -0.058], [0.04, 0.02, 0.01, 0, -0.09, -0.066]]
-    )
+    thing = Thing().add(skin, blob(_HEAD, 2.2, face, 44))
+    upper, lower = [0.045, 0.02, 0.008, 0, -0.092, -0.058], [0.04, 0.02, 0.01, 0, -0.09, -0.066]
+    thing.blobs(lips, [upper, lower])
     for s in _EYES:
-        model.blobs(white, [[0.026, 0.018, 0.013, s * 0.032, -0.08, 0.014]])
-        model.blobs(dark, [[0.012, 0.012, 0.012, s * 0.032, -0.086, 0.014]])
-        model.blobs(hair, [[0.042, 0.014, 0.007, s * 0.033, -0.088, 0.034]])
-        model.blobs(skin, [[0.02, 0.045, 0.06, s * 0.076, 0.01, 0]])
+        thing.blobs(white, [[0.026, 0.018, 0.013, s * 0.032, -0.08, 0.014]])
+        thing.blobs(dark, [[0.012, 0.012, 0.012, s * 0.032, -0.086, 0.014]])
+        thing.blobs(hair, [[0.042, 0.014, 0.007, s * 0.033, -0.088, 0.034]])
+        thing.blobs(skin, [[0.02, 0.045, 0.06, s * 0.076, 0.01, 0]])
     if rng.random() < 0.06:
-        return model
+        return thing
     # A cap that sinks into the head where the face is; long hair falls behind.
     open_face = [[0, -1, -0.35, 0.75, -0.4], [0, 0.4, -1, 0.5, -0.2]]
     cap = blob(_HEAD * rng.uniform([1.06, 1.05, 1.06], [1.25, 1.15, 1.14]), 2.2, open_face, 36)
-    model.add(hair, cap, [0, 0.012, 0.012])
+    thing.add(hair, cap, [0, 0.012, 0.012])
     length = float(np.exp(rng.uniform(np.log(0.02), np.log(0.35))))
     if length > 0.1:
-        model.blobs(hair, [[0.19, 0.12, 0.1 + length, 0, 0.07, -length / 2 + 0.03]], 2.6)
+        thing.blobs(hair, [[0.19, 0.12, 0.1 + length, 0, 0.07, -length / 2 + 0.03]], 2.6)
     if strands:
-        model.thin(hair, _strands(rng, length))
-    return model
+        thing.thin(hair, _strands(rng, length))
+    return thing
 
 
 def _strands(rng: np.random.Generator, length: float) -> Mesh:
@@ -107,16 +106,14 @@ def _strands(rng: np.random.Generator, length: float) -> Mesh:
     return ribbons(rng, out * _HEAD * 0.53, way, reach, rng.uniform(0.0008, 0.0025), fall, 7)
 
 
-def animal(rng: np.random.Generator, size: float, strands: bool = False) -> Model:
+def animal(rng: np.random.Generator, size: float, strands: bool = False) -> Thing:
     """Return a furry animal with a head `size` metres wide; `strands` of fur are for close-ups."""
-    fur, dark = (
-        paint(rng, "fur", None, size * 0.6),
-        Material("smooth", (0.02, 0.02, 0.02), 0, 1, 0.15),
-    )
+    fur = paint(rng, "fur", None, size * 0.6)
+    dark = Material("smooth", (0.02, 0.02, 0.02), roughness=0.15)
     rows = np.array(_ANIMAL) * rng.uniform(0.85, 1.15, 6) * size
-    model = Model().blobs(fur, rows, 2.3)
+    thing = Thing().blobs(fur, rows, 2.3)
     eyes = [[0.11, 0.11, 0.11, s * 0.22, -0.38, 0.12] for s in _EYES]
-    model.blobs(dark, np.array([*eyes, [0.17, 0.12, 0.1, 0, -0.68, -0.05]]) * size)
+    thing.blobs(dark, np.array([*eyes, [0.17, 0.12, 0.1, 0, -0.68, -0.05]]) * size)
     if strands:
         # As many hairs on each part as its surface asks for.
         share = np.prod(rows[:, :2], axis=1)
@@ -126,5 +123,5 @@ def animal(rng: np.random.Generator, size: float, strands: bool = False) -> Mode
         reach = size * rng.uniform(0.06, 0.2) * rng.uniform(0.6, 1.3, len(part))
         roots = rows[part, 3:] + out * rows[part, :3] / 2
         mesh = ribbons(rng, roots, way, reach, size * rng.uniform(0.008, 0.018), [0, 0.2, -0.5])
-        model.thin(fur, mesh)
-    return model
+        thing.thin(fur, mesh)
+    return thing

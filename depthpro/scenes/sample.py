@@ -1,4 +1,4 @@
-"""How a seed becomes samples: a family, a scene of it, cameras that look at it."""
+"""From a seed to samples: a family, a scene of it, cameras that look at it."""
 
 from collections.abc import Callable, Iterator
 
@@ -9,18 +9,19 @@ from numpy import ndarray
 from depthpro.data.sample import Sample
 from depthpro.geometry import focal_from_fov
 from depthpro.scenes.camera import expose, pick_shot
-from depthpro.scenes.closeups import close_up, objects
-from depthpro.scenes.engine import Engine, Stage, View
+from depthpro.scenes.closeups import close_up
+from depthpro.scenes.engine import Engine, GpuScene, View
 from depthpro.scenes.mesh import unit
-from depthpro.scenes.model import Setting, by_material
 from depthpro.scenes.nature import nature
+from depthpro.scenes.objects import objects
 from depthpro.scenes.rooms import room
 from depthpro.scenes.streets import street
+from depthpro.scenes.thing import Scene, by_material
 
 VIEWS = 3
 """Samples that are made from one scene, each from another place with another lens."""
 
-_FAMILIES: dict[str, tuple[float, Callable[[np.random.Generator], Setting]]] = {
+_FAMILIES: dict[str, tuple[float, Callable[[np.random.Generator], Scene]]] = {
     "room": (0.34, room),
     "street": (0.2, street),
     "nature": (0.18, nature),
@@ -28,7 +29,7 @@ _FAMILIES: dict[str, tuple[float, Callable[[np.random.Generator], Setting]]] = {
     "close-up": (0.16, close_up),
 }
 _ANY_SIZE = {"objects"}
-"""Families whose scenes have a random scale, which no picture can tell: depth is up to a factor."""
+"""Families of random scale, which no picture can show: their depth is known up to a factor."""
 
 FAMILIES = {name: share for name, (share, _) in _FAMILIES.items()}
 """Share of each family among all scenes."""
@@ -37,7 +38,7 @@ ASPECTS = {1.0: 0.1, 4 / 3: 0.25, 3 / 2: 0.2, 16 / 9: 0.1, 3 / 4: 0.2, 2 / 3: 0.
 """Share of each format, width over height, among all pictures."""
 
 
-def make_setting(rng: np.random.Generator, family: str) -> Setting:
+def make_scene(rng: np.random.Generator, family: str) -> Scene:
     """Return a scene of the family.
 
     Raises:
@@ -48,7 +49,7 @@ def make_setting(rng: np.random.Generator, family: str) -> Setting:
     return _FAMILIES[family][1](rng)
 
 
-def pick_view(rng: np.random.Generator, setting: Setting) -> View:
+def pick_view(rng: np.random.Generator, scene: Scene) -> View:
     """Return a camera: lenses of 14 to 80 mm, level as people hold them, any usual format.
 
     The focal length is that on 35 mm film whose long side is the picture's. A network that is
@@ -58,15 +59,15 @@ def pick_view(rng: np.random.Generator, setting: Setting) -> View:
     aspect = float(rng.choice(list(ASPECTS), p=list(ASPECTS.values())))
     lens_mm = np.clip(np.exp(rng.normal(np.log(28.5), 0.35)), 14, 80)
     fov_deg = 2 * np.degrees(np.arctan(18 * min(aspect, 1) / lens_mm))
-    at = setting.at + rng.uniform(-1, 1, 3) * setting.spread
-    towards = unit(setting.targets[rng.integers(len(setting.targets))] - at)
+    at = scene.eye + rng.uniform(-1, 1, 3) * scene.spread
+    towards = unit(scene.targets[rng.integers(len(scene.targets))] - at)
     return View(at, towards, float(rng.normal(0, 0.03)), float(fov_deg), aspect)
 
 
 def render_scene(
     engine: Engine, seed: int, number: int, family: str | None = None, views: int = VIEWS
 ) -> Iterator[Sample]:
-    """Give the samples of one scene, at the engine's size.
+    """Yield the samples of one scene, at the engine's size.
 
     Geometry, textures, light, cameras and depth follow from the arguments alone. Colour follows
     from them and from how many pictures the engine has taken before, since the renderer dithers.
@@ -83,25 +84,25 @@ def render_scene(
     """
     rng = np.random.default_rng([seed, number])
     family = family or str(rng.choice(list(FAMILIES), p=list(FAMILIES.values())))
-    setting = make_setting(rng, family)
-    with engine.load(by_material(setting.model, setting.at), setting.light) as stage:
-        for number_of_view in range(views):
-            key = (seed, number, number_of_view)
-            yield _take(stage, np.random.default_rng(key), setting, family, key)
+    scene = make_scene(rng, family)
+    with engine.load(by_material(scene.thing, scene.eye), scene.light) as gpu_scene:
+        for view in range(views):
+            key = (seed, number, view)
+            yield _take(gpu_scene, np.random.default_rng(key), scene, family, key)
 
 
 def _take(
-    stage: Stage, rng: np.random.Generator, setting: Setting, family: str, key: tuple[int, ...]
+    gpu_scene: GpuScene, rng: np.random.Generator, scene: Scene, family: str, key: tuple[int, ...]
 ) -> Sample:
     """Return a sample: the first view that is worth it, or the eighth."""
-    view = pick_view(rng, setting)
-    depth = stage.depth(view)
+    view = pick_view(rng, scene)
+    depth = gpu_scene.depth(view)
     for _ in range(7):
         if _worth_taking(depth):
             break
-        view = pick_view(rng, setting)
-        depth = stage.depth(view)
-    rgb, size = stage.colour(view), len(depth)
+        view = pick_view(rng, scene)
+        depth = gpu_scene.depth(view)
+    rgb, size = gpu_scene.colour(view), len(depth)
     f_px, middle = focal_from_fov(view.fov_deg, size), (size - 1) / 2
     return Sample(
         rgb=expose(rng, rgb, depth, pick_shot(rng, rgb, depth)),

@@ -41,9 +41,9 @@ class Light(NamedTuple):
     cube: Float[ndarray, "6 face face 3"]
     """Radiance from all around, faces in the order of OpenGL."""
     lux: float
-    """What radiance 1 stands for, in the renderer's units."""
+    """Illuminance of radiance 1, in the renderer's units."""
     backdrop: Float[ndarray, "6 side side 3"] | None = None
-    """What is seen behind everything, if it is not what gives the light (a room's windows)."""
+    """The visible sky, if `cube` is not (through a room's windows)."""
     sun: Sun | None = None
     lamps: tuple[Lamp, ...] = ()
     haze_m: float = np.inf

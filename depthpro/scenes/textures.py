@@ -60,7 +60,7 @@ PALETTES = {
     "glass": "2d363b 353d40 262c32",
     "white": "ffffff",
 }  # fmt: skip
-"""Colours as sRGB, by what they are the colours of."""
+"""sRGB colours by material."""
 
 # Of each palette: its own pattern, metres of one picture of it, and roughness.
 _SURFACES: dict[str, tuple[str, float, float]] = {
@@ -112,7 +112,7 @@ def paint(
     tile_m: float | None = None,
     roughness: float | None = None,
 ) -> Material:
-    """Return a material with a colour of the palette; what is not given is the palette's own."""
+    """Return a material with a colour of the palette, and its own pattern and size by default."""
     own, size, rough = _SURFACES[palette]
     name, tint = pattern or own, pick_tint(rng, palette)
     if name in _TONES:  # the mean of the pattern is to have the colour

@@ -1,16 +1,16 @@
-"""What stands along roads, at the sizes it has: cars, lamps, signs, benches, bins."""
+"""Cars, bicycles and street furniture, in real sizes."""
 
 import numpy as np
 from numpy import ndarray
 
 from depthpro.scenes.mesh import Mesh, box, drum, join, lathe, place, rotation, sheet, tube
-from depthpro.scenes.model import Model
 from depthpro.scenes.textures import Material, paint
+from depthpro.scenes.thing import Thing
 
 _SIDES = np.array([-1, 1])
 
 
-def car(rng: np.random.Generator) -> Model:
+def car(rng: np.random.Generator) -> Thing:
     """Return a car of 3.8 to 5 m with glass, wheels, lights and plates, its front towards -y."""
     long, wide, high = rng.uniform([3.8, 1.68, 1.4], [5.0, 1.9, 1.85])
     body, glass, hatch = paint(rng, "paint"), paint(rng, "glass"), rng.random() < 0.5
@@ -18,50 +18,46 @@ def car(rng: np.random.Generator) -> Model:
     y = np.array([-0.5, -0.49, -0.45, -0.28, -0.2, 0.3, 0.42, 0.49, 0.5]) * long
     top = np.array([0.5, 0.62, 0.72, 0.92, 1.0, 1.0, 1.0 if hatch else 0.96, 0.9, 0.55]) * belt
     half = np.array([0.86, 0.93, 0.97, 1, 1, 1, 0.99, 0.95, 0.88]) * wide / 2
-    model = Model().add(body, _loft(y, 0.22 + 0 * y, top, half, half * 0.94))
+    thing = Thing().add(body, _loft(y, 0.22 + 0 * y, top, half, half * 0.94))
     ends = (0.36, 0.47) if hatch else (0.24, 0.38)
     y = np.array([-0.24, -0.08, 0.05, 0.25 - 0.12 * (not hatch), *ends]) * long
     roof = np.array([belt, high * 0.97, high, high * 0.99, high * 0.93, belt])
     rail = np.array([0.93, 0.78, 0.76, 0.76, 0.78, 0.9]) * wide / 2
-    model.add(glass, _loft(y, 0 * y + belt * 0.93, roof, 0 * y + wide * 0.47, rail))
+    thing.add(glass, _loft(y, 0 * y + belt * 0.93, roof, 0 * y + wide * 0.47, rail))
     lid = np.linspace(y[1] + 0.05, y[4] - 0.05, 6)
     crown, edge = np.interp(lid, y, roof) + 0.012, np.interp(lid, y, rail)
-    model.add(body, sheet(np.stack([np.stack([-s * edge, lid, crown], -1) for s in (-1, 0, 1)])))
+    thing.add(body, sheet(np.stack([np.stack([-s * edge, lid, crown], -1) for s in (-1, 0, 1)])))
     for s in _SIDES:
         sill = s * wide * 0.47
-        model.add(body, tube(np.stack([s * rail[1:5] * 1.01, y[1:5], roof[1:5]], axis=1), 0.035, 6))
-        posts = [
-            [sill, y[foot], belt, s * rail[head], y[head], roof[head]]
-            for foot, head in ((0, 1), (5, 4))
-        ]
-        for post in [*posts, [sill, 0.06, belt, s * rail[2], 0.06, high * 0.98]]:
-            model.add(body, tube(np.reshape(post, (2, 3)), 0.04, 6))
-    return _trim(rng, model, long, wide, belt)
+        thing.add(body, tube(np.stack([s * rail[1:5] * 1.01, y[1:5], roof[1:5]], axis=1), 0.035, 6))
+        for foot, top in ((0, 1), (5, 4)):
+            post = [[sill, y[foot], belt], [s * rail[top], y[top], roof[top]]]
+            thing.add(body, tube(post, 0.04, 6))
+        middle = [[sill, 0.06, belt], [s * rail[2], 0.06, high * 0.98]]
+        thing.add(body, tube(middle, 0.04, 6))
+    return _trim(rng, thing, long, wide, belt)
 
 
-def _trim(rng: np.random.Generator, model: Model, long: float, wide: float, belt: float) -> Model:
+def _trim(rng: np.random.Generator, thing: Thing, long: float, wide: float, belt: float) -> Thing:
     """Add wheels, bumpers, lamps, plates and mirrors."""
     tyre, rim, radius = paint(rng, "rubber"), paint(rng, "metal"), rng.uniform(0.3, 0.36)
-    lamp, tail = (
-        Material("smooth", tint, roughness=0.2) for tint in ((0.9, 0.9, 0.85), (0.5, 0.02, 0.02))
-    )
+    lamp = Material("smooth", (0.9, 0.9, 0.85), roughness=0.2)
+    tail = lamp._replace(tint=(0.5, 0.02, 0.02))
     turn = rotation(0, 0, np.pi / 2)
     for s in _SIDES:
         for y in (-0.31 * long, 0.3 * long):
             inner = s * (wide / 2 - 0.105) - 0.105
-            model.add(tyre, drum(radius, 0.21), [inner, y, radius], turn)
-            model.add(rim, drum(radius * 0.62, 0.216), [inner - 0.003, y, radius], turn)
+            thing.add(tyre, drum(radius, 0.21), [inner, y, radius], turn)
+            thing.add(rim, drum(radius * 0.62, 0.216), [inner - 0.003, y, radius], turn)
     x, front, back = wide * 0.36 * _SIDES, -0.487 * long, 0.488 * long
-    model.boxes(lamp, [[0.3, 0.08, 0.14, a, front, belt * 0.6] for a in x])
-    model.boxes(tail, [[0.22, 0.08, 0.2, a, back, belt * 0.72] for a in x])
+    thing.boxes(lamp, [[0.3, 0.08, 0.14, a, front, belt * 0.6] for a in x])
+    thing.boxes(tail, [[0.22, 0.08, 0.2, a, back, belt * 0.72] for a in x])
     plates = [[0.52, 0.02, 0.11, 0, -0.503 * long, 0.42], [0.52, 0.02, 0.11, 0, 0.503 * long, 0.5]]
-    model.boxes(Material("smooth", (0.85, 0.85, 0.8)), plates)
-    dark = [
-        [wide * 0.5, 0.03, 0.14, 0, -0.5 * long, 0.52],
-        [wide * 0.96, long * 0.97, 0.12, 0, 0, 0.22],
-    ]
+    thing.boxes(Material("smooth", (0.85, 0.85, 0.8)), plates)
+    grille = [wide * 0.5, 0.03, 0.14, 0, -0.5 * long, 0.52]
+    floor = [wide * 0.96, long * 0.97, 0.12, 0, 0, 0.22]
     mirrors = [[0.2, 0.12, 0.14, s * (wide / 2 + 0.08), -0.2 * long, belt + 0.06] for s in _SIDES]
-    return model.boxes(tyre, dark).blobs(tyre, mirrors, 4)
+    return thing.boxes(tyre, [grille, floor]).blobs(tyre, mirrors, 4)
 
 
 def _loft(y: ndarray, floor: ndarray, top: ndarray, low: ndarray, high: ndarray) -> Mesh:
@@ -75,61 +71,59 @@ def _loft(y: ndarray, floor: ndarray, top: ndarray, low: ndarray, high: ndarray)
     return join([sheet(rings[::-1]), *caps])
 
 
-def street_lamp(rng: np.random.Generator) -> Model:
+def street_lamp(rng: np.random.Generator) -> Thing:
     """Return a lamp post that leans over -y."""
     high, metal = rng.uniform(4, 8), paint(rng, "metal")
     path = [[0, 0, 0], [0, 0, high * 0.8], [0, -0.3, high], [0, -1.5, high + 0.15]]
-    return Model().add(metal, tube(path, 0.06)).box(metal, [0.25, 0.6, 0.1], [0, -1.6, high + 0.12])
+    return Thing().add(metal, tube(path, 0.06)).box(metal, [0.25, 0.6, 0.1], [0, -1.6, high + 0.12])
 
 
-def street_sign(rng: np.random.Generator) -> Model:
+def street_sign(rng: np.random.Generator) -> Thing:
     """Return a traffic sign of 0.6 m or a notice on a post."""
     high = rng.uniform(2.1, 2.6)
-    model = Model().add(
-        paint(rng, "metal"), tube([[0, 0, 0], [0, 0, 1], [0, 0, high + 0.25]], 0.03)
-    )
+    post = tube([[0, 0, 0], [0, 0, 1], [0, 0, high + 0.25]], 0.03)
+    thing = Thing().add(paint(rng, "metal"), post)
     if rng.random() < 0.5:
         disc = place(drum(0.3, 0.02, 24), [0, 0, 0], rotation(0, np.pi / 2))
-        return model.add(paint(rng, "accent"), disc, [0, -0.04, high])
+        return thing.add(paint(rng, "accent"), disc, [0, -0.04, high])
     plate = box([*rng.uniform([0.4, 0.02, 0.3], [0.9, 0.02, 0.7])], picture=True)
-    return model.add(paint(rng, "white", "poster", 1.0), plate, [0, -0.05, high])
+    return thing.add(paint(rng, "white", "poster", 1.0), plate, [0, -0.05, high])
 
 
-def bench(rng: np.random.Generator) -> Model:
+def bench(rng: np.random.Generator) -> Thing:
     """Return a park bench of 1.6 m."""
     slats = [[1.6, 0.09, 0.03, 0, y, 0.45] for y in (-0.2, -0.09, 0.02, 0.13)]
     slats += [[1.6, 0.03, 0.09, 0, 0.22, z] for z in (0.6, 0.73, 0.86)]
     iron = [[0.05, 0.45, 0.04, x, 0, 0.42] for x in (-0.65, 0.65)]
-    iron += [
-        [0.05, 0.05, h, x, y, h / 2] for x in (-0.65, 0.65) for y, h in ((-0.2, 0.44), (0.24, 0.9))
-    ]
-    return Model().boxes(paint(rng, "wood"), slats).boxes(paint(rng, "rubber"), iron)
+    for x in (-0.65, 0.65):
+        iron += [[0.05, 0.05, h, x, y, h / 2] for y, h in ((-0.2, 0.44), (0.24, 0.9))]
+    return Thing().boxes(paint(rng, "wood"), slats).boxes(paint(rng, "rubber"), iron)
 
 
-def litter_bin(rng: np.random.Generator) -> Model:
+def litter_bin(rng: np.random.Generator) -> Thing:
     """Return a bin of 0.7 to 1.1 m: a drum, or a box with a lid."""
     colour, high = paint(rng, "paint"), rng.uniform(0.7, 1.1)
     if rng.random() < 0.5:
         outline = [0, 0, high * 0.9, high, high]
-        return Model().add(colour, lathe([0, 0.22, 0.25, 0.2, 0], outline))
-    model = Model().box(colour, [0.58, 0.6, high * 0.92], [0, 0, high * 0.46])
-    return model.box(paint(rng, "rubber"), [0.62, 0.66, high * 0.08], [0, 0, high * 0.96])
+        return Thing().add(colour, lathe([0, 0.22, 0.25, 0.2, 0], outline))
+    thing = Thing().box(colour, [0.58, 0.6, high * 0.92], [0, 0, high * 0.46])
+    return thing.box(paint(rng, "rubber"), [0.62, 0.66, high * 0.08], [0, 0, high * 0.96])
 
 
-def bicycle(rng: np.random.Generator) -> Model:
+def bicycle(rng: np.random.Generator) -> Thing:
     """Return a bicycle, its front towards -y."""
     frame, tyre, t = paint(rng, "accent"), paint(rng, "rubber"), np.linspace(0, 2 * np.pi, 25)
-    model = Model()
+    thing = Thing()
     for y in (-0.52, 0.52):
         ring = np.stack([0 * t, y + 0.33 * np.sin(t), 0.35 + 0.33 * np.cos(t)], axis=1)
-        model.add(tyre, tube(ring, 0.02, 6))
+        thing.add(tyre, tube(ring, 0.02, 6))
         for angle in np.arange(0, np.pi, np.pi / 7):
             way = 0.33 * np.array([0, np.sin(angle), np.cos(angle)])
-            model.add(tyre, tube(np.add([[0, y, 0.35]], [-way, way]), 0.003, 4))
+            thing.add(tyre, tube(np.add([[0, y, 0.35]], [-way, way]), 0.003, 4))
     crank, saddle, head = [0, 0.06, 0.3], [0, 0.2, 0.9], [0, -0.4, 0.85]
     pairs = ((crank, saddle), (crank, head), ([0, 0.16, 0.75], head), (crank, [0, 0.52, 0.35]),
              ([0, 0.16, 0.75], [0, 0.52, 0.35]), ([0, -0.38, 1.0], [0, -0.52, 0.35]),
              ([-0.28, -0.36, 1.02], [0.28, -0.36, 1.02]))  # fmt: skip
     for pair in pairs:
-        model.add(frame, tube(pair, 0.016, 6))
-    return model.blobs(tyre, [[0.14, 0.26, 0.06, 0, 0.22, 0.92]], 3)
+        thing.add(frame, tube(pair, 0.016, 6))
+    return thing.blobs(tyre, [[0.14, 0.26, 0.06, 0, 0.22, 0.92]], 3)

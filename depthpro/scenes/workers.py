@@ -1,16 +1,17 @@
-"""Worker processes that render shards, and may crash.
+"""Processes that render shards, and may crash.
 
-The renderer ends its process on an error, so each worker is watched: one that dies is replaced and
-its shard begun anew, which gives the same bytes. A scene that a worker dies on twice is left out.
+The renderer aborts its process on an error. A shard whose process died is rendered again, which
+gives the same bytes; a scene in which that happens twice is left out. Each shard has a process of
+its own, since the driver's memory grows with every scene. (In a `ProcessPoolExecutor` one death
+ends all workers, and nothing says whose scene it was.)
 """
 
-import contextlib
 import multiprocessing
 import os
+import sys
 import tempfile
-from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,12 +20,11 @@ from depthpro.data.shards import write_shard
 from depthpro.scenes.engine import Engine, require_renderer
 from depthpro.scenes.sample import VIEWS, render_scene
 
-DONE = "done"
-MAX_FAILED_STARTS = 3
+_CANNOT_WRITE = 3  # exit status of a worker whose disk is full, say: no scene is to blame
 
 
-class Task(NamedTuple):
-    """One shard: some scenes of a run, without those to `skip`."""
+class ShardJob(NamedTuple):
+    """A shard to render: some scenes of a run, without those to `skip`."""
 
     path: Path
     seed: int
@@ -33,154 +33,105 @@ class Task(NamedTuple):
     skip: frozenset[int] = frozenset()
 
 
-class Report(NamedTuple):
-    """What a run did."""
+class _Worker(NamedTuple):
+    job: ShardJob
+    process: Any
+    begun: Any  # scenes begun, shared with the process; one more when all are rendered
+    log: Path
 
-    skipped: dict[int, str]
-    """Scenes that were left out, because workers died on each of them twice, and the last words."""
-    restarts: int
-    """Workers that died."""
-
-
-def render_shard(task: Task, tell: Callable[[int], None] = lambda scene: None) -> None:
-    """Render and write one shard, on an engine of its own, so that its bytes follow from the task.
-
-    Args:
-        task: What to render.
-        tell: Is called with the number of each scene before it is begun, and of the one after the
-            last at the end.
-    """
-    engine = Engine(task.size)
-
-    def samples() -> Iterator[Sample]:
-        for scene in task.scenes:
-            tell(scene)
-            if scene not in task.skip:
-                yield from render_scene(engine, task.seed, scene)
-        tell(task.scenes.stop)
-
-    write_shard(task.path, samples())
+    def done(self) -> int:
+        return VIEWS * max(self.begun.value - 1, 0)
 
 
-def run_tasks(tasks: list[Task], workers: int, progress: Callable[[int], object]) -> Report:
-    """Render all shards in worker processes.
+def run_jobs(
+    jobs: list[ShardJob], workers: int, progress: Callable[[int], object]
+) -> dict[int, str]:
+    """Render shards in worker processes and return the scenes left out, with the renderer's words.
 
     Args:
-        tasks: The shards.
-        workers: How many processes.
-        progress: Is called with the number of samples done since the last call; negative when a
-            shard has to be begun anew.
+        jobs: The shards.
+        workers: How many processes at a time.
+        progress: Called with the number of samples rendered since its last call; negative when a
+            shard is rendered again.
 
     Raises:
-        ValueError: If the renderer cannot start, with what it said.
+        ValueError: If the renderer cannot start.
         OSError: If a shard cannot be written.
     """
     require_renderer()
-    for task in tasks:
-        _clean_up(task)
-    waiting, deaths, report, failed_starts = deque(tasks), Counter[int](), Report({}, 0), 0
-    running: dict[Any, _Worker] = {}
+    waiting, running, finished, shown = jobs[::-1], list[_Worker](), 0, 0
+    crashed, skipped = set[tuple[Path, int]](), dict[int, str]()
+    with tempfile.TemporaryDirectory() as logs:
+        try:
+            while waiting or running:
+                while waiting and len(running) < workers:
+                    running.append(_start(waiting.pop(), Path(logs), workers))
+                wait([worker.process.sentinel for worker in running], timeout=0.5)
+                for worker in [w for w in running if w.process.exitcode is not None]:
+                    running.remove(worker)
+                    if worker.process.exitcode == 0:
+                        finished += worker.done()
+                    else:
+                        waiting.append(_again(worker, crashed, skipped))
+                done = finished + sum(worker.done() for worker in running)
+                progress(done - shown)
+                shown = done
+        finally:
+            for worker in running:
+                worker.process.kill()
+                worker.process.join()
+    return skipped
+
+
+def _start(job: ShardJob, logs: Path, workers: int) -> _Worker:
+    for leftover in job.path.parent.glob(f".{job.path.stem}.*{job.path.suffix}"):
+        leftover.unlink()  # of a worker that died
+    # A Vulkan device does not survive a fork of this process, and a fresh interpreter takes
+    # seconds to import PyTorch: workers are forks of a server that has only imported it.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    begun, log = context.Value("i", 0, lock=False), logs / f"{job.path.stem}.log"
+    log.touch()
     threads = max(1, (os.cpu_count() or 1) // workers)
-    try:
-        while waiting or running:
-            while waiting and len(running) < workers:
-                worker = _Worker(waiting.popleft(), threads)
-                running[worker.pipe] = worker
-            for pipe in wait(list(running)):
-                worker, message = running[pipe], running[pipe].receive()
-                if isinstance(message, int):
-                    failed_starts = 0
-                    progress(worker.advance(message))
-                    continue
-                words = running.pop(pipe).stop()
-                if message == DONE:
-                    continue
-                if message is not None:
-                    raise OSError(f"{worker.task.path}: {message}")
-                report = report._replace(restarts=report.restarts + 1)
-                failed_starts += worker.scene is None
-                if failed_starts == MAX_FAILED_STARTS:
-                    raise ValueError(f"the renderer does not start. It said:\n{words}")
-                progress(-worker.done)
-                waiting.appendleft(_again(worker, deaths, report, words))
-    finally:
-        for worker in running.values():
-            worker.stop()
-    return report
+    process = context.Process(target=_work, args=(job, begun, log, threads), daemon=True)
+    process.start()
+    return _Worker(job, process, begun, log)
 
 
-def _clean_up(task: Task) -> None:
-    """Remove what a killed process left of the shard."""
-    for leftover in task.path.parent.glob(f".{task.path.stem}.*{task.path.suffix}"):
-        leftover.unlink()
+def _again(worker: _Worker, crashed: set[tuple[Path, int]], skipped: dict[int, str]) -> ShardJob:
+    """Return the job of a worker that died, without the scene if it crashed there before."""
+    job, begun = worker.job, worker.begun.value
+    words = "\n".join(worker.log.read_text(errors="replace").splitlines()[-6:])
+    if worker.process.exitcode == _CANNOT_WRITE:
+        raise OSError(f"{job.path}: {words}")
+    if (job.path, begun) not in crashed:
+        crashed.add((job.path, begun))
+        print(f"\n{job.path.name}: the renderer crashed and starts again", file=sys.stderr)
+        return job
+    if begun == 0:
+        raise ValueError(f"the renderer does not start:\n{words}")
+    scene = job.scenes[min(begun, len(job.scenes)) - 1]
+    skipped[scene] = words
+    return job._replace(skip=job.skip | {scene})
 
 
-def _again(worker: "_Worker", deaths: Counter[int], report: Report, words: str) -> Task:
-    """Return the dead worker's task, without the scene if it was the second death on it."""
-    task, scene = worker.task, worker.scene
-    _clean_up(task)
-    if scene is None:
-        return task
-    deaths[scene] += 1
-    if deaths[scene] < 2:
-        return task
-    report.skipped[scene] = words
-    return task._replace(skip=task.skip | {scene})
-
-
-class _Worker:
-    """A process that renders one shard, and what is known of it.
-
-    A process for each shard, since what the driver keeps of every scene would add up.
-    """
-
-    def __init__(self, task: Task, threads: int) -> None:
-        self.task, self.done = task, 0
-        self.scene: int | None = None
-        self._log = tempfile.NamedTemporaryFile(suffix=".log")  # noqa: SIM115 (closed by stop)
-        # Children of a server that has imported everything: neither this process's threads nor a
-        # Vulkan device survive a fork, and a fresh interpreter takes seconds to import PyTorch.
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([__name__])
-        self.pipe, theirs = context.Pipe()
-        arguments = theirs, self._log.name, task, threads
-        self._process = context.Process(target=_work, args=arguments, daemon=True)
-        self._process.start()
-        theirs.close()
-
-    def receive(self) -> int | str | None:
-        """Return a scene that is begun, `DONE`, an error in words, or None if the process died."""
-        with contextlib.suppress(EOFError, OSError):
-            return self.pipe.recv()
-        return None
-
-    def advance(self, scene: int) -> int:
-        """Note that a scene is begun, and return how many samples were made since the last one."""
-        made = 0 if self.scene is None else (scene - self.scene) * VIEWS
-        self.scene, self.done = scene, self.done + made
-        return made
-
-    def stop(self) -> str:
-        """End the process, and return the last lines that it wrote."""
-        self.pipe.close()
-        self._process.join(timeout=0.5)
-        self._process.kill()
-        self._process.join()
-        with self._log:
-            return "\n".join(Path(self._log.name).read_text(errors="replace").splitlines()[-6:])
-
-
-def _work(pipe: Connection, log: str, task: Task, threads: int) -> None:
-    """Render a shard; what the renderer prints goes to `log`."""
-    # On the CPU each worker would take a thread for every core, and they would fight for them.
-    os.environ.setdefault("LP_NUM_THREADS", str(threads))
-    with Path(log).open("w") as file:
+def _work(job: ShardJob, begun: Any, log: Path, threads: int) -> None:
+    """Render and write a shard; what the renderer prints goes to `log`."""
+    os.environ.setdefault("LP_NUM_THREADS", str(threads))  # on the CPU: else one for every core
+    with log.open("w") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
+    engine = Engine(job.size)
+
+    def samples() -> Iterator[Sample]:
+        for scene in job.scenes:
+            begun.value += 1
+            if scene not in job.skip:
+                yield from render_scene(engine, job.seed, scene)
+        begun.value += 1
+
     try:
-        render_shard(task, pipe.send)
-        pipe.send(DONE)
-    except (BrokenPipeError, ConnectionResetError):
-        pass  # nobody waits for it any more
-    except OSError as error:  # a full disk, say: no scene is to blame
-        pipe.send(str(error))
+        write_shard(job.path, samples())
+    except OSError as error:
+        print(error, file=sys.stderr)
+        sys.exit(_CANNOT_WRITE)

@@ -1,4 +1,4 @@
-"""Models: meshes and what they are made of, put together part by part; and scenes made of them."""
+"""Things: meshes and their materials, put together part by part; and scenes made of them."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from depthpro.scenes.sky import Light
 from depthpro.scenes.textures import Material
 
 
-class Model:
+class Thing:
     """A thing in a frame of its own: most stand on z = 0 and face -y."""
 
     def __init__(self) -> None:
@@ -19,34 +19,30 @@ class Model:
         self.parts: list[tuple[Material, Mesh]] = []
 
     def add(
-        self,
-        material: Material,
-        mesh: Mesh,
-        at: Numbers = (0, 0, 0),
-        turn: ndarray | float = 0.0,
-    ) -> "Model":
-        """Add a mesh, turned and then moved to `at`, and return the model."""
+        self, material: Material, mesh: Mesh, at: Numbers = (0, 0, 0), turn: ndarray | float = 0.0
+    ) -> "Thing":
+        """Add a mesh, turned and then moved to `at`, and return the thing."""
         self.parts.append((material, place(mesh, at, turn)))
         return self
 
-    def thin(self, material: Material, mesh: Mesh) -> "Model":
+    def thin(self, material: Material, mesh: Mesh) -> "Thing":
         """Add leaves, hair or cloth: one layer, of which every triangle is to face the eye."""
         return self.add(material._replace(thin=True), mesh)
 
     def box(
         self, material: Material, size: Numbers, at: Numbers, turn: ndarray | float = 0.0
-    ) -> "Model":
+    ) -> "Thing":
         """Add a box with its middle at `at`."""
         return self.add(material, box(size), at, turn)
 
-    def boxes(self, material: Material, rows: Iterable[Numbers]) -> "Model":
+    def boxes(self, material: Material, rows: Iterable[Numbers]) -> "Thing":
         """Add a box for each row of width, depth, height and the middle's x, y, z."""
         for row in rows:
             size, at = np.split(np.asarray(row, dtype=np.float64), 2)
             self.add(material, box(size), at)
         return self
 
-    def blobs(self, material: Material, rows: Iterable[Numbers], power: float = 2.0) -> "Model":
+    def blobs(self, material: Material, rows: Iterable[Numbers], power: float = 2.0) -> "Thing":
         """Add an egg (or, with more `power`, a cushion) for each row, as `boxes` does."""
         for row in rows:
             size, at = np.split(np.asarray(row, dtype=np.float64), 2)
@@ -55,12 +51,12 @@ class Model:
 
     def put(
         self,
-        other: "Model",
+        other: "Thing",
         at: Numbers = (0, 0, 0),
         turn: ndarray | float = 0.0,
         scale: float = 1.0,
-    ) -> "Model":
-        """Add another model, scaled, turned and then moved to `at`."""
+    ) -> "Thing":
+        """Add another thing, scaled, turned and then moved to `at`."""
         self.parts += [(material, place(mesh, at, turn, scale)) for material, mesh in other.parts]
         return self
 
@@ -70,30 +66,30 @@ class Model:
         return points.min(axis=0), points.max(axis=0)
 
 
-class Setting(NamedTuple):
-    """A scene and how it may be photographed. The camera looks along +y, more or less."""
+class Scene(NamedTuple):
+    """A scene and where it may be photographed from, roughly along +y."""
 
-    model: Model
+    thing: Thing
     light: Light
-    at: ndarray
+    eye: ndarray
     """Where the photographer's eye is."""
     spread: ndarray
-    """How far, in metres along x, y and z, views may be from there."""
+    """How far views may be from there, in metres along x, y and z."""
     targets: ndarray
     """Points to look at."""
 
 
-def by_material(model: Model, eye: ndarray) -> dict[Material, Mesh]:
+def by_material(thing: Thing, eye: ndarray) -> dict[Material, Mesh]:
     """Return one mesh for each material, near parts first, the thin ones turned to the eye.
 
-    Drawn in this order, more of what is hidden fails the depth test before it is shaded. Triangles
-    are not sorted one by one: neighbours share corners, and each would be computed again.
+    In this order, more of the hidden surfaces fail the depth test before they are shaded.
+    Triangles are not sorted one by one, since neighbours share corners.
 
     Every mesh is shifted by less than half a millimetre of its own: where two faces share a plane,
     the one that is drawn first wins, and the renderer's order differs from run to run.
     """
     found: dict[Material, list[Mesh]] = {}
-    for number, (material, mesh) in enumerate(model.parts, start=1):
+    for number, (material, mesh) in enumerate(thing.parts, start=1):
         shift = 8e-4 * ((number * np.array([0.6180, 0.7549, 0.5698])) % 1 - 0.5)
         seen = turn_to(mesh, eye) if material.thin else mesh
         found.setdefault(material, []).append(seen._replace(points=seen.points + shift))
