@@ -26,10 +26,10 @@ def weights(tmp_path: Path) -> str:
     return str(make_model().save_pretrained(tmp_path / "tiny.safetensors"))
 
 
-def benchmark(tmp_path: Path, *given: str, exit_status: int = 0) -> list[dict]:
+def benchmark(tmp_path: Path, given: str, exit_status: int = 0) -> list[dict]:
     """Run the command and return its results."""
     out = tmp_path / "report.json"
-    assert main(["benchmark", *given, "--out", str(out)]) == exit_status
+    assert main(["benchmark", *given.split(), "--out", str(out)]) == exit_status
     report = json.loads(out.read_text())
     assert report["machine"]["torch"] == torch.__version__
     assert report["machine"]["threads"] == torch.get_num_threads()
@@ -43,8 +43,7 @@ def test_a_photo_is_timed_part_by_part(
     weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     photo = str(Path(__file__).parents[2] / "demo" / "page.jpg")
-    given = [photo, "--model", weights, "--runs", "2", "--device", "cpu"]
-    (result,) = benchmark(tmp_path, *given)
+    (result,) = benchmark(tmp_path, f"{photo} --model {weights} --runs 2 --device cpu")
     seconds = result["seconds"]["depthpro"]
     parts = ["load", "preprocess", "forward", "postprocess", "photo to metres", "file to metres"]
     assert list(seconds) == parts
@@ -62,8 +61,8 @@ def test_a_photo_is_timed_part_by_part(
 def test_batch_size_precision_and_size_of_the_photo_are_as_asked(
     weights: str, tmp_path: Path
 ) -> None:
-    given = "--runs 1 --batch 1 2 --size 64x48 --dtype bfloat16 --device cpu --model".split()
-    results = benchmark(tmp_path, *given, weights)
+    given = "--runs 1 --batch 1 2 --size 64x48 --dtype bfloat16 --device cpu"
+    results = benchmark(tmp_path, f"{given} --model {weights}")
     assert [result["batch"] for result in results] == [1, 2]
     for result in results:
         assert result["photo"] == [64, 48]
@@ -155,8 +154,8 @@ def test_transformers_does_the_same_work(
     config = replace(DepthProConfig.small(), dim=48, depth=4, stem=stem, taps=(0, 2))
     weights = make_model(config).save_pretrained(tmp_path / "weights.safetensors")
     monkeypatch.setattr(speed, "DepthProConfig", lambda: TINY)  # in place of the full one
-    given = "--full --vs transformers --runs 1 --batch 2 --size 320x240 --device cpu --model"
-    small, full = benchmark(tmp_path, *given.split(), str(weights))
+    given = "--full --vs transformers --runs 1 --batch 2 --size 320x240 --device cpu"
+    small, full = benchmark(tmp_path, f"{given} --model {weights}")
     assert capsys.readouterr().out.count("inverse depths agree") == 2
     for result in (small, full):
         assert result["network"] == "random weights of 512 pixels"
@@ -174,8 +173,8 @@ def test_other_depths_are_noticed(
         return [ours, theirs]
 
     monkeypatch.setattr(speed, "random_backends", unequal)
-    given = "--vs transformers --runs 1 --size 64x48 --device cpu --model".split()
-    (result,) = benchmark(tmp_path, *given, weights, exit_status=1)
+    given = f"--vs transformers --runs 1 --size 64x48 --device cpu --model {weights}"
+    (result,) = benchmark(tmp_path, given, exit_status=1)
     assert not result["agree"]
 
 
@@ -195,7 +194,7 @@ def test_outputs_of_random_networks_vary(dtype: torch.dtype) -> None:
 def test_costs_of_the_published_network(
     weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tiny, published = benchmark(tmp_path, "--cost", "--model", weights)
+    tiny, published = benchmark(tmp_path, f"--cost --model {weights}")
     assert (tiny["network"], published["network"]) == ("tiny.safetensors", "published")
     parts = {part["name"]: part for part in published["cost"]}
     # FACTS 1.7
@@ -234,14 +233,14 @@ def test_thinning_by_a_loop_is_the_same() -> None:
 
 
 def test_thinning_is_timed(tmp_path: Path) -> None:
-    (result,) = benchmark(tmp_path, *"--thinning --size 40x30 --runs 2 --device cpu".split())
+    (result,) = benchmark(tmp_path, "--thinning --size 40x30 --runs 2 --device cpu")
     assert result["agree"]
     assert result["thinning"] == [40, 30]
     assert min(each["boundary recall"] for each in result["seconds"].values()) > 0
 
 
 def test_a_training_step_is_timed_with_its_loss(weights: str, tmp_path: Path) -> None:
-    (result,) = benchmark(tmp_path, "--training", "--model", weights, "--runs", "2")
+    (result,) = benchmark(tmp_path, f"--training --model {weights} --runs 2")
     assert 0 < result["share_of_loss"] < 1
     assert 0 < result["seconds"]["loss"] < result["seconds"]["step"]
 

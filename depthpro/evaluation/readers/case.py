@@ -78,14 +78,14 @@ def listed(benchmark: Benchmark, root: str | Path, archives: str) -> Benchmark:
     return benchmark
 
 
-def existing(path: Path) -> Path:
-    """Return the path of a file.
+def existing(path: Path, archive: str = "it") -> Path:
+    """Return the path of a file, which comes out of an archive.
 
     Raises:
         ValueError: If there is no such file.
     """
     if not path.is_file():
-        raise ValueError(f"{path} is missing: unpack it again")
+        raise ValueError(f"{path} is missing: unpack {archive} again")
     return path
 
 

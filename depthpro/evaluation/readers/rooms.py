@@ -64,12 +64,11 @@ def sunrgbd(root: str | Path) -> Benchmark:
     here: it may have used a copy of the set with resized pictures.
     """
     root, cases = Path(root), {}
-    for scene in _read_split(existing(root / SPLIT)):
+    for scene in _read_split(existing(root / SPLIT, "SUNRGBDtoolbox.zip")):
         folder = root / "SUNRGBD" / scene
         files = [_only(folder, name) for name in ("image/*.jpg", "depth/*.png", "intrinsics.txt")]
         cases[scene] = partial(_read_scene, scene.partition("/")[0], *files)
-    benchmark = Benchmark("Sun-RGBD", cases, ("depth", "cloud"), SUNRGBD_RANGE_M)
-    return listed(benchmark, root, "SUNRGBD.zip and SUNRGBDtoolbox.zip")
+    return Benchmark("Sun-RGBD", cases, ("depth", "cloud"), SUNRGBD_RANGE_M)
 
 
 def ibims(root: str | Path) -> Benchmark:
@@ -92,10 +91,6 @@ def _read_split(path: Path) -> list[str]:
     """Return the test scenes' folders; the file has them as on the authors' own machine."""
     with naming(path):
         folders = [str(cell[0]) for cell in _read_mat(path, "alltest").ravel()]
-        if wrong := [folder for folder in folders if "/SUNRGBD/" not in folder]:
-            raise ValueError(
-                f"folders such as /n/.../SUNRGBD/kv1/... were expected, got {wrong[0]}"
-            )
     scenes = (folder.partition("/SUNRGBD/")[2].strip("/") for folder in folders)
     return sorted(Path(scene).as_posix() for scene in scenes)  # without doubled slashes
 
