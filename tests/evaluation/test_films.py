@@ -131,7 +131,7 @@ def test_spring_names_broken_files(tmp_path: Path) -> None:
     files = film(tmp_path, "0001", count=1)
     assert_broken_files_are_named(files, spring, tmp_path, lambda whole: whole[: len(whole) // 4])
     (read,) = spring(tmp_path).cases.values()
-    files[2].write_text("\n")
+    files[2].write_text("30 28\n")
     with pytest.raises(ValueError, match=r"cannot read .*intrinsics\.txt"):
         read()
     for values in ({"disparity": np.ones(SIZE, np.float32)}, {"flow": np.ones(1)}):

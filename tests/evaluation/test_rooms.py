@@ -117,7 +117,7 @@ def test_sunrgbd_names_what_is_missing_or_broken(sun: Path) -> None:
     save(folder / "image/NYU0002.jpg", picture())
     fails(r"one .*NYU0001/image/\*\.jpg was expected, got 2")
     split = sun / "SUNRGBDtoolbox/traintestSUNRGBD/allsplit.mat"
-    split.write_bytes(split.read_bytes()[:-90])
+    split.write_bytes(split.read_bytes()[:200])
     fails(r"cannot read .*allsplit\.mat")
     savemat(split, {"alltrain": 1})
     fails(r"allsplit\.mat .*no 'alltest'")
