@@ -1,6 +1,6 @@
 """A slanted plane of known depth, and files to write it to; what tests of data sets share."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import h5py
@@ -48,21 +48,25 @@ def picture(seed: int = 0) -> np.ndarray:
 
 
 def assert_broken_files_are_named(
-    files: Iterable[Path],
-    listed: Callable[[], Benchmark],
-    case: str,
-    cut: Callable[[bytes], Sequence[bytes]],
-    remedy: str = "it again",
+    files: Sequence[Path],
+    read: Callable[[Path], Benchmark],
+    root: Path,
+    cut: Callable[[bytes], bytes] = lambda whole: whole[: len(whole) // 2],
 ) -> None:
-    """Check that a case names each of its files when cut, and the listing each when missing."""
+    """Check that a case names each of its files when cut, and the listing each when missing.
+
+    The first file is the picture: without it there is no case.
+    """
+    with pytest.raises(ValueError, match=r"no pictures of .*: unpack"):
+        read(root / "empty")
     for path in files:
         whole = path.read_bytes()
-        for part in cut(whole):
-            path.write_bytes(part)
-            cases = listed().cases  # which reads no file yet
-            with pytest.raises(ValueError, match=f"cannot read {path}"):
-                cases[case]()
+        path.write_bytes(cut(whole))
+        (case,) = read(root).cases.values()  # which reads no file yet
+        with pytest.raises(ValueError, match=f"cannot read {path}"):
+            case()
         path.unlink()
-        with pytest.raises(ValueError, match=f"{path} is missing: unpack {remedy}"):
-            listed()
+        missing = "no pictures of" if path == files[0] else f"{path} is missing: unpack it again"
+        with pytest.raises(ValueError, match=missing):
+            read(root)
         path.write_bytes(whole)

@@ -1,341 +1,344 @@
-"""`python -m depthpro benchmark`: what a photo or a training step costs, in time and memory."""
+"""`python -m depthpro benchmark`: time and memory of a photo, a training step, a measure."""
 
 import argparse
+import platform
 import re
+import resource
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from functools import partial
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import torch
+from jaxtyping import Bool, Float
+from numpy import ndarray
+from PIL import Image
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 from tqdm import trange
 
-from depthpro.boundary import boundary_recall
+from depthpro.boundary import THRESHOLDS, boundary_recall
 from depthpro.config import DepthProConfig
-from depthpro.evaluation import cost, timing
+from depthpro.evaluation import cost
+from depthpro.evaluation.backends import Backend, our_backend, random_backends, random_network
 from depthpro.evaluation.paper_tables import published
-from depthpro.evaluation.rivals import dense_edges, recall_by_loop, transformers_way
-from depthpro.evaluation.timing import Summary, Times, Way, now, summarize
-from depthpro.export import (
-    surface_size,
-    textured_surface,
-    write_depth_png,
-    write_glb,
-    write_json,
-    write_npz,
-)
+from depthpro.export import write_json
 from depthpro.image import load_image
 from depthpro.losses import stage2_loss
-from depthpro.model import DepthPro, Precision, default_device
+from depthpro.model import DepthPro, default_device, usable_device
+from depthpro.version import __version__
 
 _PHOTO, _MAP = (4032, 3024), (4112, 3008)  # a phone's photo, and a depth map of Booster
-# By how much of its mean inverse depth may differ where the same sums are rounded differently.
+Times = dict[str, float]
+# Largest difference of inverse depths, by their mean, that rounding in another order explains.
 _AGREEMENT = {"float32": 1e-3, "float16": 0.05, "bfloat16": 0.2}
-_DEFAULTS = {"model": "small", "batch": [1], "runs": 15}
+
+
+class Stopwatch:
+    """Takes the time at each mark, once the device has finished its work."""
+
+    def __init__(self, device: torch.device) -> None:
+        """Start."""
+        self.device, self.times = device, []
+        self.mark()
+
+    def mark(self, *_: Any) -> None:
+        """Take the time; arguments are those of a module's hooks, and ignored."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        elif self.device.type == "mps":
+            torch.mps.synchronize()
+        self.times.append(time.perf_counter())
+
+    def seconds(self, *parts: str) -> Times:
+        """Return the seconds between the marks by the name of each part."""
+        return {part: b - a for part, (a, b) in zip(parts, pairwise(self.times), strict=True)}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command takes."""
-    parser.add_argument("photo", type=Path, nargs="?", help="a photo; a 12-megapixel JPEG if none")
-    parser.add_argument("--size", type=_size, metavar="WxH", help="of the JPEG that is made")
-    parser.add_argument("--model", help="'small', a file, a folder or a hub name")
-    parser.add_argument(
-        "--full", action="store_true",
-        help="also the published network at random weights: 9 GB and minutes a run on a CPU",
-    )  # fmt: skip
-    parser.add_argument("--device", help="cuda, mps or cpu; if not given, the CPU and the GPU")
-    parser.add_argument(
-        "--dtype", choices=list(_AGREEMENT),
-        help="of weights and arithmetic; else as `predict`: float32, on CUDA computed in float16",
-    )  # fmt: skip
-    parser.add_argument("--batch", type=int, nargs="+", help="photos at once")
-    parser.add_argument("--runs", type=int, help="counted runs, after one that is not")
-    parser.add_argument(
-        "--vs", choices=["transformers"], help="the same work with the same weights, in turns"
-    )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="also write all of it as JSON")
-    instead = parser.add_mutually_exclusive_group()
-    for name, what in {
-        "training": "time training steps and their losses instead",
-        "cost": "count parameters and FLOPs instead, of the published network too",
-        "thinning": "time the thinning of dense boundaries instead, against a loop over runs",
+    """Declare the command's arguments."""
+    add = parser.add_argument
+    add("--model", default="small", help="'small', a file, a folder or a hub name")
+    add("--device", help="cuda, mps or cpu; if not given, the CPU and the GPU")
+    add("--runs", type=int, default=15, help="counted runs, after one that is not")
+    add("--size", type=_size, metavar="WxH", help="of the JPEG or the depth map that is made")
+    add("--out", type=Path, metavar="FILE", help="also write all of it as JSON")
+    add = parser.add_argument_group("photos").add_argument
+    add("photo", type=Path, nargs="?", help="a photo; a 12-megapixel JPEG if none")
+    add("--batch", type=int, nargs="+", default=[1], help="photos at once")
+    add("--dtype", choices=list(_AGREEMENT), help="of weights and arithmetic; else as `predict`")
+    text = "also the published network at random weights: 9 GB and minutes a run on a CPU"
+    add("--full", action="store_true", help=text)
+    text = "the same network in transformers, in turns, at the same random weights"
+    add("--vs", choices=["transformers"], help=text)
+    parser.set_defaults(measure=_photos)
+    others = parser.add_argument_group("other measurements, instead of photos")
+    add = others.add_mutually_exclusive_group().add_argument
+    for measure, text in {
+        _training: "time training steps and their losses",
+        _cost: "count parameters and FLOPs, of the published network too",
+        _thinning: "time the thinning of dense boundaries, against a loop over runs",
     }.items():
-        instead.add_argument(f"--{name}", action="store_true", help=what)
-    parser.set_defaults(**_DEFAULTS)
+        name = f"--{measure.__name__.strip('_')}"
+        add(name, dest="measure", action="store_const", const=measure, help=text)
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure, print tables of medians, and return the exit status: 1 if results disagree.
 
     Raises:
-        ValueError: If an argument cannot be, or the photo or the weights cannot be read.
+        ValueError: If a number is below 1, or the photo or the weights cannot be read.
     """
     for name, value in (("--runs", options.runs), ("--batch", min(options.batch))):
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
-    if options.photo and options.size:
-        raise ValueError("--size is of the JPEG that is made; leave it out, or the photo")
-    _refuse_ignored(options)
-    report: dict[str, Any] = {"machine": timing.machine(), "results": []}
-    if options.training:
-        results = _training(options)
-    elif options.cost:
-        results = _costs(options)
-    elif options.thinning:
-        results = _thinning(options)
-    else:
-        results = _photos(options)
-    for result in results:
-        report["results"].append(result)
+    results = []
+    for result in options.measure(options):
+        results.append(result)
         if options.out:  # after each one, since the next may take long or not fit into memory
-            write_json(options.out, report)
-    return 0 if all(result.get("agree", True) for result in report["results"]) else 1
-
-
-def _refuse_ignored(options: argparse.Namespace) -> None:
-    """Refuse options that what is asked for instead of photos has no use for."""
-    of_photos = {"photo", "vs", "full", "dtype", "batch"}
-    ignored = {
-        "training": of_photos | {"size"},
-        "cost": of_photos | {"size", "device", "runs"},
-        "thinning": of_photos | {"model"},
-    }
-    for instead, names in ignored.items():
-        unsaid = {name: (None, False, _DEFAULTS.get(name)) for name in sorted(names)}
-        given = [name for name in unsaid if getattr(options, name) not in unsaid[name]]
-        if getattr(options, instead) and given:
-            name = given[0] if given[0] == "photo" else f"--{given[0]}"
-            raise ValueError(f"{name} has no use with --{instead}; leave one of them out")
+            write_json(options.out, {"machine": _machine(), "results": results})
+    return 0 if all(result.get("agree", True) for result in results) else 1
 
 
 def _photos(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Time photos to metres: each network on each device, at each size of a batch."""
     with tempfile.TemporaryDirectory() as folder:
-        photo = options.photo or timing.sample_photo(Path(folder), *(options.size or _PHOTO))
+        photo = options.photo
+        if photo is None:
+            photo = Path(folder) / "sample.jpg"
+            write_sample_photo(photo, *(options.size or _PHOTO))
         for device in _devices(options):
             for full in (False, True) if options.full else (False,):
-                model = _network(options, device, full)
-                for batch in options.batch:
-                    yield _photo_to_metres(model, photo, batch, options)
-                yield _exports(model, photo, Path(folder), options.runs)
-                del model  # before the next one takes its memory
+                yield from _time_network(options, photo, device, full)
 
 
-def _photo_to_metres(
-    model: DepthPro, photo: Path, batch: int, options: argparse.Namespace
-) -> dict[str, Any]:
-    device, precision = model.device, _precision(options, model.device)
-    ours = timing.our_way(model, precision)
-    timing.forget_peak(device)
-    timing.time_ways([ours], photo, batch, 1, device)  # warms up
-    memory, megabytes = timing.peak_memory(device)
-    ways: list[Way] = [ours]
+def _time_network(
+    options: argparse.Namespace, photo: Path, device: torch.device, full: bool
+) -> Iterator[dict[str, Any]]:
+    dtype = getattr(torch, options.dtype or "float32")
+    precision = options.dtype or ("float16" if device.type == "cuda" else "float32")
+    config = DepthProConfig()
     if options.vs:
-        ways.append(transformers_way(model, getattr(torch, precision)))
-        timing.time_ways(ways[1:], photo, batch, 1, device)
-    times, depths = timing.time_ways(ways, photo, batch, options.runs, device)
-    parts = {name: _summaries(rows) for name, rows in times.items()}
-    height, width = depths[ours.name].shape[-2:]
-    kept = str(next(model.parameters()).dtype).removeprefix("torch.")
-    print(
-        f"{model.provenance.name} on {device} in {precision}, weights in {kept}, batch {batch}, "
-        f"{width} × {height} photo, {torch.get_num_threads()} threads, {options.runs} runs"
-    )
-    _print_parts(parts)
-    print(f"  peak memory of {memory}: {megabytes:.0f} MB")
-    result = {
-        "network": model.provenance.name,
-        "device": str(device),
-        "precision": precision,
-        "weights_kept_in": kept,
-        "batch": batch,
-        "photo": [width, height],
-        "seconds": {name: _as_dicts(each) for name, each in parts.items()},
-        "peak_memory": {"of": memory, "megabytes": megabytes},
-    }
-    if options.vs:
-        result |= _comparison(parts, depths, precision)
-    return result
+        if not full:
+            config = DepthPro.from_pretrained(options.model, device="cpu").config
+        backends = random_backends(config, device, dtype, precision)
+    elif full:
+        backends = [our_backend(random_network(config, device, dtype), precision)]
+    else:
+        model = DepthPro.from_pretrained(options.model, device=device, dtype=dtype)
+        backends = [our_backend(model, precision)]
+    name = cast(DepthPro, backends[0].network).provenance.name
+    about = {"network": name, "device": str(device), "precision": precision}
+    for batch in options.batch:
+        print(*about.values(), f"batch {batch}, {options.runs} runs", sep=", ")
+        runs, depths = take_turns(backends, photo, batch, options.runs, device)
+        height, width = depths["depthpro"].shape[-2:]
+        result = about | {"batch": batch, "photo": [width, height], "seconds": print_medians(runs)}
+        if options.vs:
+            inverse, other = (1 / depth for depth in depths.values())
+            difference = float((inverse - other).abs().max() / other.mean())
+            result |= {"difference": difference, "agree": difference < _AGREEMENT[precision]}
+            verdict = "agree" if result["agree"] else "DISAGREE"
+            print(f"  inverse depths {verdict} within {difference:.1e} of their mean")
+        else:
+            result["peak_memory_mb"] = _peak_memory_mb(device)
+            print(f"  peak memory: {result['peak_memory_mb']:.0f} MB")
+        yield result
 
 
-def _comparison(
-    parts: dict[str, dict[str, Summary]], depths: dict[str, Tensor], precision: str
-) -> dict[str, Any]:
-    """Return ratios of medians, and by how much inverse depths differ."""
-    ours, theirs = parts.values()
-    ours_found, theirs_found = (1 / depth for depth in depths.values())
-    difference = float((ours_found - theirs_found).abs().max() / theirs_found.mean())
-    agree = difference < _AGREEMENT[precision]
-    print(
-        f"  inverse depths {'agree' if agree else 'DISAGREE'}: they differ by at most "
-        f"{difference:.1e} of their mean"
-    )
-    return {
-        "ratios": {name: theirs[name].median / ours[name].median for name in ours},
-        "difference": difference,
-        "agree": agree,
-    }
+def take_turns(
+    backends: Sequence[Backend], photo: Path, batch: int, runs: int, device: torch.device
+) -> tuple[dict[str, list[Times]], dict[str, Tensor]]:
+    """Return seconds of each run after the first, and depths, by the backends' names.
+
+    The backends take turns, so that whatever else the machine does happens to all of them.
+    """
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    rows: dict[str, list[Times]] = {backend.name: [] for backend in backends}
+    depths: dict[str, Tensor] = {}
+    for turn in trange(runs + 1, leave=False, desc=f"batch of {batch} on {device}"):
+        for backend in backends[:: -1 if turn % 2 else 1]:
+            seconds, depths[backend.name] = time_photos(backend, photo, batch, device)
+            rows[backend.name].append(seconds)
+    return {name: seconds[1:] for name, seconds in rows.items()}, depths
 
 
-def _summaries(rows: Sequence[Times]) -> dict[str, Summary]:
-    columns = zip(*rows, strict=True)
-    return {name: summarize(each) for name, each in zip(Times._fields, columns, strict=True)}
+def time_photos(
+    backend: Backend, photo: Path, batch: int, device: torch.device
+) -> tuple[Times, Tensor]:
+    """Return the seconds of each part of the way from files to depth, and the depth."""
+    watch = Stopwatch(device)
+    photos = [load_image(photo).rgb for _ in range(batch)]
+    watch.mark()
+    before = backend.network.register_forward_pre_hook(watch.mark)
+    after = backend.network.register_forward_hook(watch.mark)
+    depth = backend.estimate_depth(photos)
+    before.remove()
+    after.remove()
+    watch.mark()
+    seconds = watch.seconds("load", "preprocess", "forward", "postprocess")
+    file_to_metres = sum(seconds.values())
+    seconds["photo to metres"] = file_to_metres - seconds["load"]
+    return seconds | {"file to metres": file_to_metres}, depth
 
 
-def _as_dicts(parts: dict[str, Summary]) -> dict[str, dict[str, float]]:
-    return {name: summary._asdict() for name, summary in parts.items()}
+def _training(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Time stage-2 steps on two pictures, and what share of a step its loss takes."""
+    model = DepthPro.from_pretrained(options.model, device=options.device).train()
+    side, device = model.config.image_size, model.device
+    image = torch.rand(2, 3, side, side, device=device) * 2 - 1
+    target = torch.rand(2, side, side, device=device)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6)
+    runs = []
+    for _ in trange(options.runs + 1, leave=False):
+        watch = Stopwatch(device)
+        inverse, _ = model(image)
+        leaf = inverse.detach().requires_grad_()
+        watch.mark()
+        stage2_loss(leaf, target).backward()
+        watch.mark()
+        inverse.backward(leaf.grad)
+        optimizer.step()
+        optimizer.zero_grad()
+        watch.mark()
+        seconds = watch.seconds("forward", "loss", "backward and update")
+        runs.append(seconds | {"step": sum(seconds.values())})
+    share = statistics.median(run["loss"] / run["step"] for run in runs[1:])
+    about = {"network": model.provenance.name, "device": str(device)}
+    print(*about.values(), f"two pictures a step, {options.runs} runs", sep=", ")
+    medians = print_medians({"stage 2": runs[1:]})
+    print(f"  the loss, forward and backward, takes {100 * share:.1f} % of a step")
+    yield about | {"share_of_loss": share, "seconds": medians["stage 2"]}
 
 
-def _print_parts(ways: dict[str, dict[str, Summary]]) -> None:
-    """Print medians and minima in seconds; of two ways, how many times as long the second takes."""
-    first, *others = ways.values()
-    heads = [*(f"{name:20}" for name in ways), *("ratio" for _ in others)]
-    print(f"  {'seconds: median (fastest)':28}{''.join(heads)}")
-    for part in first:
-        cells = [f"{way[part].median:.3f} ({way[part].fastest:.3f})" for way in ways.values()]
-        ratios = [f"{other[part].median / first[part].median:.2f}" for other in others]
-        print(f"  {part.replace('_', ' '):28}{''.join(f'{cell:20}' for cell in cells)}", *ratios)
-
-
-def _exports(model: DepthPro, photo: Path, folder: Path, runs: int) -> dict[str, Any]:
-    """Time the writing of files from a prediction that is on the CPU."""
-    rgb, cpu, notice = load_image(photo).rgb, torch.device("cpu"), model.provenance.notice
-    prediction = model.infer(rgb).to(cpu)
-    depth, f_px = prediction.depth[0].numpy(), float(prediction.f_px[0])
-    rows, columns = surface_size(prediction, model.config.image_size)
-    coarse, f_coarse = prediction.depth_at(rows, columns)[0].numpy(), prediction.f_px_at(columns)
-    calls = {
-        "export NPZ": lambda: write_npz(folder / "depth.npz", depth, f_px, notice),
-        "export PNG": lambda: write_depth_png(folder / "depth.png", depth, f_px, notice),
-        "export GLB": lambda: write_glb(
-            folder / "depth.glb", textured_surface(rgb, coarse, float(f_coarse)), notice
-        ),
-    }
-    parts = {name: timing.time_call(call, runs, cpu) for name, call in calls.items()}
-    _print_parts({"depthpro": parts})
-    return {"network": model.provenance.name, "exports": _as_dicts(parts)}
-
-
-def _costs(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Count what the network and the published one are made of."""
+def _cost(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Count parameters and arithmetic of the network and of the published one."""
     model = DepthPro.from_pretrained(options.model, device="cpu")
     configs = {model.provenance.name: model.config, "published": DepthProConfig()}
-    costs = {name: cost.count(config) for name, config in configs.items()}
-    for name, parts in costs.items():
+    for name, config in configs.items():
+        parts = cost.count(config)
         parts.append(cost.total(parts))
-        print(f"{name}: {configs[name].image_size} pixels square, one picture")
+        print(f"{name}: {config.image_size} pixels square, one picture")
         print(f"  {'':16}{'parameters':>14}{'GFLOPs':>12}")
         for part in parts:
             print(f"  {part.name:16}{part.parameters:14,}{part.flops / 1e9:12,.1f}")
         yield {"network": name, "cost": [part._asdict() for part in parts]}
     paper = {each.metric: each.value for each in published(5) if each.system == "Depth Pro"}
     print(
-        f"the paper's Table 5 says {paper['parameters_m']:.0f} M parameters and "
+        f"the paper's Table 5 has {paper['parameters_m']:.0f} M parameters and "
         f"{paper['flops_g']:.0f} GFLOPs by fvcore, which counts a multiplication with its "
-        f"addition as one: the published network has {costs['published'][-1].flops / 2e9:.0f} G; "
-        f"and {paper['hd_ms']:.0f} ms a photo on a V100"
+        f"addition as one: half of the above; and {paper['hd_ms']:.0f} ms a photo on a V100"
     )
 
 
 def _thinning(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Time boundary recall, which thins contours in four directions at ten thresholds."""
-    devices, (width, height) = _devices(options), options.size or _MAP
+    width, height = options.size or _MAP
     depth, mask = dense_edges(height, width)
-    print("a loop over runs, once; of a large map this takes minutes", file=sys.stderr)
-    start = time.perf_counter()
+    print(f"boundary recall of {width} × {height} pixels, {options.runs} runs")
+    print("the loop runs once; of a large map it takes minutes", file=sys.stderr)
+    watch = Stopwatch(torch.device("cpu"))
     expected = recall_by_loop(depth, mask)
-    loop = time.perf_counter() - start
-    print(f"boundary recall of {width} × {height} pixels, {options.runs} runs, seconds")
-    print(f"  a Python loop over runs, once   {loop:.2f}")
-    for device in devices:
-        maps = torch.from_numpy(depth).to(device), torch.from_numpy(mask).to(device)
-        found = float(boundary_recall(*maps))
-        taken = timing.time_call(partial(boundary_recall, *maps), options.runs, device)
-        agree = abs(found - expected) < 1e-6
-        print(
-            f"  boundary_recall on {device!s:12} {taken.median:.2f} ({taken.fastest:.2f}): "
-            f"{loop / taken.median:.0f} times as fast, {'equal' if agree else 'NOT EQUAL'}"
-        )
-        yield {
-            "thinning": [width, height],
-            "device": str(device),
-            "loop_seconds": loop,
-            "seconds": taken._asdict(),
-            "ratio": loop / taken.median,
-            "agree": agree,
-        }
+    watch.mark()
+    loop = watch.seconds("boundary recall")
+    for device in _devices(options):
+        maps = torch.from_numpy(depth)[None].to(device), torch.from_numpy(mask)[None].to(device)
+        agree = abs(float(boundary_recall(*maps)) - expected) < 1e-6  # this call warms up as well
+        runs = []
+        for _ in range(options.runs):
+            watch = Stopwatch(device)
+            boundary_recall(*maps)
+            watch.mark()
+            runs.append(watch.seconds("boundary recall"))
+        medians = print_medians({str(device): runs, "loop over runs": [loop]})
+        print(f"  the results are {'equal' if agree else 'NOT EQUAL'}")
+        yield {"thinning": [width, height], "seconds": medians, "agree": agree}
 
 
-def _training(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Time stage-2 steps on two pictures, and what share of a step its loss takes."""
-    runs = options.runs
-    model = DepthPro.from_pretrained(options.model, device=options.device)
-    side, device = model.config.image_size, model.device
-    image = torch.rand(2, 3, side, side, device=device) * 2 - 1
-    target = torch.rand(2, side, side, device=device)
-    model.train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6)
-    times = [_time_step(model, optimizer, image, target) for _ in trange(runs + 1, leave=False)]
-    step, loss = (summarize(column) for column in zip(*times[1:], strict=True))
-    share = statistics.median(part / whole for whole, part in times[1:])
-    print(f"{model.provenance.name} on {device}, {torch.get_num_threads()} threads, {runs} runs")
-    pace = 2 / step.median
-    print(f"  a step of stage 2, two pictures     {step.median:.3f} s, {pace:.2f} pictures/s")
-    print(f"  its loss, forward and backward      {loss.median:.3f} s, {100 * share:.1f} % of it")
-    yield {
-        "network": model.provenance.name,
-        "device": str(device),
-        "seconds": _as_dicts({"step": step, "loss": loss}),
-        "share_of_loss": share,
+def dense_edges(height: int, width: int) -> tuple[Float[ndarray, "h w"], Bool[ndarray, "h w"]]:
+    """Return depth in which most pairs of pixels are a contour, and a mask with long outlines."""
+    rng = np.random.default_rng(0)
+    depth = np.exp(0.25 * rng.standard_normal((height, width), np.float32))
+    return depth, gaussian_filter(rng.standard_normal((height, width), np.float32), 4) > 0
+
+
+def recall_by_loop(depth: Float[ndarray, "h w"], mask: Bool[ndarray, "h w"]) -> float:
+    """Return `boundary_recall` of a depth map and a mask, with a loop over runs of contours."""
+    rates = np.zeros(len(THRESHOLDS))
+    for turns in range(4):
+        inverse = np.ascontiguousarray(np.rot90(1 / depth, turns))
+        foreground = np.rot90(mask, turns)
+        ratio = inverse[:, :-1] / inverse[:, 1:]
+        outline = foreground[:, :-1] & ~foreground[:, 1:]
+        for k, threshold in enumerate(THRESHOLDS):
+            hits = (_thin_by_loop(ratio, threshold) & outline).sum()
+            rates[k] += hits / max(outline.sum(), 1) / 4
+    return float(rates @ THRESHOLDS / THRESHOLDS.sum())
+
+
+def _thin_by_loop(ratio: Float[ndarray, "h w"], threshold: float) -> Bool[ndarray, "h w"]:
+    """Return where a ratio is the first largest of its run above a threshold, line by line."""
+    kept = np.zeros(ratio.shape, bool)
+    for line, marks in zip(ratio, kept, strict=True):
+        ends = np.flatnonzero(np.diff(line > threshold, prepend=False, append=False)).tolist()
+        for start, end in zip(ends[::2], ends[1::2], strict=True):
+            marks[start + line[start:end].argmax()] = True
+    return kept
+
+
+def print_medians(runs: dict[str, list[Times]]) -> dict[str, Times]:
+    """Print and return the median seconds of each part, and the ratio of others to the first."""
+    medians = {
+        name: {part: statistics.median(each[part] for each in seconds) for part in seconds[0]}
+        for name, seconds in runs.items()
     }
+    first, *others = medians.values()
+    print(f"  {'median seconds':20}{''.join(f'{name:>16}' for name in medians)}")
+    for part in first:
+        cells = "".join(f"{each[part]:16.3f}" for each in medians.values())
+        ratios = "".join(f"{other[part] / first[part]:10.2f} times" for other in others)
+        print(f"  {part:20}{cells}{ratios}")
+    return medians
 
 
-def _time_step(
-    model: DepthPro,
-    optimizer: torch.optim.Optimizer,
-    image: Tensor,
-    target: Tensor,
-) -> tuple[float, float]:
-    """Return the seconds of a step, and of them those of the loss, forward and backward."""
-    marks = [now(image.device)]
-    inverse, _ = model(image)
-    leaf = inverse.detach().requires_grad_()
-    marks.append(now(image.device))
-    stage2_loss(leaf, target).backward()
-    marks.append(now(image.device))
-    inverse.backward(leaf.grad)
-    optimizer.step()
-    optimizer.zero_grad()
-    return now(image.device) - marks[0], marks[2] - marks[1]
+def _peak_memory_mb(device: torch.device) -> float:
+    """Return the peak of a GPU's tensors, else of the process since its start, in megabytes."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak / 1e3  # macOS counts bytes
+
+
+def _machine() -> dict[str, Any]:
+    cpuinfo = Path("/proc/cpuinfo")
+    names = re.findall(r"model name\s*: (.+)", cpuinfo.read_text()) if cpuinfo.exists() else []
+    versions = {"depthpro": __version__, "torch": torch.__version__, "system": platform.platform()}
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    processor = names[0] if names else platform.processor()
+    return versions | {"processor": processor, "threads": torch.get_num_threads(), "gpus": gpus}
 
 
 def _devices(options: argparse.Namespace) -> list[torch.device]:
-    if not options.device:
-        return list(dict.fromkeys((torch.device("cpu"), default_device())))
-    try:
-        return [torch.empty(0, device=options.device).device]
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"--device {options.device} cannot be used here ({reason}); cpu can"
-        ) from None
+    if options.device:
+        return [usable_device(options.device)]
+    return list(dict.fromkeys((torch.device("cpu"), default_device())))
 
 
-def _precision(options: argparse.Namespace, device: torch.device) -> Precision:
-    """Return what the network computes in, as `infer` chooses it unless told."""
-    return options.dtype or ("float16" if device.type == "cuda" else "float32")
-
-
-def _network(options: argparse.Namespace, device: torch.device, full: bool) -> DepthPro:
-    kept = getattr(torch, options.dtype or "float32")
-    if full:
-        return timing.random_network(DepthProConfig(), device, kept)
-    return DepthPro.from_pretrained(options.model, device=device, dtype=kept)
+def write_sample_photo(path: Path, width: int, height: int) -> None:
+    """Write a JPEG with detail at several scales, about as many bytes a pixel as a phone's."""
+    rng = np.random.default_rng(0)
+    picture = Image.new("RGB", (width, height))
+    for cell in (8, 32, 252):
+        values = rng.integers(0, 256, (-(-height // cell), -(-width // cell), 3), dtype=np.uint8)
+        noise = Image.fromarray(values).resize(picture.size, Image.Resampling.BICUBIC)
+        picture = Image.blend(picture, noise, 0.6)
+    picture.save(path, quality=90)
 
 
 def _size(text: str) -> tuple[int, int]:

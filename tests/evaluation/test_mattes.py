@@ -9,10 +9,11 @@ import pytest
 from planes import SIZE, picture, save
 
 from depthpro.evaluation.readers.case import Benchmark
-from depthpro.evaluation.readers.mattes import PARTS, am2k, dis5k, p3m10k
+from depthpro.evaluation.readers.mattes import am2k, dis5k, p3m10k
 
 BIKE = "17#Non-motor Vehicle#2#Bicycle#4245936196_fdf812dcb7_o"
 FLAG = "21#Tool#4#Flag#507752845_ef852100f0_o"
+PARTS = ["DIS-TE1", "DIS-TE2", "DIS-TE3", "DIS-TE4", "DIS-TR", "DIS-VD"]
 AM2K, FACES, NO_FACES = "validation/original", "validation/P3M-500-P", "validation/P3M-500-NP"
 
 
@@ -92,58 +93,41 @@ def test_what_is_missing_or_broken_is_named(tmp_path: Path, masks: MaskSet) -> N
             for read in masks.reader(tmp_path).cases.values():
                 read()
 
-    fails(r"no photos \(.*\*\.jpg\) in .*: unpack the set there")
+    fails(r"no pictures of .* in .*: unpack")
     path = masks.write(tmp_path)
     content = path.read_bytes()
     save(path, np.zeros((2, 3), np.uint8))
-    fails(rf"{path.name} .*\(24, 32\) was expected, as its photo's, got \(2, 3\)")
+    fails(rf"{path.name} .*\(24, 32\) was expected for its picture, got \(2, 3\)")
     save(path, np.zeros(SIZE, np.uint16))
     fails(rf"{path.name} .*8 bits were expected, got I")
     path.write_bytes(content[:-200])
     fails(f"cannot read .*{path.name}")
     path.unlink()
-    fails(f"{path.name} is missing: unpack the set again")
-    path.write_bytes(content)
-    photo = next(path.parents[1].glob(f"*/{path.stem}.jpg"))
-    photo.unlink()
-    fails(rf"{photo.name} is missing|no photos \({masks.names[-1].rpartition('/')[0]}/")
+    fails(f"{path.name} is missing: unpack it again")
 
 
 @pytest.mark.parametrize(
-    "matte", [np.stack([levels()] * 3, axis=-1), np.stack([levels()] * 4, axis=-1)]
+    "matte", [np.stack([levels()] * 3, axis=-1), np.stack([levels()] * 4, axis=-1), levels() > 99]
 )
-def test_mattes_with_equal_channels(tmp_path: Path, matte: np.ndarray) -> None:
+def test_mattes_of_other_modes(tmp_path: Path, matte: np.ndarray) -> None:
     write(tmp_path, AM2K, "validation/mask", "m_0b1c2d3e", matte)
     alpha = am2k(tmp_path).cases["validation/m_0b1c2d3e"]().alpha
     assert alpha is not None
-    np.testing.assert_array_equal(np.round(alpha * 255), levels())
+    expected = 255 * matte if matte.dtype == bool else levels()
+    np.testing.assert_array_equal(np.round(alpha * 255), expected)
 
 
-def test_black_and_white_mattes(tmp_path: Path) -> None:
-    white = levels() > 99
-    write(tmp_path, AM2K, "validation/mask", "m_0b1c2d3e", white)
-    np.testing.assert_array_equal(am2k(tmp_path).cases["validation/m_0b1c2d3e"]().alpha, white)
-
-
-@pytest.mark.parametrize("given", [True, False])
-def test_dis5k_takes_what_is_listed(tmp_path: Path, given: bool) -> None:
-    write(tmp_path, "DIS-TE1/im", "DIS-TE1/gt", FLAG)  # other parts are not needed then
-    write(tmp_path, "DIS-TE4/im", "DIS-TE4/gt", BIKE)
-    write(tmp_path, "DIS-TE4/im", "DIS-TE4/gt", FLAG)
-    path = tmp_path / ("my list.txt" if given else "dis5k_sample_list.txt")
-    path.write_text(f"DIS5K/DIS-TE4/im/{BIKE}.jpg \nDIS5K/DIS-TE1/im/{FLAG}.jpg")
-
-    def read() -> Benchmark:
-        return dis5k(tmp_path, path if given else None)
-
-    assert list(read().cases) == [f"DIS-TE4/{BIKE}", f"DIS-TE1/{FLAG}"]
-    for case in read().cases.values():
-        assert case().alpha is not None
-    (tmp_path / f"DIS-TE4/gt/{BIKE}.png").unlink()
-    with pytest.raises(ValueError, match=rf"gt/{BIKE}\.png, as in .*list\.txt, is missing"):
-        read()
-    path.write_text("\n")
-    with pytest.raises(ValueError, match=r"list\.txt \(it names no photos\)"):
-        read()
-    with pytest.raises(ValueError, match=r"cannot read .*none\.txt"):
-        dis5k(tmp_path, tmp_path / "none.txt")
+def test_dis5k_takes_what_is_listed(tmp_path: Path) -> None:
+    for part, name in (("DIS-TE1", FLAG), ("DIS-TE4", BIKE), ("DIS-TE4", FLAG)):
+        write(tmp_path, f"{part}/im", f"{part}/gt", name)
+    listing = tmp_path / "dis5k_sample_list.txt"
+    listing.write_text(f"DIS5K/DIS-TE4/im/{BIKE}.jpg \nDIS5K/DIS-TE1/im/{FLAG}.jpg")
+    cases = dis5k(tmp_path).cases
+    assert list(cases) == [f"DIS-TE4/{BIKE}", f"DIS-TE1/{FLAG}"]
+    assert all(read().alpha is not None for read in cases.values())
+    (tmp_path / f"DIS-TE4/im/{BIKE}.jpg").unlink()
+    with pytest.raises(ValueError, match=rf"im/{BIKE}\.jpg is missing"):
+        dis5k(tmp_path)
+    listing.write_text("\n")
+    with pytest.raises(ValueError, match="no pictures of DIS-5k"):
+        dis5k(tmp_path)

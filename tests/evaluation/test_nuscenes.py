@@ -1,6 +1,7 @@
 """nuScenes as its authors ship it, small: a plane that the lidar of a driving car has hit."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,6 @@ def drive(root: Path, version: str = "v1.0-mini", frames: int = 2) -> Path:
     ]  # fmt: skip
     write(root / version / "sensor.json", [{"token": f"s{c}", "channel": c} for c in sensors])
     write(root / version / "calibrated_sensor.json", calibrated)
-    write(root / version / "sample.json", [{"token": f"sample{n}"} for n in range(frames)[::-1]])
     write(root / version / "sample_data.json", data[::-1])
     write(root / version / "ego_pose.json", cars)
     return root / version
@@ -117,71 +117,39 @@ def test_the_plane_comes_back_in_metres(tmp_path: Path) -> None:
         assert (case.f_px, case.fy_px, case.cx_px, case.cy_px) == CAMERA
 
 
-def test_one_of_several_versions_is_named(tmp_path: Path) -> None:
+def test_one_version_is_read(tmp_path: Path) -> None:
     drive(tmp_path, "v1.0-mini", frames=2)
     drive(tmp_path, "v1.0-trainval", frames=3)
-    assert len(nuscenes(tmp_path, "v1.0-mini").cases) == 2
-    assert len(nuscenes(tmp_path, "v1.0-trainval").cases) == 3
+    assert len(nuscenes(tmp_path / "v1.0-mini").cases) == 2
     assert len(nuscenes(tmp_path / "v1.0-trainval").cases) == 3
-    for version in (None, "v1.0-test"):
-        message = rf"one version's .* got {version!r} of \['v1\.0-mini', 'v1\.0-trainval'\]"
-        with pytest.raises(ValueError, match=message):
-            nuscenes(tmp_path, version)
-    with pytest.raises(ValueError, match=r"nowhere/v1\.0-mini/sample_data\.json.*got None of \[\]"):
-        nuscenes(tmp_path / "nowhere")
+    for root, found in ((tmp_path, "'v1.0-mini', 'v1.0-trainval'"), (tmp_path / "nowhere", "")):
+        with pytest.raises(ValueError, match=rf"one folder of tables .* got \[{found}\]"):
+            nuscenes(root)
 
 
-@pytest.mark.parametrize(
-    "table", ["sensor", "calibrated_sensor", "sample", "sample_data", "ego_pose"]
-)
+@pytest.mark.parametrize("table", ["sensor", "calibrated_sensor", "sample_data", "ego_pose"])
 def test_broken_tables_are_named(tmp_path: Path, table: str) -> None:
     path = drive(tmp_path) / f"{table}.json"
     whole = path.read_text()
-    for text, reason in [
-        (whole[: len(whole) // 2], "its end is missing"),
-        ("", "empty"),
-        (whole.replace('token":', 'name":'), "no '"),
-        (whole.replace(":", ";", 1), "delimiter"),
-    ]:
-        path.write_text(text)
-        with pytest.raises(ValueError, match=rf"cannot read .*{path.name} \(.*{reason}"):
-            nuscenes(tmp_path)
-    path.unlink()
-    with pytest.raises(ValueError, match=rf"{table}\.json"):
+    path.write_text(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=rf"cannot read .*{path.name} \("):
         nuscenes(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("table", "token", "message"),
-    [
-        ("sample_data", "LIDAR_TOP0", r"sample sample0 of .*v1\.0-mini \(no 'LIDAR_TOP'\)"),
-        ("sample", "sample0", r"sample_data\.json \(no 'sample0'\)"),
-        ("sensor", "sLIDAR_TOP", r"sample sample1 of .*v1\.0-mini \(no 'LIDAR_TOP'\)"),
-        ("calibrated_sensor", "cCAM_FRONT", r"sample sample1 of .*v1\.0-mini \(no 'CAM_FRONT'\)"),
-        ("ego_pose", "CAM_FRONT2", r"sample sample1 of .*v1\.0-mini \(no 'CAM_FRONT2'\)"),
-    ],
-)
-def test_missing_rows_are_named(tmp_path: Path, table: str, token: str, message: str) -> None:
-    path = drive(tmp_path) / f"{table}.json"
-    rows = json.loads(path.read_text())
-    write(path, [row for row in rows if row["token"] != token])
-    with pytest.raises(ValueError, match=message):
+    path.write_text("[]" if table != "sample_data" else whole.replace("LIDAR_TOP", "LIDAR"))
+    with pytest.raises(ValueError, match=r"cannot read .*v1\.0-mini \(no '"):
         nuscenes(tmp_path)
 
 
 def test_missing_and_broken_files_are_named(tmp_path: Path) -> None:
     drive(tmp_path)
-    for path in (f"{NAME}.jpg", f"{NAME}.pcd.bin".replace("CAM_FRONT", "LIDAR_TOP")):
-        file = tmp_path / path.format(2)
-        whole = file.read_bytes()
-        file.write_bytes(whole[:-203])
+    for name in (f"{NAME}.jpg", f"{NAME}.pcd.bin".replace("CAM_FRONT", "LIDAR_TOP")):
+        path = tmp_path / name.format(2)
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-203])
         cases = nuscenes(tmp_path).cases  # which reads no file yet
         cases[NAME.format(0)]()
-        with pytest.raises(ValueError) as error:
+        with pytest.raises(ValueError, match=re.escape(f"cannot read {path}")):
             cases[NAME.format(2)]()
-        assert f"cannot read {file}" in str(error.value)
-        file.unlink()
-        with pytest.raises(ValueError) as error:
+        path.unlink()
+        with pytest.raises(ValueError, match=re.escape(f"{path} is missing")):
             nuscenes(tmp_path)
-        assert f"{file} is missing" in str(error.value)
-        file.write_bytes(whole)
+        path.write_bytes(whole)

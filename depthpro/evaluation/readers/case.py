@@ -1,12 +1,14 @@
-"""One picture of a benchmark with what is known of it, and a benchmark as a list of such cases."""
+"""One picture of a benchmark with its ground truth, a benchmark, and what its readers share."""
 
 import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
-from jaxtyping import Bool, Float, UInt8
+import numpy as np
+from jaxtyping import Bool, Float, Num, Shaped, UInt8
 from numpy import ndarray
 
 Measure = Literal["depth", "cloud", "boundary", "recall", "focal", "ibims"]
@@ -26,7 +28,7 @@ class IbimsTruth:
 
 @dataclass(frozen=True)
 class Case:
-    """One picture of a benchmark. What the benchmark does not say is None.
+    """One picture of a benchmark. What the benchmark does not annotate is None.
 
     Cameras follow `depthpro.data.sample.Sample`: pixels may be stretched, `f_px` is horizontal.
     """
@@ -39,7 +41,7 @@ class Case:
     alpha: Float[ndarray, "h w"] | None = None
     """Soft mask of a foreground, in [0, 1]."""
     f_px: float | None = None
-    """Focal lengths and axis in pixels of `rgb`."""
+    """Focal lengths and principal point in pixels of `rgb`."""
     fy_px: float | None = None
     cx_px: float | None = None
     cy_px: float | None = None
@@ -50,19 +52,71 @@ class Case:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A benchmark as it is on disk: listed when opened, read case by case."""
+    """A benchmark on disk: listed when opened, read case by case."""
 
     title: str
-    """As the paper's tables name it."""
+    """As in the paper's tables."""
     cases: Mapping[str, Callable[[], Case]]
-    """What reads a case, by the case's name: unique, and a relative path without a suffix, such
-    as `delivery_area/DSC_0654`."""
+    """Functions that read a case, by its name: unique, a relative path without a suffix, such as
+    `delivery_area/DSC_0654`."""
     measures: tuple[Measure, ...]
     range_m: tuple[float, float] | None = None
     """Depths that count, ends included. Source: Table 18."""
 
 
+def listed(benchmark: Benchmark, root: str | Path, archives: str) -> Benchmark:
+    """Return the benchmark if it has cases.
+
+    Raises:
+        ValueError: If it has none; with the archives that the user has to unpack.
+    """
+    if not benchmark.cases:
+        raise ValueError(
+            f"no pictures of {benchmark.title} in {root}: unpack {archives} there, or give the "
+            "folder where they are unpacked"
+        )
+    return benchmark
+
+
+def existing(path: Path, archive: str = "it") -> Path:
+    """Return the path of a file, which comes out of an archive.
+
+    Raises:
+        ValueError: If there is no such file.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path} is missing: unpack {archive} again")
+    return path
+
+
+def fitting(
+    values: Shaped[ndarray, "..."], rgb: UInt8[ndarray, "h w 3"], scale: int = 1
+) -> Shaped[ndarray, "..."]:
+    """Return a map of a picture's size, or `scale` times that.
+
+    Raises:
+        ValueError: If it has another size.
+    """
+    expected = scale * rgb.shape[0], scale * rgb.shape[1]
+    if values.shape != expected:
+        raise ValueError(f"{expected} was expected for its picture, got {values.shape}")
+    return values
+
+
+def with_camera(
+    rgb: UInt8[ndarray, "h w 3"],
+    depth: Float[ndarray, "H W"],
+    known: Bool[ndarray, "H W"],
+    matrix: Num[ndarray, "3 3"],
+    family: str = "",
+) -> Case:
+    """Return a case with depth where known, infinite elsewhere, and a camera matrix."""
+    (f_px, _, cx_px), (_, fy_px, cy_px), _ = matrix.astype(float).tolist()
+    depth = np.where(known, depth, np.inf).astype(np.float32)
+    return Case(rgb, depth, known, f_px=f_px, fy_px=fy_px, cx_px=cx_px, cy_px=cy_px, family=family)
+
+
 def warn(sentence: str) -> None:
-    """Print to stderr; of the processes that share a run, the first one alone."""
+    """Print to stderr; in a run of several processes, only in the first."""
     if os.environ.get("RANK", "0") == "0":
         print(sentence, file=sys.stderr)

@@ -1,0 +1,149 @@
+"""The networks that `benchmark` times: this package's, and the same one in transformers."""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy import ndarray
+from torch import Tensor, nn
+
+from depthpro.checkpoint import OWN_LICENCE, Provenance
+from depthpro.config import DepthProConfig
+from depthpro.fov import FieldOfView
+from depthpro.model import DepthPro, Precision
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A network, and the whole call from photos to depth that uses it."""
+
+    name: str
+    network: nn.Module
+    estimate_depth: Callable[[list[ndarray]], Tensor]
+    """From photos, uint8 (h, w, 3), to metres (b, h, w) in the CPU's memory."""
+
+
+def our_backend(model: DepthPro, precision: Precision) -> Backend:
+    """Return this package's backend. Several photos go in as one batch of floats."""
+
+    def estimate_depth(photos: list[ndarray]) -> Tensor:
+        if len(photos) == 1:
+            return model.infer(photos[0], precision=precision).depth.cpu()
+        pixels = torch.from_numpy(np.stack(photos)).permute(0, 3, 1, 2)
+        return model.infer(pixels.float().div_(255), precision=precision).depth.cpu()
+
+    return Backend("depthpro", model, estimate_depth)
+
+
+def random_network(
+    config: DepthProConfig, device: torch.device, dtype: torch.dtype = torch.float32
+) -> DepthPro:
+    """Return a network with random weights whose depth and field of view vary."""
+    with torch.device("meta"):
+        model = DepthPro(config)
+    model = model.to(dtype).to_empty(device=device)
+    _randomize(model, model.head[4], cast(FieldOfView, model.fov).head[4])
+    model.provenance = _provenance(config)
+    model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    model.head.float()  # as `from_pretrained` keeps it
+    return model.eval()
+
+
+def random_backends(
+    config: DepthProConfig, device: torch.device, dtype: torch.dtype, precision: Precision
+) -> list[Backend]:
+    """Return our backend and that of transformers, of networks with the same random weights.
+
+    transformers has neither a convolutional stem nor a second tap's neck of its own width: a ViT of
+    the same sizes and a neck of the decoder's width take their place.
+
+    Raises:
+        ValueError: If transformers is not installed.
+    """
+    try:
+        from transformers import DepthProForDepthEstimation
+    except ImportError as error:
+        raise ValueError(
+            f"--vs transformers needs transformers ({error}): pip install 'transformers>=5.0'"
+        ) from None
+    with device:
+        theirs: Any = DepthProForDepthEstimation(_transformers_config(config)).eval()
+    _randomize(theirs, theirs.head.layers[4], theirs.fov_model.head.layers[4])
+    with tempfile.TemporaryDirectory() as folder:
+        theirs.save_pretrained(folder, max_shard_size="100GB")
+        ours = DepthPro.from_pretrained(folder, device=device, dtype=dtype)
+    ours.provenance = _provenance(config)
+    return [our_backend(ours, precision), _transformers_backend(theirs.to(dtype), precision)]
+
+
+def _transformers_config(config: DepthProConfig):
+    from transformers import DepthProConfig as TheirConfig
+
+    has_vit = config.stem == "patch"
+    early, late = config.taps if has_vit else (config.depth // 4 - 1, config.depth // 2 - 1)
+    _, fine, middle, coarse = config.neck_dims
+    vit = {
+        "model_type": "dinov2",
+        "hidden_size": config.dim,
+        "num_hidden_layers": config.depth,
+        "num_attention_heads": config.heads,
+        "image_size": config.window,
+        "patch_size": config.patch,
+    }
+    return TheirConfig(
+        patch_size=config.window,
+        fusion_hidden_size=config.decoder_dim,
+        intermediate_hook_ids=[late, early],
+        intermediate_feature_dims=[config.decoder_dim, config.decoder_dim],
+        scaled_images_feature_dims=[coarse, middle, fine],
+        merge_padding_value=config.pyramid[0].trim,
+        use_fov_model=True,
+        image_model_config=dict(vit),
+        patch_model_config=dict(vit),
+        fov_model_config=dict(vit),
+    )
+
+
+def _transformers_backend(network: Any, precision: Precision) -> Backend:
+    """Return the backend of a `DepthProForDepthEstimation`; its postprocessing is in float32."""
+    from transformers import DepthProImageProcessor
+
+    side = 4 * network.config.patch_size
+    processor = DepthProImageProcessor(size={"height": side, "width": side})
+    device, dtype = network.device, getattr(torch, precision)
+
+    @torch.inference_mode()
+    def estimate_depth(photos: list[ndarray]) -> Tensor:
+        pixels = processor(images=photos, device=device, return_tensors="pt")["pixel_values"]
+        with torch.autocast(device.type, dtype=dtype, enabled=dtype != network.dtype):
+            outputs = network(pixels.to(device, network.dtype))
+        outputs.predicted_depth = outputs.predicted_depth.float()
+        outputs.field_of_view = outputs.field_of_view.float()
+        sizes = [photo.shape[:2] for photo in photos]
+        found = processor.post_process_depth_estimation(outputs, target_sizes=sizes)
+        return torch.stack([cast(Tensor, each["predicted_depth"]) for each in found]).cpu()
+
+    return Backend("transformers", network, estimate_depth)
+
+
+@torch.no_grad()
+def _randomize(network: nn.Module, depth_layer: nn.Module, fov_layer: nn.Module) -> None:
+    """Fill a network with weights that keep the size of signals from layer to layer.
+
+    C is then around 1 and the field of view around 55 degrees; with the weights that training
+    starts from, neither would vary.
+    """
+    for name, weight in network.named_parameters():
+        if weight.dim() > 1:
+            nn.init.normal_(weight, std=weight[0].numel() ** -0.5)
+        else:  # norms and LayerScale are not called bias
+            nn.init.constant_(weight, 0.0 if name.endswith("bias") else 1.0)
+    nn.init.constant_(cast(Tensor, depth_layer.bias), 1.0)
+    nn.init.constant_(cast(Tensor, fov_layer.bias), 55.0)
+
+
+def _provenance(config: DepthProConfig) -> Provenance:
+    return Provenance(f"random weights of {config.image_size} pixels", OWN_LICENCE)

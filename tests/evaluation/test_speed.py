@@ -1,0 +1,261 @@
+"""The benchmark reports what it measured, and the backends that it compares do the same work."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY, make_model
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from depthpro import DepthPro, DepthProConfig
+from depthpro.__main__ import COMMANDS, main
+from depthpro.boundary import boundary_recall
+from depthpro.evaluation import backends, cost, speed
+from depthpro.image import load_image
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> str:
+    return str(make_model().save_pretrained(tmp_path / "tiny.safetensors"))
+
+
+def benchmark(tmp_path: Path, given: str, exit_status: int = 0) -> list[dict]:
+    """Run the command and return its results."""
+    out = tmp_path / "report.json"
+    assert main(["benchmark", *given.split(), "--out", str(out)]) == exit_status
+    report = json.loads(out.read_text())
+    assert report["machine"]["torch"] == torch.__version__
+    assert report["machine"]["threads"] == torch.get_num_threads()
+    return report["results"]
+
+
+# --- photos ---------------------------------------------------------------------------------------
+
+
+def test_a_photo_is_timed_part_by_part(
+    weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = str(Path(__file__).parents[2] / "demo" / "page.jpg")
+    (result,) = benchmark(tmp_path, f"{photo} --model {weights} --runs 2 --device cpu")
+    seconds = result["seconds"]["depthpro"]
+    parts = ["load", "preprocess", "forward", "postprocess", "photo to metres", "file to metres"]
+    assert list(seconds) == parts
+    assert min(seconds.values()) > 0
+    assert (result["device"], result["precision"], result["batch"]) == ("cpu", "float32", 1)
+    height, width = load_image(photo).rgb.shape[:2]
+    assert result["photo"] == [width, height]
+    assert result["peak_memory_mb"] > 100
+    printed = capsys.readouterr().out
+    assert "peak memory" in printed
+    for part in parts:
+        assert f"{part:20}{seconds[part]:16.3f}" in printed
+
+
+def test_batch_size_precision_and_size_of_the_photo_are_as_asked(
+    weights: str, tmp_path: Path
+) -> None:
+    given = "--runs 1 --batch 1 2 --size 64x48 --dtype bfloat16 --device cpu"
+    results = benchmark(tmp_path, f"{given} --model {weights}")
+    assert [result["batch"] for result in results] == [1, 2]
+    for result in results:
+        assert result["photo"] == [64, 48]
+        assert result["precision"] == "bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["--runs", "0"], "--runs must be at least 1, got 0"),
+        (["--batch", "2", "0"], "--batch must be at least 1, got 0"),
+        (["--size", "64"], "expected WIDTHxHEIGHT as 1920x1080, got '64'"),
+        (["--device", "abacus"], "device 'abacus' cannot be used here"),
+        (["no_photo.jpg", "--device", "cpu"], "no_photo.jpg"),
+        (["--thinning", "--cost"], "not allowed with argument"),
+    ],
+)
+def test_wrong_arguments_are_refused(
+    given: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["benchmark", *given])
+    assert stopped.value.code == 2
+    assert expected in capsys.readouterr().err
+
+
+class Slow(nn.Module):
+    """A network that takes an hour on a clock of the test's own."""
+
+    def __init__(self, clock: list[float]) -> None:
+        """Take the clock."""
+        super().__init__()
+        self.clock = clock
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        self.clock[0] += 1
+        return image
+
+
+def test_time_goes_to_the_part_that_took_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    clock, turns = [0.0], []
+
+    def slow_backend(name: str) -> backends.Backend:
+        network = Slow(clock)
+
+        def estimate_depth(photos: Sequence[np.ndarray]) -> torch.Tensor:
+            turns.append(name)
+            clock[0] += 3
+            depth = network(torch.ones(len(photos), 2, 2))
+            clock[0] += 5
+            return depth
+
+        return backends.Backend(name, network, estimate_depth)
+
+    monkeypatch.setattr(speed.time, "perf_counter", lambda: clock[0])
+    photo = tmp_path / "photo.jpg"
+    speed.write_sample_photo(photo, 8, 8)
+    both = [slow_backend("a"), slow_backend("b")]
+    runs, depths = speed.take_turns(both, photo, 2, 2, CPU)
+    for name in ("a", "b"):
+        assert [list(seconds.values()) for seconds in runs[name]] == [[0, 3, 1, 5, 9, 9]] * 2
+    assert turns == ["a", "b", "b", "a", "a", "b"]  # the first run is not counted
+    assert depths["a"].shape == (2, 2, 2)
+
+
+def test_medians_and_ratios(capsys: pytest.CaptureFixture[str]) -> None:
+    ours, theirs = [{"step": 1.0}, {"step": 5.0}, {"step": 2.0}], [{"step": 3.0}]
+    medians = speed.print_medians({"ours": ours, "theirs": theirs})
+    assert medians == {"ours": {"step": 2.0}, "theirs": {"step": 3.0}}
+    assert "1.50 times" in capsys.readouterr().out
+
+
+def test_the_sample_photo_has_size_and_detail(tmp_path: Path) -> None:
+    speed.write_sample_photo(tmp_path / "photo.jpg", 403, 302)
+    rgb = load_image(tmp_path / "photo.jpg").rgb
+    assert rgb.shape == (302, 403, 3)
+    assert rgb.std() > 10
+
+
+# --- the same network in transformers -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stem", ["patch", "efficientnet_lite0"])
+def test_transformers_does_the_same_work(
+    stem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = replace(DepthProConfig.small(), dim=48, depth=4, stem=stem, taps=(0, 2))
+    weights = make_model(config).save_pretrained(tmp_path / "weights.safetensors")
+    monkeypatch.setattr(speed, "DepthProConfig", lambda: TINY)  # in place of the full one
+    given = "--full --vs transformers --runs 1 --batch 2 --size 320x240 --device cpu"
+    small, full = benchmark(tmp_path, f"{given} --model {weights}")
+    assert capsys.readouterr().out.count("inverse depths agree") == 2
+    for result in (small, full):
+        assert result["network"] == "random weights of 512 pixels"
+        assert list(result["seconds"]) == ["depthpro", "transformers"]
+        assert result["difference"] < 1e-5
+
+
+def test_other_depths_are_noticed(
+    weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unequal(*given) -> list[backends.Backend]:
+        ours, theirs = backends.random_backends(*given)
+        with torch.no_grad():
+            theirs.network.head.layers[4].bias.add_(0.01)
+        return [ours, theirs]
+
+    monkeypatch.setattr(speed, "random_backends", unequal)
+    given = f"--vs transformers --runs 1 --size 64x48 --device cpu --model {weights}"
+    (result,) = benchmark(tmp_path, given, exit_status=1)
+    assert not result["agree"]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_outputs_of_random_networks_vary(dtype: torch.dtype) -> None:
+    model = backends.random_network(TINY, CPU, dtype)
+    prediction = model.infer(torch.rand(1, 3, 96, 128))
+    inverse = prediction.canonical_inverse_depth
+    assert inverse.min() > 0
+    assert inverse.std() > 0.02 * inverse.mean()
+    assert 40 < prediction.fov_deg < 70
+
+
+# --- parameters, arithmetic, thinning, training ---------------------------------------------------
+
+
+def test_costs_of_the_published_network(
+    weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny, published = benchmark(tmp_path, f"--cost --model {weights}")
+    assert (tiny["network"], published["network"]) == ("tiny.safetensors", "published")
+    parts = {part["name"]: part for part in published["cost"]}
+    # FACTS 1.7
+    assert [part["parameters"] for part in parts.values()] == [
+        303_739_904, 303_739_904, 20_187_136, 19_667_200, 397_633, 303_739_904 + 519_649,
+        951_991_330,
+    ]  # fmt: skip
+    # A token passes 12 d² weights a block; it meets every token twice; a patch has 3 · 16² values.
+    tokens, dim, depth = 577, 1024, 24
+    products = depth * (12 * tokens * dim**2 + 2 * tokens**2 * dim) + (tokens - 1) * dim * 768
+    assert parts["image encoder"]["flops"] == 2 * products
+    assert parts["patch encoder"]["flops"] == 35 * 2 * products
+    printed = capsys.readouterr().out
+    assert "951,991,330" in printed
+    assert "504 M parameters and 4370 GFLOPs" in printed
+
+
+def test_costs_of_parts_add_up() -> None:
+    with torch.device("meta"):
+        model = DepthPro(TINY)
+        image = torch.empty(1, 3, TINY.image_size, TINY.image_size)
+    with FlopCounterMode(display=False) as counter:
+        model(image)
+    everything = cost.total(cost.count(TINY))
+    assert everything.flops == counter.get_total_flops()
+    assert everything.parameters == sum(each.numel() for each in model.parameters())
+
+
+def test_thinning_by_a_loop_is_the_same() -> None:
+    depth, mask = speed.dense_edges(30, 40)
+    ratio = depth[:, 1:] / depth[:, :-1]
+    contours = np.maximum(ratio, 1 / ratio) > 1.05
+    assert 0.3 < contours.mean() < 1  # dense
+    maps = torch.from_numpy(depth)[None], torch.from_numpy(mask)[None]
+    assert speed.recall_by_loop(depth, mask) == pytest.approx(float(boundary_recall(*maps)))
+
+
+def test_thinning_is_timed(tmp_path: Path) -> None:
+    (result,) = benchmark(tmp_path, "--thinning --size 40x30 --runs 2 --device cpu")
+    assert result["agree"]
+    assert result["thinning"] == [40, 30]
+    assert min(each["boundary recall"] for each in result["seconds"].values()) > 0
+
+
+def test_a_training_step_is_timed_with_its_loss(weights: str, tmp_path: Path) -> None:
+    (result,) = benchmark(tmp_path, f"--training --model {weights} --runs 2")
+    assert 0 < result["share_of_loss"] < 1
+    assert 0 < result["seconds"]["loss"] < result["seconds"]["step"]
+
+
+def test_commands_that_need_more_packages_say_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import importlib
+
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError("No module named 'accelerate'", name="accelerate")
+
+    monkeypatch.setattr(importlib, "import_module", missing)
+    for command in COMMANDS:
+        with pytest.raises(SystemExit) as stopped:
+            main([command])
+        assert stopped.value.code == 2
+        assert "needs accelerate, which is not installed: pip install" in capsys.readouterr().err
