@@ -52,12 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="'small', the default, a file, a folder or a hub name, ours or of transformers; "
         "'constant' and 'ramp' are baselines that ignore the picture",
     )
-    add(
-        "--focal",
-        choices=get_args(systems.Focal),
-        default="estimated",
-        help="focal length of networks",
-    )
+    add("--focal", choices=("estimated", "true"), default="estimated", help="of networks")
     add(
         "--alignment",
         choices=get_args(Alignment),
@@ -131,13 +126,8 @@ def measure(
 ) -> list[Row]:
     """Measure the cases that have no row yet, draw the worst and best, and return all rows.
 
-    Args:
-        system: What is measured.
-        benchmark: On what.
-        record: What the rows depend on, such as `alignment`: rows that depend on anything else
-            are never added to.
-        path: File of the rows; figures go beside it.
-        samples: Only the first so many cases; None for all.
+    Rows are added to the file at `path`, and figures go beside it. `record` is what rows depend
+    on, such as `alignment`; `samples` limits the cases to the first so many.
 
     Raises:
         ValueError: If the file has rows that were made otherwise, or a case cannot be measured.
@@ -218,11 +208,7 @@ def _systems(options: argparse.Namespace) -> Iterator[System]:
 
 
 def _data_fingerprint(spec: str, results: Path) -> str:
-    """Return the fingerprint of a benchmark's files; empty if it needs none.
-
-    Raises:
-        ValueError: If results would be among them.
-    """
+    """Return the fingerprint of a benchmark's files; refuse results among them."""
     rest = spec.partition(":")[2]
     folder = Path(rest if rest and not Path(spec).exists() else spec)
     if results.resolve().is_relative_to(folder.resolve()):
@@ -232,10 +218,9 @@ def _data_fingerprint(spec: str, results: Path) -> str:
 
 def _earlier(folder: Path, data: list[str], known: Collection[Path]) -> dict[Path, Results]:
     """Return results of other systems that earlier calls measured on the same data."""
-    paths = [path.with_suffix(".jsonl") for path in sorted(folder.glob("[!.]*.json"))]
-    records = {path: json.loads(path.with_suffix(".json").read_text()) for path in paths}
-    return {
-        path: Results(record, read_rows(path))
-        for path, record in records.items()
-        if record["data"] == data and path not in known
-    }
+    found = {}
+    for path in sorted(folder.glob("[!.]*.jsonl")):
+        record = json.loads(path.with_suffix(".json").read_text())
+        if record["data"] == data and path not in known:
+            found[path] = Results(record, read_rows(path))
+    return found

@@ -38,10 +38,9 @@ def find_prediction(folder: Path, name: str) -> Path:
     """
     found = [path for suffix in SUFFIXES if (path := folder / f"{name}{suffix}").is_file()]
     if len(found) != 1:
-        names = " and ".join(path.name for path in found) or "none"
         raise ValueError(
-            f"expected one file {folder / name} with suffix {', '.join(SUFFIXES)}; found {names}: "
-            "save the prediction for each picture by the name of its case"
+            f"expected one file {folder / name} with suffix {', '.join(SUFFIXES)}; found "
+            f"{[path.name for path in found]}: save each prediction by the name of its case"
         )
     return found[0]
 
@@ -68,7 +67,9 @@ def _read(path: Path) -> tuple[ndarray, float | None]:
     if suffix == ".npz":
         with np.load(path) as file:
             arrays = dict(file)
-        f_px = _focal(arrays.pop("f_px")) if "f_px" in arrays else None
+        f_px = float(arrays.pop("f_px")) if "f_px" in arrays else None
+        if f_px is not None and not 0 < f_px < math.inf:
+            raise ValueError(f"f_px must be positive and finite, got {f_px:g}")
         if f_px and not arrays:  # a system of focal lengths alone: depth is unknown
             return np.zeros((1, 1)), f_px
         if "depth" not in arrays and len(arrays) != 1:
@@ -93,10 +94,3 @@ def _read_exr(path: Path) -> ndarray:
     if not all(np.array_equal(first, other) for other in others):
         raise ValueError(f"expected one channel or equal ones, got {', '.join(channels)}")
     return first
-
-
-def _focal(stored: ndarray) -> float:
-    f_px = float(stored.item())
-    if not 0 < f_px < math.inf:
-        raise ValueError(f"f_px must be positive and finite, got {f_px:g}")
-    return f_px

@@ -220,7 +220,7 @@ def _ibims_errors(ours: Map, case: Case, alignment: Alignment) -> Row:
     if case.ibims is None or not valid.any():
         return {}
     depth = aligned(ours, truth, valid, None, alignment)
-    directed = directed_depth_errors(_batch(depth), _batch(truth), _batch(valid))
+    directed = directed_depth_errors(depth, truth, valid)
     row: Row = {
         "dde_0": float(directed.correct),
         "dde_minus": float(directed.too_near),

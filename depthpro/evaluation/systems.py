@@ -1,16 +1,6 @@
-"""Every system of the paper's tables: networks that run here, and what other systems saved.
+"""The systems that are measured: networks that run here, and what other systems saved.
 
-| system | how it is opened |
-|---|---|
-| Depth Pro | `open_system("small")`, `"apple/DepthPro"`, `"transformers:apple/DepthPro-hf"` |
-| ZoeDepth | `open_system("Intel/zoedepth-nyu-kitti")` |
-| Depth Anything | `open_system("LiheYoung/depth-anything-large-hf")`, relative |
-| Depth Anything v2 | `open_system("depth-anything/Depth-Anything-V2-Large-hf")`, relative |
-| the same | `open_system("depth-anything/Depth-Anything-V2-Metric-Outdoor-Large-hf")` |
-| DPT | `open_system("Intel/dpt-large")` |
-| Metric3D, Metric3D v2, PatchFusion, UniDepth, ZeroDepth | `open_predictions(folder, title)` |
-| Marigold | `open_predictions(folder, title, "relative-depth")` |
-| SPEC, im2pcl | `open_predictions(folder, title)` with `f_px` alone in .npz |
+docs/evaluation.md lists how to open each system of the paper's tables.
 """
 
 import json
@@ -75,8 +65,7 @@ def open_system(
 
     Args:
         model: As in `DepthPro.from_pretrained`; or a depth network of transformers, by its name on
-            the hub or its folder. Of Depth Pro in either layout, "transformers:NAME" is run by
-            transformers.
+            the hub or its folder; or "transformers:NAME" for a Depth Pro run by transformers.
         device: None takes CUDA or MPS where there is one, else the CPU.
         focal: "true" gives the network the focal length of the case.
 
@@ -124,8 +113,8 @@ def open_predictions(folder: Path, title: str, kind: Kind = "depth", scale: floa
     Args:
         folder: Of the files; a case named a/b is in its folder a.
         title: Of the system, for the report.
-        kind: See above.
-        scale: See above, such as 1000 for millimetres in PNG, or 256.
+        kind: What the values are.
+        scale: Units in a metre or in 1/m, such as 1000 for millimetres in PNG.
 
     Raises:
         ValueError: If there is no such folder, kind or scale; and from `predict`, if a file is
@@ -154,16 +143,14 @@ def open_predictions(folder: Path, title: str, kind: Kind = "depth", scale: floa
 def relative_depth(inverse: Float[ndarray, "H W"]) -> Float[ndarray, "H W"]:
     """Return depth in an unknown unit for inverse depth up to scale and shift.
 
-    It is `NEAREST` times the greatest inverse depth, over inverse depth; infinite where that is 0.
-    The shift, on which boundaries depend, stays as given unless some of it is negative: then the
-    least becomes 0.
+    The nearest is at `NEAREST`. The shift, on which boundaries depend, stays as given unless some
+    values are negative: then the least becomes 0, at infinity.
     """
     shifted = inverse.astype(np.float64) - min(0.0, float(inverse.min()))
-    greatest = shifted.max()
-    if greatest == 0:
+    if not shifted.any():
         return np.full_like(inverse, NEAREST)
     with np.errstate(divide="ignore"):
-        return (NEAREST * greatest / shifted).astype(np.float32)
+        return (NEAREST * shifted.max() / shifted).astype(np.float32)
 
 
 def _is_ours(model: str) -> bool:

@@ -12,7 +12,6 @@ model_doc/ of each; what each DPT predicts, in github.com/isl-org/DPT/issues/10.
 """
 
 import re
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -123,9 +122,7 @@ def _is_relative(name: str, config: Any) -> bool:
 
 def _unavailable(name: str, error: Exception) -> ValueError:
     reason = f"{type(error).__name__}: {[*str(error).splitlines(), ''][0]}"
-    if Path(name).is_dir():
-        return ValueError(f"transformers cannot load the folder {name!r} ({reason})")
     return ValueError(
-        f"{name!r} is no file or folder here, and transformers cannot load it from the hub or its "
-        f"cache ({reason}): check the name, or download its files and pass the folder's path"
+        f"transformers cannot load {name!r} from a folder, the hub or its cache ({reason}): check "
+        "the name, or download its files and pass the folder's path"
     )

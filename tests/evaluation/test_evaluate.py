@@ -270,9 +270,9 @@ def test_two_processes_resume_and_give_the_table_of_one(command: list[str], tmp_
     two = [*command, "-o", str(tmp_path / "two"), "--device", "cpu"]
     assert main(command) == 0
     assert main([*two, "--samples", "1"]) == 0
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     subprocess.run(
-        [*launch, "-m", "depthpro", *two],
+        [*torchrun, "-m", "depthpro", *two],
         check=True,
         timeout=300,
         env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])},

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from numpy import ndarray
 from training import make_samples
 
@@ -31,6 +32,10 @@ EVERYTHING = ("depth", "cloud", "boundary", "recall", "focal", "ibims")
 def make_case() -> Case:
     """Return a floor under a sky, f = 60 to 140 px."""
     return of_sample(make_samples(1)[0])
+
+
+def batch(maps: ndarray) -> torch.Tensor:
+    return torch.from_numpy(maps)[None]
 
 
 def plate(step: float = 2.0) -> ndarray:
@@ -119,7 +124,7 @@ def test_a_blurred_step_is_less_sharp() -> None:
     for _ in range(4):
         blurred = (blurred + np.roll(blurred, 1, 0) + np.roll(blurred, 1, 1)) / 3
     row = score(SystemOutput(blurred), case, ("boundary",))
-    assert row["boundary_f1"] == pytest.approx(float(boundary_f1(blurred, truth)))
+    assert row["boundary_f1"] == pytest.approx(float(boundary_f1(batch(blurred), batch(truth))))
     assert 0 < row["boundary_f1"] < 0.9
 
 
@@ -129,9 +134,11 @@ def test_recall_against_depth_is_apart_from_recall_against_a_mask() -> None:
     slope[10:30, 18:22] = [1.8, 1.5, 1.3, 1.1]  # of a soft edge thinning leaves the steepest step
     case = Case(rgb=np.zeros((40, 60, 3), np.uint8), depth=truth, alpha=np.float32(truth == 1))
     row = score(SystemOutput(slope), case, ("boundary", "recall"))
-    curve = boundary_precision_recall(slope, truth)
-    assert row["boundary_depth_recall"] == pytest.approx(float(curve.recall @ curve.weights))
-    assert row["boundary_recall"] == pytest.approx(float(boundary_recall(slope, truth == 1)))
+    curve = boundary_precision_recall(batch(slope), batch(truth))
+    recall = float((curve.recall * torch.as_tensor(curve.weights)).sum())
+    assert row["boundary_depth_recall"] == pytest.approx(recall)
+    recall = float(boundary_recall(batch(slope), batch(np.float32(truth == 1))))
+    assert row["boundary_recall"] == pytest.approx(recall)
     assert row["boundary_depth_recall"] > row["boundary_recall"] > 0
 
 
