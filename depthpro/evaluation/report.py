@@ -91,19 +91,18 @@ def report_table(results: Sequence[Results]) -> pd.DataFrame:
 def measured_rows(result: Results) -> Iterator[dict[str, Any]]:
     """Give the means of a system on a benchmark, then on each family if there are several."""
     record, rows = result.record, pd.DataFrame(result.rows)
-    parts = {"": rows}
-    if rows["family"].nunique() > 1:
-        parts |= dict(iter(rows.groupby("family", sort=False)))
+    families = dict(list(rows[rows["family"] != ""].groupby("family", sort=False)))
+    parts = {"": rows} | (families if len(families) > 1 else {})
     factors = pd.Series({name: metric.factor for name, metric in METRICS.items()})
     for family, part in parts.items():
         pictures = f"measured, {len(part)} picture{'s' * (len(part) > 1)}"
-        yield {
+        row = {
             "benchmark": record["benchmark"],
             "system": record["system"],
             "family": family,
             "source": f"{pictures}, {record['notes']}" if record["notes"] else pictures,
-            **(part.reindex(columns=list(METRICS)).mean() * factors),
         }
+        yield row | dict(part.reindex(columns=list(METRICS)).mean() * factors)
 
 
 def paper_rows(benchmark: str) -> list[dict[str, Any]]:
@@ -166,9 +165,9 @@ def _ranks(table: pd.DataFrame) -> Iterator[str]:
     systems and those with a model for each domain are ranked with the others.
     """
     for name in RANKED:
-        rows = table[
-            (table["family"] == "") & table.get(name, pd.Series(np.nan, table.index)).notna()
-        ]
+        if name not in table:
+            continue
+        rows = table[(table["family"] == "") & table[name].notna()]
         in_paper = rows["benchmark"][rows["source"].str.startswith("published")].unique()
         if len(in_paper) < 2:
             continue

@@ -75,6 +75,7 @@ def test_means_by_hand(tmp_path: Path) -> None:
         {"delta1": 0.5, "abs_rel": 0.2, "family": "a"},
         {"delta1": 1.0, "family": "b"},
         {"boundary_f1": 0.25, "family": "b", "error_by_depth": [1.0]},
+        {},
         notes="research only")  # fmt: skip
     table = report_table([ours]).set_index("family")
     # A case without a measure does not count for it.
@@ -83,7 +84,7 @@ def test_means_by_hand(tmp_path: Path) -> None:
     assert table.loc["b", ["delta1", "boundary_f1"]].tolist() == [100.0, 0.25]
     assert np.isnan(table.loc["b", "abs_rel"])
     text = write_report(tmp_path, [ours])
-    assert "| **ours** | measured, 3 pictures, research only | 75.0 | 0.200 | 0.250 |" in text
+    assert "| **ours** | measured, 4 pictures, research only | 75.0 | 0.200 | 0.250 |" in text
     assert "| **ours, a** | measured, 1 picture, research only | 50.0 | 0.200 | – |" in text
     assert "| **ours, b** | measured, 2 pictures, research only | 100.0 | – | 0.250 |" in text
     assert text == (tmp_path / "report.md").read_text()
