@@ -91,7 +91,7 @@ def report_table(results: Sequence[Results]) -> pd.DataFrame:
 def measured_rows(result: Results) -> Iterator[dict[str, Any]]:
     """Give the means of a system on a benchmark, then on each family if there are several."""
     record, rows = result.record, pd.DataFrame(result.rows)
-    families = dict(list(rows[rows["family"] != ""].groupby("family", sort=False)))
+    families = dict(list(rows.query("family != ''").groupby("family", sort=False)))
     parts = {"": rows} | (families if len(families) > 1 else {})
     factors = pd.Series({name: metric.factor for name, metric in METRICS.items()})
     for family, part in parts.items():
@@ -127,9 +127,9 @@ def markdown(table: pd.DataFrame) -> str:
     """Return a table for each benchmark, then average ranks, as Markdown."""
     parts = []
     for title, rows in table.groupby("benchmark", sort=False):
-        whole = rows["family"] == ""
-        parts += [f"## {title}\n\n{_formatted(rows[whole])}"]
-        parts += [] if whole.all() else [_formatted(rows[~whole])]
+        whole, families = rows.query("family == ''"), rows.query("family != ''")
+        parts += [f"## {title}\n\n{_formatted(whole)}"]
+        parts += [_formatted(families)] if len(families) else []
     return "\n\n".join([*parts, *_ranks(table), _NOTE]) + "\n"
 
 
@@ -167,12 +167,14 @@ def _ranks(table: pd.DataFrame) -> Iterator[str]:
     for name in RANKED:
         if name not in table:
             continue
-        rows = table[(table["family"] == "") & table[name].notna()]
-        in_paper = rows["benchmark"][rows["source"].str.startswith("published")].unique()
+        rows = table.query("family == ''").dropna(subset=[name])
+        sources = zip(rows["benchmark"], rows["source"], strict=True)
+        in_paper = list(dict.fromkeys(b for b, source in sources if source.startswith("published")))
         if len(in_paper) < 2:
             continue
-        rows = rows[rows["benchmark"].isin(in_paper)].assign(system=_labels)
-        scores = rows.pivot(index="system", columns="benchmark", values=name)[in_paper]
+        rows = rows.query("benchmark in @in_paper").assign(system=_labels)
+        scores = rows.pivot(index="system", columns="benchmark", values=name)
+        scores = scores.reindex(columns=in_paper)
         shown = scores.map(lambda value, metric=METRICS[name]: _cell(value, metric))
         ranks = average_rank(scores.to_numpy())
         shown["average rank"], shown["of"] = [f"{rank:.1f}" for rank in ranks], scores.count(axis=1)

@@ -86,9 +86,9 @@ def score(
         if "ibims" in measures:
             row |= _ibims_errors(ours, case, alignment)
     if "recall" in measures and case.alpha is not None:
-        mask = np.ones(case.alpha.shape, bool) if case.mask is None else case.mask
-        maps = at_size(output, case.alpha.shape), case.alpha.astype(np.float32), mask
-        row["boundary_recall"] = float(boundary_recall(*(_batch(each) for each in maps)))
+        depth, alpha = at_size(output, case.alpha.shape), case.alpha.astype(np.float32)
+        known = _known(case.mask, alpha)
+        row["boundary_recall"] = float(boundary_recall(_batch(depth), _batch(alpha), known))
     if "focal" in measures and case.f_px is not None and output.f_px is not None:
         row |= _focal_errors(output.f_px, case.f_px, case.rgb.shape[1])
     return row
@@ -154,14 +154,17 @@ def _batch(maps: ndarray) -> Tensor:
     return torch.from_numpy(maps.copy())[None]
 
 
+def _known(mask: Mask | None, like: Map) -> Tensor:
+    return _batch(np.ones(like.shape, bool) if mask is None else mask)
+
+
 def _numbers(result: Any, *names: str) -> Row:
     return {name: float(getattr(result, name)) for name in names}
 
 
 def _boundary_scores(depth: Map, truth: Map, mask: Mask | None) -> Row:
-    known = np.ones(truth.shape, bool) if mask is None else mask
-    maps = (depth, truth.clip(max=MAX_DEPTH_M), known)
-    curve = boundary_precision_recall(*(_batch(each) for each in maps))
+    known, truth = _known(mask, truth), truth.clip(max=MAX_DEPTH_M)
+    curve = boundary_precision_recall(_batch(depth), _batch(truth), known)
     weights = torch.as_tensor(curve.weights)
     return {
         "boundary_f1": float((curve.f1 * weights).sum()),
