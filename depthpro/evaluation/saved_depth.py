@@ -54,9 +54,7 @@ def read_map(path: Path) -> SavedDepth:
     try:
         values, f_px = _read(path)
         if values.ndim != 2 or not values.size or values.dtype.kind not in "fui":
-            raise ValueError(f"expected a map (h, w), got {values.dtype} {values.shape}")
-        if values.dtype == np.uint8:
-            raise ValueError("8-bit grey is a picture of depth: save 16 bits or floats")
+            raise ValueError(f"a map (h, w) was expected, got {values.dtype} {values.shape}")
     except Exception as error:  # a broken file raises whatever its library raises
         raise ValueError(f"cannot read {path} ({error}): save it again") from error
     return SavedDepth(values, f_px)
@@ -66,20 +64,22 @@ def _read(path: Path) -> tuple[ndarray, float | None]:
     suffix = path.suffix.lower()
     if suffix == ".npz":
         with np.load(path) as file:
-            arrays = dict(file)
-        f_px = float(arrays.pop("f_px")) if "f_px" in arrays else None
-        if f_px is not None and not 0 < f_px < math.inf:
-            raise ValueError(f"f_px must be positive and finite, got {f_px:g}")
-        if f_px and not arrays:  # a system of focal lengths alone: depth is unknown
-            return np.zeros((1, 1)), f_px
-        if "depth" not in arrays and len(arrays) != 1:
-            raise ValueError(f"expected an array 'depth' or a single one, got {list(arrays)}")
-        return arrays["depth" if "depth" in arrays else next(iter(arrays))], f_px
+            f_px = float(file["f_px"].item()) if "f_px" in file.files else None
+            if f_px is not None and not 0 < f_px < math.inf:
+                raise ValueError(f"f_px must be positive and finite, got {f_px:g}")
+            names = [name for name in file.files if name != "f_px"]
+            if f_px and not names:  # of a system for focal lengths alone: no depth is predicted
+                return np.zeros((1, 1)), f_px
+            if "depth" not in names and len(names) != 1:
+                raise ValueError(f"an array 'depth' or a single one was expected, got {names}")
+            return file["depth" if "depth" in names else names[0]], f_px
     if suffix == ".npy":
         return np.load(path), None
     if suffix == ".exr":
         return _read_exr(path), None
     with Image.open(path, formats=["PNG" if suffix == ".png" else "PPM"]) as image:
+        if suffix == ".png" and image.mode not in ("I;16", "I"):
+            raise ValueError(f"16-bit grey was expected, got {image.mode}")
         return np.array(image), None  # of PFM, Pillow turns the rows and swaps the bytes
 
 
@@ -92,5 +92,5 @@ def _read_exr(path: Path) -> ndarray:
         channels = {name: channel.pixels for name, channel in file.channels().items()}
     first, *others = channels.values()
     if not all(np.array_equal(first, other) for other in others):
-        raise ValueError(f"expected one channel or equal ones, got {', '.join(channels)}")
+        raise ValueError(f"one channel or equal ones were expected, got {', '.join(channels)}")
     return first

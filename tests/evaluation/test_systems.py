@@ -427,12 +427,12 @@ def test_broken_files_are_named(tmp_path: Path) -> None:
     np.savez(tmp_path / "two.npz", left=DEPTH, right=DEPTH)
     np.savez(tmp_path / "focal.npz", DEPTH, f_px=-1.0)
     for name, message in (
-        ("batch", r"expected a map \(h, w\), got float32 \(1, 24, 32\)"),
+        ("batch", r"a map \(h, w\) was expected, got float32 \(1, 24, 32\)"),
         ("empty", r"got float32 \(0, 32\)"),
         ("words", "got <U3"),
         ("pickle", "allow_pickle"),
-        ("colour", r"got uint8 \(24, 32, 3\)"),
-        ("grey", "8-bit grey is a picture of depth"),
+        ("colour", "16-bit grey was expected, got RGB"),
+        ("grey", "16-bit grey was expected, got L"),
         ("two", "an array 'depth' or a single one"),
         ("focal", "f_px must be positive and finite, got -1"),
     ):
@@ -447,7 +447,7 @@ def test_exr_needs_its_package_and_one_channel(tmp_path: Path, monkeypatch) -> N
     openexr.File(header, {"Y": DEPTH}).write(str(path))
     np.testing.assert_array_equal(system.predict("case", CASE).depth, DEPTH)
     openexr.File(header, {"R": DEPTH, "G": DEPTH + 1}).write(str(path))
-    with pytest.raises(ValueError, match="expected one channel or equal ones, got G, R"):
+    with pytest.raises(ValueError, match="one channel or equal ones were expected, got G, R"):
         system.predict("case", CASE)
     path.write_bytes(path.read_bytes()[:400])
     with pytest.raises(ValueError, match=r"cannot read .*case\.exr"):
