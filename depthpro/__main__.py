@@ -21,7 +21,7 @@ MODULES = {
     "predict": "depthpro.predict",
     "render": "depthpro.scenes.render",
     "train": "depthpro.training.loop",
-    "evaluate": "depthpro.evaluation.evaluate",
+    "evaluate": "depthpro.evaluation.run",
     "ablate": "depthpro.training.ablate",
     "benchmark": "depthpro.evaluation.speed",
 }

@@ -1,17 +1,17 @@
-"""What `evaluate` measured, and what the paper says, side by side: Markdown, CSV and JSON."""
+"""The report: what was measured and what the paper says, side by side, as Markdown and CSV."""
 
-import csv
-import io
-import json
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
-from depthpro.evaluation.paper_tables import Published, published_of
+from depthpro.evaluation.paper_tables import published_of
+from depthpro.evaluation.rows import Results
+from depthpro.evaluation.systems import System
 from depthpro.files import whole_file
-from depthpro.metrics import average_rank
+from depthpro.metrics import Alignment, average_rank
 
 
 class Metric(NamedTuple):
@@ -53,261 +53,139 @@ METRICS = {
     "plane_flatness_m": Metric("PE flatness m ↓"),
     "plane_orientation_deg": Metric("PE orientation ° ↓", 1, 2),
 }
-"""In the order of the tables; what a case has besides is not averaged."""
-_FOCAL = frozenset(("focal_error", "delta25", "delta50", "fov_error_deg"))
-_BOUNDARY = frozenset(name for name in METRICS if name.startswith("boundary"))
-ALIGNED = METRICS.keys() - _FOCAL - _BOUNDARY - {"delta1_scaled", "abs_rel_aligned", "ordinal"}
-"""Measures that depend on the alignment."""
-FITTED = METRICS.keys() - _FOCAL - {"boundary_recall"}
-"""Measures of depth against true depth."""
+"""In the order of the tables; other values of a row are not averaged."""
 RANKED = ("delta1", "boundary_f1", "boundary_recall")
-"""Measures over several benchmarks, of which the paper gives the first one's average rank."""
+"""Measures over several benchmarks; the paper gives average ranks by the first."""
+_NOTE = (
+    "Means over pictures. **Measured** rows were computed here; published ones are the paper's, "
+    "whose protocol is not known in every detail. Boundaries and the order of pairs are measured "
+    "before alignment, focal errors always for the estimated focal length."
+)
 
 
-class _Means:
-    """Running means: memory does not grow with the rows."""
-
-    def __init__(self) -> None:
-        self.pictures = 0
-        self._sums: dict[str, tuple[float, int]] = {}
-
-    def add(self, row: dict) -> None:
-        self.pictures += 1
-        for name in METRICS.keys() & row.keys():
-            total, count = self._sums.get(name, (0.0, 0))
-            self._sums[name] = total + row[name], count + 1
-
-    def means(self) -> dict[str, float]:
-        return {
-            name: METRICS[name].factor * self._sums[name][0] / self._sums[name][1]
-            for name in METRICS
-            if name in self._sums
-        }
+def row_notes(system: System, alignment: Alignment) -> str:
+    """Return what a reader has to know of a system's rows: alignment, focal length, licence."""
+    notes = [f"aligned by {alignment.replace('_', ' ')}"] if alignment != "none" else []
+    notes += ["relative depth"] if not system.metric else []
+    notes += [f"{system.focal} focal length"] if system.focal else []
+    return ", ".join([*notes, system.note] if system.note else notes)
 
 
-class Remark(NamedTuple):
-    """What has to be known of some of a system's means."""
+def report_table(results: Sequence[Results]) -> pd.DataFrame:
+    """Return a row for each system and benchmark, their families, and the paper's systems.
 
-    text: str
-    of: Set[str] = METRICS.keys()
-
-
-class Result(NamedTuple):
-    """The means of one system on one benchmark, in the paper's units."""
-
-    benchmark: str
-    system: str
-    means: dict[str, float]
-    pictures: int | None
-    """How many were measured here; None for the paper's, which does not say."""
-    remarks: list[Remark]
-    families: dict[str, "Result"]
-    """The same for each part of the benchmark, if it has some."""
-
-
-def read_rows(path: Path) -> Iterator[dict]:
-    """Return the rows of a JSONL file one by one; a last line that was cut off is left out."""
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            if line.endswith("\n"):
-                yield json.loads(line)
-
-
-def read_record(rows: Path) -> dict:
-    """Return what a JSONL file of rows was measured with.
-
-    Raises:
-        ValueError: If it does not lie beside it, or says too little.
+    The columns are benchmark, system, family (empty for the whole benchmark), source, and those
+    measures of `METRICS` that a row has, as means in the paper's units.
     """
-    path = rows.with_suffix(".json")
-    record = json.loads(path.read_text()) if path.is_file() else {}
-    if not {"benchmark", "system", "alignment"} <= record.keys():
-        raise ValueError(
-            f"nothing says how {rows} was measured: {path.name} is gone or no record; "
-            f"delete {rows.name}"
-        )
-    return record
-
-
-def measured(rows: Path) -> Result:
-    """Return the means of a JSONL file of rows, which lies beside its record (.json)."""
-    record = read_record(rows)
-    total, families = _Means(), {}
-    for row in read_rows(rows):
-        total.add(row)
-        if row["family"]:
-            families.setdefault(row["family"], _Means()).add(row)
-    remarks = []
-    if record["alignment"] != "none":
-        remarks.append(Remark(f"aligned by {record['alignment'].replace('_', ' ')}", ALIGNED))
-    if record.get("fitted"):
-        remarks.append(Remark(f"fitted to each truth by {record['fitted']}", FITTED))
-    if record.get("fitted") or not record.get("metric", True):
-        remarks.append(Remark("relative depth", METRICS.keys() - _FOCAL))
-    if record.get("focal"):
-        remarks.append(Remark(record["focal"], METRICS.keys() - _FOCAL))
-    if record.get("note"):
-        remarks.append(Remark(record["note"]))
-
-    def result(name: str, of: _Means) -> Result:
-        return Result(record["benchmark"], name, of.means(), of.pictures, remarks, {})
-
-    whole = result(record["system"], total)
-    apart = {name: result(f"{whole.system}, {name}", part) for name, part in families.items()}
-    return whole._replace(families=apart if len(apart) > 1 else {})
-
-
-def from_paper(benchmark: str) -> list[Result]:
-    """Return the paper's rows on a benchmark; none if it is not in the paper."""
-    systems: dict[str, list[Published]] = {}
-    for number in published_of(benchmark):
-        systems.setdefault(number.system, []).append(number)
-    found = []
-    for system, numbers in systems.items():
-        tables: dict[str, set[str]] = {}
-        for number in numbers:
-            note = f" ({number.note})" if number.note else ""
-            tables.setdefault(f"Table {number.table}{note}", set()).add(number.metric)
-        means = {number.metric: number.value for number in numbers}
-        remarks = [Remark(table, metrics) for table, metrics in tables.items()]
-        found.append(Result(benchmark, system, means, None, remarks, {}))
-    return found
-
-
-def gather(folder: Path) -> list[Result]:
-    """Return everything measured in a folder, and the paper's rows on the same benchmarks."""
-    found = [measured(path) for path in sorted(folder.glob("*/[!.]*.jsonl"))]
-    titles = list(dict.fromkeys(result.benchmark for result in found))
-    return [
-        result
-        for title in titles
-        for result in (*(r for r in found if r.benchmark == title), *from_paper(title))
-    ]
-
-
-def markdown(results: list[Result]) -> str:
-    """Return a table for each benchmark, then the ranks over the paper's, as Markdown."""
-    titles = list(dict.fromkeys(result.benchmark for result in results))
-    parts = []
+    titles = dict.fromkeys(result.record["benchmark"] for result in results)
+    rows = []
     for title in titles:
-        rows = [result for result in results if result.benchmark == title]
-        parts.append(f"## {title}\n\n{_table(rows)}")
-        apart = [part for row in rows for part in row.families.values()]
-        if apart:
-            parts.append(_table(apart))
-    for metric in RANKED:
-        known = {t for t in titles if any(metric in row.means for row in from_paper(t))}
-        of_metric = [row for row in results if metric in row.means and row.benchmark in known]
-        if len({result.benchmark for result in of_metric}) > 1:
-            title = METRICS[metric].title
-            parts.append(f"## Average rank by {title}\n\n{_ranks(of_metric, metric)}")
-    parts.append(
-        "Means over pictures. **Measured** rows were computed here; published ones are the "
-        "paper's, whose protocol is not known in every detail. Boundaries and the order of pairs "
-        "are measured before alignment."
-    )
-    return "\n\n".join(parts) + "\n"
+        for result in results:
+            if result.record["benchmark"] == title:
+                rows += measured_rows(result)
+        rows += paper_rows(title)
+    table = pd.DataFrame(rows, columns=["benchmark", "system", "family", "source", *METRICS])
+    return table.dropna(axis=1, how="all")
 
 
-def _table(rows: list[Result]) -> str:
-    columns = [name for name in METRICS if any(name in row.means for row in rows)]
-    lines = [("system", "source", *(METRICS[name].title for name in columns))]
-    for row in rows:
-        cells = (_cell(row.means, name) for name in columns)
-        lines.append((_label(row), source([row], row.means.keys()), *cells))
-    return _as_markdown(lines)
-
-
-def _label(row: Result) -> str:
-    return row.system if row.pictures is None else f"**{row.system}**"
-
-
-def source(rows: list[Result], metrics: Set[str]) -> str:
-    """Return "measured" or "published", how many pictures, and what else is to be known of metrics.
-
-    Args:
-        rows: Of one system, a benchmark each; a remark on some of them names those.
-        metrics: What the source is told of.
-    """
-    said: dict[str, list[str]] = {}
-    for row in rows:
-        for remark in row.remarks:
-            if remark.of & metrics:
-                said.setdefault(remark.text, []).append(row.benchmark)
-    remarks = [
-        text if len(benchmarks) == len(rows) else f"{text} on {' and '.join(benchmarks)}"
-        for text, benchmarks in said.items()
-    ]
-    counts = [row.pictures for row in rows if row.pictures is not None]
-    if not counts:
-        return ", ".join(["published", *remarks])
-    plural = "s" * (counts != [1])
-    return ", ".join(["measured", f"{' + '.join(map(str, counts))} picture{plural}", *remarks])
-
-
-def _ranks(results: list[Result], metric: str) -> str:
-    """Return a metric's values by system and benchmark, with the average rank, best first.
-
-    As in the paper, a system's rank is averaged over the benchmarks that it has. Relative systems
-    and those with a model for each domain are ranked with the others, as there.
-    """
-    titles = list(dict.fromkeys(result.benchmark for result in results))
-    systems: dict[str, dict[str, Result]] = {}
-    for row in results:
-        systems.setdefault(_label(row), {})[row.benchmark] = row
-    scores = np.array(
-        [
-            [rows[title].means[metric] if title in rows else np.nan for title in titles]
-            for rows in systems.values()
-        ]
-    )
-    ranks = average_rank(scores)
-    lines = [("system", "source", *titles, "average rank", "of")]
-    for place in np.argsort(ranks, kind="stable"):
-        label, rows = list(systems.items())[place]
-        cells = [_cell(rows[title].means, metric) if title in rows else "–" for title in titles]
-        from_where = source(list(rows.values()), {metric})
-        lines.append((label, from_where, *cells, f"{ranks[place]:.1f}", str(len(rows))))
-    return _as_markdown(lines)
-
-
-def _cell(means: dict[str, float], name: str) -> str:
-    return f"{means[name]:.{METRICS[name].decimals}f}" if name in means else "–"
-
-
-def _as_markdown(lines: Iterable[tuple[str, ...]]) -> str:
-    head, *rest = lines
-    lines = [head, ("---",) * len(head), *rest]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def write_report(folder: Path) -> str:
-    """Write report.md, report.csv and report.json of a folder of rows; return the Markdown."""
-    results = gather(folder)
-    text = markdown(results)
-    records = [
-        {
-            "benchmark": row.benchmark,
-            "system": row.system,
-            "source": source([part], {name}),
+def measured_rows(result: Results) -> Iterator[dict[str, Any]]:
+    """Give the means of a system on a benchmark, then on each family if there are several."""
+    record, rows = result.record, pd.DataFrame(result.rows)
+    families = dict(list(rows.query("family != ''").groupby("family", sort=False)))
+    parts = {"": rows} | (families if len(families) > 1 else {})
+    factors = pd.Series({name: metric.factor for name, metric in METRICS.items()})
+    for family, part in parts.items():
+        pictures = f"measured, {len(part)} picture{'s' * (len(part) > 1)}"
+        row = {
+            "benchmark": record["benchmark"],
+            "system": record["system"],
             "family": family,
-            "metric": name,
-            "title": METRICS[name].title,
-            "value": value,
+            "source": f"{pictures}, {record['notes']}" if record["notes"] else pictures,
         }
-        for row in results
-        for family, part in {"": row, **row.families}.items()
-        for name, value in part.means.items()
-    ]
-    table = io.StringIO()
-    writer = csv.DictWriter(table, records[0] if records else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
-    for name, content in (
-        ("report.md", text),
-        ("report.csv", table.getvalue()),
-        ("report.json", json.dumps(records, indent=1, ensure_ascii=False) + "\n"),
-    ):
-        with whole_file(folder / name) as temporary:
-            temporary.write_text(content, encoding="utf-8")
+        yield row | dict(part.reindex(columns=list(METRICS)).mean() * factors)
+
+
+def paper_rows(benchmark: str) -> list[dict[str, Any]]:
+    """Return the paper's rows on a benchmark; none if it is not in the paper."""
+    found: dict[str, dict[str, Any]] = {}
+    for number in published_of(benchmark):
+        start = {
+            "benchmark": benchmark,
+            "system": number.system,
+            "family": "",
+            "source": "published",
+        }
+        row = found.setdefault(number.system, start)
+        row[number.metric] = number.value
+        note = f", Table {number.table}" + (f" ({number.note})" if number.note else "")
+        if note not in row["source"]:
+            row["source"] += note
+    return list(found.values())
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """Return a table for each benchmark, then average ranks, as Markdown."""
+    parts = []
+    for title, rows in table.groupby("benchmark", sort=False):
+        whole, families = rows.query("family == ''"), rows.query("family != ''")
+        parts += [f"## {title}\n\n{_formatted(whole)}"]
+        parts += [_formatted(families)] if len(families) else []
+    return "\n\n".join([*parts, *_ranks(table), _NOTE]) + "\n"
+
+
+def write_report(folder: Path, results: Sequence[Results]) -> str:
+    """Write report.md and report.csv into a folder; return the Markdown."""
+    table = report_table(results)
+    text = markdown(table)
+    with whole_file(folder / "report.md") as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    with whole_file(folder / "report.csv") as temporary:
+        table.to_csv(temporary, index=False)
     return text
+
+
+def _formatted(rows: pd.DataFrame) -> str:
+    shown = pd.DataFrame({"system": _labels(rows), "source": rows["source"]})
+    for name, metric in METRICS.items():
+        if name in rows and rows[name].notna().any():
+            shown[metric.title] = rows[name].map(lambda value, metric=metric: _cell(value, metric))
+    return _as_markdown(shown)
+
+
+def _labels(rows: pd.DataFrame) -> pd.Series:
+    """Return titles of systems, in bold if measured, with their family."""
+    names = rows["system"] + rows["family"].map(lambda family: f", {family}" if family else "")
+    return names.where(rows["source"].str.startswith("published"), "**" + names + "**")
+
+
+def _ranks(table: pd.DataFrame) -> Iterator[str]:
+    """Give a table of ranks for each measure that the paper has for several of the benchmarks.
+
+    As in the paper, a system's rank is averaged over the benchmarks that it has, and relative
+    systems and those with a model for each domain are ranked with the others.
+    """
+    for name in RANKED:
+        if name not in table:
+            continue
+        rows = table.query("family == ''").dropna(subset=[name])
+        sources = zip(rows["benchmark"], rows["source"], strict=True)
+        in_paper = list(dict.fromkeys(b for b, source in sources if source.startswith("published")))
+        if len(in_paper) < 2:
+            continue
+        rows = rows.query("benchmark in @in_paper").assign(system=_labels)
+        scores = rows.pivot(index="system", columns="benchmark", values=name)
+        scores = scores.reindex(columns=in_paper)
+        shown = scores.map(lambda value, metric=METRICS[name]: _cell(value, metric))
+        ranks = average_rank(scores.to_numpy())
+        shown["average rank"], shown["of"] = [f"{rank:.1f}" for rank in ranks], scores.count(axis=1)
+        shown = shown.iloc[np.argsort(ranks, kind="stable")].reset_index()
+        yield f"## Average rank by {METRICS[name].title}\n\n{_as_markdown(shown)}"
+
+
+def _cell(value: float, metric: Metric) -> str:
+    return "–" if np.isnan(value) else f"{value:.{metric.decimals}f}"
+
+
+def _as_markdown(table: pd.DataFrame) -> str:
+    lines = [table.columns, ["---"] * len(table.columns), *table.to_numpy()]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)

@@ -1,102 +1,66 @@
-"""Rows of measures on disk: added to by several processes, merged, never mixed with others."""
+"""Rows of results in a JSON Lines file, beside a record of what they were measured with."""
 
-import contextlib
+import hashlib
 import json
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, NamedTuple
 
-from depthpro.evaluation.report import read_record
+from depthpro.evaluation.scoring import Row
 from depthpro.files import whole_file
 
-BLOCK = 1 << 16
-"""Bytes that are read at once in search of the end of a line."""
+
+class Results(NamedTuple):
+    """The rows of one system on one benchmark."""
+
+    record: dict[str, Any]
+    """What they were measured with: at least `benchmark`, `system` and `notes`, all strings."""
+    rows: list[Row]
 
 
-def parts(rows: Path) -> list[Path]:
-    """Return the files of rows that each process has written and that are not merged yet."""
-    return sorted(rows.parent.glob(f".{rows.stem}@*.part"))
+def read_rows(path: Path) -> list[Row]:
+    """Return the rows of a file, none if it is missing, without a last line that was cut off."""
+    text = path.read_text() if path.exists() else ""
+    return [json.loads(line) for line in text.split("\n")[:-1]]
 
 
-def note(rows: Path, about: dict[str, Any]) -> None:
-    """Write what rows depend on beside them.
+def write_rows(path: Path, rows: Iterable[Row], record: dict[str, Any]) -> None:
+    """Replace the rows of a file, and the record beside it."""
+    with whole_file(path.with_suffix(".json")) as temporary:
+        temporary.write_text(json.dumps(record, indent=1) + "\n")
+    with whole_file(path) as temporary:
+        temporary.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def append_row(path: Path, row: Row) -> None:
+    """Add a row at the end of a file."""
+    with path.open("a") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def check_record(path: Path, record: dict[str, Any]) -> None:
+    """Check that a file's rows, if there are any, were measured with the same as a record says.
 
     Raises:
-        ValueError: If there are rows that depend on something else, or, of any system, on other
-            data: they would stand in one table.
+        ValueError: If they were not, or the record beside them is gone.
     """
-    path, folder = rows.with_suffix(".json"), rows.parent
-    fixed = {key: value for key, value in about.items() if key != "samples"}
-    for each in sorted(folder.glob("[!.]*.jsonl")):  # they all stand in one table
-        if differing := _differing(read_record(each), fixed, ("files", "cases")):
-            raise ValueError(
-                f"{each} was measured with other {differing}: choose another --out, or delete "
-                f"{folder}"
-            )
-    if any(each.exists() for each in (rows, *parts(rows))):
-        before = json.loads(path.read_text()) if path.exists() else {}
-        if differing := _differing(before, fixed, {**before, **fixed}):
-            raise ValueError(
-                f"{rows} was measured with other {differing}: choose another --out or --title, or "
-                f"delete {rows.name} and, if there are some, {folder}/.{rows.stem}@*.part"
-            )
-    with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(fixed, indent=1) + "\n")
-
-
-def _differing(before: dict[str, Any], now: dict[str, Any], keys: Iterable[str]) -> str:
-    return ", ".join(key for key in keys if before.get(key) != now.get(key))
-
-
-def appending(path: Path) -> TextIO:
-    """Open a file to add lines to, without the half line that a killed run may have left."""
-    if path.exists():
-        with path.open("r+b") as file:
-            file.truncate(_end_of_lines(file))
-    return path.open("a", encoding="utf-8")
-
-
-def _end_of_lines(file: BinaryIO) -> int:
-    """Return where the last whole line ends, looked for from the end of the file."""
-    end = file.seek(0, os.SEEK_END)
-    while end:
-        start = max(0, end - BLOCK)
-        file.seek(start)
-        newline = file.read(end - start).rfind(b"\n")
-        if newline >= 0:
-            return start + newline + 1
-        end = start
-    return 0
-
-
-def merge(rows: Path, names: list[str]) -> None:
-    """Write all rows into one file in the order of cases, and delete the parts.
-
-    Only where each row lies is held in memory. If it is killed, nothing is lost: the parts go when
-    the file is whole, and a row that is in both is taken once.
-    """
-    added = parts(rows)
-    if not added:
+    if not path.exists():
         return
-    places: dict[str, tuple[BinaryIO, int]] = {}
-    with whole_file(rows) as temporary, contextlib.ExitStack() as opened:
-        for path in (rows, *added):
-            if path.exists():
-                file = opened.enter_context(path.open("rb"))
-                places |= {case: (file, start) for case, start in _starts(file)}
-        merged = opened.enter_context(temporary.open("wb"))
-        for file, start in (places[name] for name in names if name in places):
-            file.seek(start)
-            merged.write(file.readline())
-    for path in added:
-        path.unlink()
+    beside = path.with_suffix(".json")
+    before = json.loads(beside.read_text()) if beside.exists() else {}
+    if differing := [key for key in {**before, **record} if before.get(key) != record.get(key)]:
+        raise ValueError(
+            f"{path} was measured with other {', '.join(differing)}: choose another --out or "
+            f"--title, or delete {path.name}"
+        )
 
 
-def _starts(file: BinaryIO) -> Iterator[tuple[str, int]]:
-    """Give the case of each whole line and where the line starts."""
-    start = 0
-    for line in file:
-        if line.endswith(b"\n"):
-            yield json.loads(line)["case"], start
-        start += len(line)
+def fingerprint(path: Path) -> str:
+    """Return a digest of the names, sizes and times of change of the files at a path.
+
+    Hidden files do not count. Empty if there are none.
+    """
+    files = sorted(path.rglob("[!.]*")) if path.is_dir() else [path]
+    stats = [(file.relative_to(path), file.stat()) for file in files if file.is_file()]
+    text = "".join(f"{name} {stat.st_size} {stat.st_mtime_ns}\n" for name, stat in stats)
+    return hashlib.sha256(text.encode()).hexdigest() if text else ""

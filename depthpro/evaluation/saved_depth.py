@@ -1,15 +1,12 @@
-"""Depth maps in files, as any system saves them: what a file holds, in whatever unit.
+"""Depth maps in files, as other systems save them: values in whatever unit.
 
 | suffix | holds |
 |---|---|
-| `.npz` | an array `depth`, or one of any name; `f_px` if the system estimates it |
+| `.npz` | an array `depth`, or one of any name; `f_px` if the system estimates it, or alone |
 | `.npy` | the array |
 | `.png` | whole numbers, 16-bit grey |
-| `.exr` | floats: one channel, or several that are equal; read by the package OpenEXR |
+| `.exr` | floats: one channel, or several that are equal; needs the package OpenEXR |
 | `.pfm` | floats, grey |
-
-Formats: numpy.lib.format in NumPy's documentation; libpng.org/pub/png; openexr.com;
-netpbm.sourceforge.net/doc/pfm.html.
 """
 
 import math
@@ -24,7 +21,7 @@ from PIL import Image
 SUFFIXES = (".npz", ".npy", ".png", ".exr", ".pfm")
 
 
-class Stored(NamedTuple):
+class SavedDepth(NamedTuple):
     """What a file holds."""
 
     values: Num[ndarray, "H W"]
@@ -33,81 +30,60 @@ class Stored(NamedTuple):
     """Focal length in pixels of the picture's width."""
 
 
-def find_map(folder: Path, name: str, suffixes: tuple[str, ...] = SUFFIXES) -> Path:
+def find_prediction(folder: Path, name: str) -> Path:
     """Return the one file FOLDER/NAME.suffix.
 
     Raises:
         ValueError: If there is none, or more than one.
     """
-    found = [path for suffix in suffixes if (path := folder / f"{name}{suffix}").is_file()]
+    found = [path for suffix in SUFFIXES if (path := folder / f"{name}{suffix}").is_file()]
     if len(found) != 1:
-        names = " and ".join(path.name for path in found) or "none"
         raise ValueError(
-            f"expected one file {folder / name} with suffix {', '.join(suffixes)}; found {names}: "
-            "save what the system says of each picture by the name of its case"
+            f"expected one file {folder / name} with suffix {', '.join(SUFFIXES)}; found "
+            f"{[path.name for path in found]}: save each prediction by the name of its case"
         )
     return found[0]
 
 
-def read_map(path: Path) -> Stored:
+def read_map(path: Path) -> SavedDepth:
     """Return the map in a file.
 
     Raises:
         ValueError: If it cannot be read, or is not one map of numbers.
     """
     try:
-        stored = _read(path)
-        values = stored.values
+        values, f_px = _read(path)
         if values.ndim != 2 or not values.size or values.dtype.kind not in "fui":
             raise ValueError(f"a map (h, w) was expected, got {values.dtype} {values.shape}")
     except Exception as error:  # a broken file raises whatever its library raises
         raise ValueError(f"cannot read {path} ({error}): save it again") from error
-    return stored
+    return SavedDepth(values, f_px)
 
 
-def read_focal(path: Path) -> float:
-    """Return the `f_px` of a `.npz` file, in pixels of the picture's width.
-
-    Raises:
-        ValueError: If it cannot be read, or has none.
-    """
-    try:
-        with np.load(path) as file:
-            return _focal(file["f_px"])
-    except Exception as error:
-        raise ValueError(f"cannot read f_px of {path} ({error}): save it again") from error
-
-
-def _read(path: Path) -> Stored:
+def _read(path: Path) -> tuple[ndarray, float | None]:
     suffix = path.suffix.lower()
     if suffix == ".npz":
-        return _read_npz(path)
+        with np.load(path) as file:
+            f_px = float(file["f_px"].item()) if "f_px" in file.files else None
+            if f_px is not None and not 0 < f_px < math.inf:
+                raise ValueError(f"f_px must be positive and finite, got {f_px:g}")
+            names = [name for name in file.files if name != "f_px"]
+            if f_px and not names:  # of a system for focal lengths alone: no depth is predicted
+                return np.zeros((1, 1)), f_px
+            if "depth" not in names and len(names) != 1:
+                raise ValueError(f"an array 'depth' or a single one was expected, got {names}")
+            return file["depth" if "depth" in names else names[0]], f_px
     if suffix == ".npy":
-        return Stored(np.load(path))
+        return np.load(path), None
     if suffix == ".exr":
-        return Stored(_read_exr(path))
-    # Pillow turns PFM, which is stored from the bottom up, and swaps its bytes where it must.
-    kind, modes, wanted = (
-        ("PNG", ("I;16", "I"), "16-bit grey")
-        if suffix == ".png"
-        else ("PPM", ("F",), "floats, grey")
-    )
-    with Image.open(path, formats=[kind]) as image:
-        if image.mode not in modes:
-            raise ValueError(f"{wanted} was expected, got {image.mode}")
-        return Stored(np.array(image))
+        return _read_exr(path), None
+    with Image.open(path, formats=["PNG" if suffix == ".png" else "PPM"]) as image:
+        if suffix == ".png" and image.mode not in ("I;16", "I"):
+            raise ValueError(f"16-bit grey was expected, got {image.mode}")
+        return np.array(image), None  # of PFM, Pillow turns the rows and swaps the bytes
 
 
-def _read_npz(path: Path) -> Stored:
-    with np.load(path) as file:
-        names = [name for name in file.files if name != "f_px"]
-        if "depth" not in names and len(names) != 1:
-            raise ValueError(f"an array 'depth' or a single one was expected, got {file.files}")
-        values = file["depth" if "depth" in names else names[0]]
-        return Stored(values, _focal(file["f_px"]) if "f_px" in file.files else None)
-
-
-def _read_exr(path: Path) -> Num[ndarray, "H W"]:
+def _read_exr(path: Path) -> ndarray:
     try:
         import OpenEXR  # pyright: ignore[reportMissingImports]
     except ImportError:
@@ -118,10 +94,3 @@ def _read_exr(path: Path) -> Num[ndarray, "H W"]:
     if not all(np.array_equal(first, other) for other in others):
         raise ValueError(f"one channel or equal ones were expected, got {', '.join(channels)}")
     return first
-
-
-def _focal(stored: ndarray) -> float:
-    f_px = float(stored.item())
-    if not 0 < f_px < math.inf:
-        raise ValueError(f"f_px must be positive and finite, got {f_px:g}")
-    return f_px

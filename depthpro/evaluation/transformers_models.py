@@ -1,6 +1,6 @@
-"""Depth networks of Hugging Face transformers, each as its documentation says to run it.
+"""Depth networks of Hugging Face transformers, each run as its documentation says.
 
-| model_type | says |
+| model_type | predicts |
 |---|---|
 | `zoedepth`, `glpn` | metres |
 | `depth_anything` | metres or relative, by `depth_estimation_type` |
@@ -8,11 +8,10 @@
 | `depth_pro` | metres and a focal length |
 
 Relative is inverse depth up to scale and shift. Described in huggingface.co/docs/transformers,
-model_doc/ of each; which DPT says what, in github.com/isl-org/DPT/issues/10.
+model_doc/ of each; what each DPT predicts, in github.com/isl-org/DPT/issues/10.
 """
 
 import re
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -32,28 +31,28 @@ class TransformersDepth(NamedTuple):
     network: Any
     processor: Any
     relative: bool
-    """Whether it says inverse depth up to scale and shift, instead of metres."""
+    """Whether it predicts inverse depth up to scale and shift, instead of metres."""
 
     @property
     def estimates_focal(self) -> bool:
-        """Whether it estimates the focal length and can do with a given one."""
+        """Whether it estimates the focal length, and can use a given one instead."""
         return self.network.config.model_type == "depth_pro"
 
     @torch.inference_mode()
     def infer(self, rgb: UInt8[ndarray, "h w 3"]) -> tuple[Float[ndarray, "h w"], float | None]:
         """Return metres, or inverse depth >= 0 if `relative`, and an estimated focal length.
 
-        The processor's interpolation can overshoot: what falls below 0.1 mm, or inverse depth
-        below 0, which no network says, is raised to that.
+        The processor's interpolation can overshoot: depth is clamped to at least 0.1 mm.
         """
         inputs = self.processor(images=rgb, return_tensors="pt").to(self.network.device)
         sizes = [rgb.shape[:2]]
         options = {"target_sizes": sizes}
         if self.network.config.model_type == "zoedepth":
-            options["source_sizes"] = sizes  # of what its processor pads, and here cuts again
-        said = self.processor.post_process_depth_estimation(self.network(**inputs), **options)[0]
-        values = said["predicted_depth"].clamp(min=0 if self.relative else MIN_DEPTH_M)
-        f_px = said["focal_length"].item() if self.estimates_focal else None
+            options["source_sizes"] = sizes  # to crop what its processor has padded
+        outputs = self.network(**inputs)
+        (result,) = self.processor.post_process_depth_estimation(outputs, **options)
+        values = result["predicted_depth"].clamp(min=0 if self.relative else MIN_DEPTH_M)
+        f_px = result["focal_length"].item() if self.estimates_focal else None
         return values.cpu().numpy(), f_px
 
 
@@ -65,21 +64,21 @@ def load(name: str, device: str | None = None) -> TransformersDepth:
         device: None takes CUDA or MPS where there is one, else the CPU.
 
     Raises:
-        ValueError: If it cannot be had, lacks weights, or does not say what its numbers mean.
+        ValueError: If it cannot be loaded, lacks weights, or has an unknown unit.
     """
-    transformers = _transformers(name)
+    relative = _is_relative(name, load_config(name))
     target = default_device() if device is None else usable_device(device)
-    config = _config(transformers, name)
-    relative = _is_relative(name, config)
+    from transformers import AutoImageProcessor, AutoModelForDepthEstimation
+
     try:
-        processor = transformers.AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
-        network, found = transformers.AutoModelForDepthEstimation.from_pretrained(
+        processor = AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
+        network, info = AutoModelForDepthEstimation.from_pretrained(
             name, dtype=torch.float32, output_loading_info=True, trust_remote_code=False
         )
     except Exception as error:  # the client, its HTTP library and the readers each have their own
         raise _unavailable(name, error) from error
-    missing = sorted(key for key in found["missing_keys"] if not _UNUSED.match(key))
-    if missing:  # transformers makes them up and goes on
+    missing = sorted(key for key in info["missing_keys"] if not _UNUSED.match(key))
+    if missing:  # transformers fills them with random numbers and goes on
         raise ValueError(
             f"the weights of {name!r} lack {len(missing)} tensors, such as {missing[0]}: "
             "download them again"
@@ -87,28 +86,20 @@ def load(name: str, device: str | None = None) -> TransformersDepth:
     return TransformersDepth(network.to(target).eval(), processor, relative)
 
 
-def model_type(name: str) -> str:
-    """Return what a model on the hub calls its kind, such as "depth_pro" or "dpt".
+def load_config(name: str) -> Any:
+    """Return the config of a model of transformers.
 
     Raises:
-        ValueError: If it cannot be had.
+        ValueError: If it cannot be loaded.
     """
-    return _config(_transformers(name), name).model_type
-
-
-def _transformers(name: str) -> Any:
     try:
-        import transformers
+        from transformers import AutoConfig
     except ImportError as error:
         raise ValueError(
             f"{name!r} is run by transformers ({error}): pip install 'transformers>=5.0'"
         ) from None
-    return transformers
-
-
-def _config(transformers: Any, name: str) -> Any:
     try:
-        return transformers.AutoConfig.from_pretrained(name, trust_remote_code=False)
+        return AutoConfig.from_pretrained(name, trust_remote_code=False)
     except Exception as error:
         raise _unavailable(name, error) from error
 
@@ -123,18 +114,15 @@ def _is_relative(name: str, config: Any) -> bool:
     if kind == "dpt" and not getattr(backbone, "model_type", "").startswith("dinov2"):
         return True
     raise ValueError(
-        f"expected zoedepth, glpn, depth_anything, dpt as in MiDaS, or depth_pro with its field of "
-        f"view; {name!r} is {kind!r} and does not say whether its numbers are metres: save them, "
-        "and pass the folder as predictions"
+        "expected zoedepth, glpn, depth_anything, dpt as in MiDaS, or depth_pro with its field of "
+        f"view; {name!r} is {kind!r}, whose unit is unknown: save its maps, and pass the folder as "
+        "predictions"
     )
 
 
 def _unavailable(name: str, error: Exception) -> ValueError:
-    reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-    if Path(name).is_dir():
-        return ValueError(f"transformers cannot load the folder {name!r} ({reason})")
+    reason = f"{type(error).__name__}: {[*str(error).splitlines(), ''][0]}"
     return ValueError(
-        f"{name!r} is no file or folder here, and transformers cannot have it from the hub or its "
-        f"cache ({reason}): check the name, or download all its files where there is a network "
-        "and pass the folder's path"
+        f"transformers cannot load {name!r} from a folder, the hub or its cache ({reason}): check "
+        "the name, or download its files and pass the folder's path"
     )

@@ -30,19 +30,15 @@ def published(table: int) -> list[Published]:
     """
     if table not in TABLES:
         raise ValueError(f"the paper's tables here are {TABLES}; got {table!r}")
-    text = (files("depthpro.evaluation.paper_tables") / f"table_{table}.csv").read_text(
-        encoding="utf-8"
-    )
+    path = files("depthpro.evaluation.paper_tables") / f"table_{table}.csv"
     found = []
-    for row in csv.DictReader(text.splitlines()):
-        system, note = row.pop("system"), row.pop("note", "")
-        of_row = row.pop("benchmark", "")
+    for row in csv.DictReader(path.read_text(encoding="utf-8").splitlines()):
+        system, note, of_row = row.pop("system"), row.pop("note", ""), row.pop("benchmark", "")
         for column, value in row.items():
             benchmark, _, metric = column.rpartition(" ")
             if value:
-                found.append(
-                    Published(table, benchmark or of_row, system, metric, float(value), note)
-                )
+                number = (benchmark or of_row, system, metric, float(value), note)
+                found.append(Published(table, *number))
     return found
 
 

@@ -1,0 +1,226 @@
+"""`python -m depthpro evaluate`: systems on benchmarks, a row for each picture, then a report.
+
+    reader → case → system.predict → score → row → table
+
+Rows go to OUT/BENCHMARK/SYSTEM.jsonl, and a run that was stopped resumes where it was.
+`accelerate launch -m depthpro evaluate`, or torchrun, shares the pictures among processes.
+"""
+
+import argparse
+import dataclasses
+import json
+import re
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import gather_object
+from tqdm import tqdm
+
+from depthpro.evaluation import figures, systems
+from depthpro.evaluation.readers import READERS, Benchmark, open_benchmark
+from depthpro.evaluation.report import row_notes, write_report
+from depthpro.evaluation.rows import (
+    Results,
+    append_row,
+    check_record,
+    fingerprint,
+    read_rows,
+    write_rows,
+)
+from depthpro.evaluation.scoring import Row, score
+from depthpro.evaluation.systems import System
+from depthpro.metrics import Alignment
+from depthpro.version import __version__
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    add = parser.add_argument
+    add(
+        "--data",
+        action="append",
+        required=True,
+        metavar="[KIND:]FOLDER",
+        help=f"a benchmark, {', '.join(READERS)}; held-out shards; or motorcycle; may be repeated",
+    )
+    add(
+        "--model",
+        nargs="+",
+        help="'small', the default, a file, a folder or a hub name, ours or of transformers; "
+        "'constant' and 'ramp' are baselines that ignore the picture",
+    )
+    add("--focal", choices=("estimated", "true"), default="estimated", help="of networks")
+    add(
+        "--alignment",
+        choices=get_args(Alignment),
+        help="of predicted depth to the truth; none for metric systems, scale_and_shift for others",
+    )
+    add("--samples", type=int, help="only the first so many of each benchmark")
+    add("--device", help="cuda, mps or cpu; the best there is if not given")
+    add("--earlier", action="store_true", help="report what is in OUT on the same data, too")
+    add("-o", "--out", type=Path, default=Path("runs/evaluation"), help="folder of the results")
+    add = parser.add_argument_group("maps that another system has saved").add_argument
+    add("--predictions", type=Path, help="their folder, a file for each case")
+    add("--title", help="the system's name in the report; also of a single --model")
+    add(
+        "--kind",
+        choices=get_args(systems.Kind),
+        default="depth",
+        help="depth in metres, the default, inverse (1/m), relative (inverse depth up to scale and "
+        "shift), or relative-depth (depth likewise)",
+    )
+    add("--scale", type=float, default=1.0, help="units in a metre, or in 1/m; 1 if not given")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure what is not measured yet, write and print the report, and return the exit status.
+
+    Raises:
+        ValueError: If data, weights or predictions cannot be read, or an option is out of range.
+    """
+    if options.samples is not None and options.samples < 1:
+        raise ValueError(f"--samples must be at least 1, got {options.samples}")
+    benchmarks = {spec: open_benchmark(spec) for spec in options.data}
+    folders = {spec: options.out / slug(each.title) for spec, each in benchmarks.items()}
+    files = {spec: _data_fingerprint(spec, folder) for spec, folder in folders.items()}
+    state = PartialState(cpu=options.device == "cpu" or not torch.cuda.is_available())
+    results: dict[Path, Results] = {}
+    for system in _systems(options):
+        alignment = options.alignment or ("none" if system.metric else "scale_and_shift")
+        if alignment == "none" and not system.metric:
+            raise ValueError(f"{system.title} predicts relative depth: leave --alignment none out")
+        for spec, benchmark in benchmarks.items():
+            path = folders[spec] / f"{slug(system.title)}.jsonl"
+            record = {
+                "benchmark": benchmark.title,
+                "system": system.title,
+                "notes": row_notes(system, alignment),
+                "alignment": alignment,
+                "kind": [options.kind, options.scale],
+                "weights": fingerprint(system.files) if system.files else "",
+                "data": [spec, files[spec]],
+                "depthpro": __version__,
+            }
+            rows = measure(system, benchmark, record, path, options.samples)
+            results[path] = Results(record, rows)
+    if state.is_main_process:
+        for spec, folder in folders.items():
+            if options.earlier:
+                results |= _earlier(folder, [spec, files[spec]], results)
+            here = [result for path, result in results.items() if path.parent == folder]
+            figures.draw_curves(folder / "error_over_depth.png", here)
+        print(write_report(options.out, list(results.values())))
+    state.destroy_process_group()
+    return 0
+
+
+def measure(
+    system: System,
+    benchmark: Benchmark,
+    record: dict[str, Any],
+    path: Path,
+    samples: int | None = None,
+) -> list[Row]:
+    """Measure the cases that have no row yet, draw the worst and best, and return all rows.
+
+    Rows are added to the file at `path`, and figures go beside it. `record` is what rows depend
+    on, such as `alignment`; `samples` limits the cases to the first so many.
+
+    Raises:
+        ValueError: If the file has rows that were made otherwise, or a case cannot be measured.
+    """
+    check_record(path, record)
+    rows = {row["case"]: row for row in read_rows(path)}
+    names = list(benchmark.cases)[:samples]
+    missing = [name for name in names if name not in rows]
+    state = PartialState()
+    rank, count = state.process_index, state.num_processes
+    if state.is_main_process and missing:
+        write_rows(path, rows.values(), record)  # without half a line that a killed run has left
+    title = f"{system.title}, {benchmark.title}"
+    rounds = range(0, len(missing), count)
+    for first in tqdm(rounds, desc=title, disable=not state.is_main_process):
+        mine = missing[first : first + count][rank : rank + 1]
+        new = [measure_case(system, benchmark, name, record, path, rows.values()) for name in mine]
+        for row in gather_object(new):
+            rows[row["case"]] = row
+            if state.is_main_process:
+                append_row(path, row)
+    chosen = [rows[name] for name in names]
+    if state.is_main_process:
+        figures.draw_cases(path.with_suffix(".jpg"), chosen, path.with_suffix(""))
+    return chosen
+
+
+def measure_case(
+    system: System,
+    benchmark: Benchmark,
+    name: str,
+    record: dict[str, Any],
+    path: Path,
+    others: Collection[Row] = (),
+) -> Row:
+    """Return the row of a case; draw its panels if it is among the worst or best of `others`.
+
+    Raises:
+        ValueError: If it cannot be read or measured; with its name.
+    """
+    settings = benchmark.range_m, record["alignment"]
+    try:
+        case = benchmark.cases[name]()
+        output = system.predict(name, case)
+        scores = score(output, case, benchmark.measures, *settings)
+        row = {"case": name, "family": case.family, **scores}
+        if row in figures.worst_and_best([*others, row])[1]:
+            figures.save_panels(path.with_suffix("") / f"{name}.jpg", case, output, *settings)
+    except Exception as error:  # of readers and networks of many kinds; after hours, which case?
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        reason = f"{system.title} on {benchmark.title}, {name}: {kind}{error}"
+        raise ValueError(reason) from error
+    return row
+
+
+def slug(title: str) -> str:
+    """Return a title as the name of a file."""
+    return re.sub(r"[^A-Za-z0-9.+-]+", "_", title).strip("_.") or "unnamed"
+
+
+def _systems(options: argparse.Namespace) -> Iterator[System]:
+    """Give the systems; weights are loaded one after the other."""
+    models = options.model or ([] if options.predictions else ["small"])
+    if options.predictions and not options.title:
+        raise ValueError("--predictions needs --title, the system's name in the report")
+    if options.title and len(models) + bool(options.predictions) > 1:
+        raise ValueError("--title names one system: measure several in several calls")
+    for model in dict.fromkeys(models):
+        if model in systems.BASELINES:
+            system = systems.baseline(model)
+        else:
+            system = systems.open_system(model, options.device, options.focal)
+        yield dataclasses.replace(system, title=options.title or system.title)
+    if options.predictions:
+        yield systems.open_predictions(
+            options.predictions, options.title, options.kind, options.scale
+        )
+
+
+def _data_fingerprint(spec: str, results: Path) -> str:
+    """Return the fingerprint of a benchmark's files; refuse results among them."""
+    rest = spec.partition(":")[2]
+    folder = Path(rest if rest and not Path(spec).exists() else spec)
+    if results.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"{results} is in the data, {folder}: choose another --out")
+    return fingerprint(folder)
+
+
+def _earlier(folder: Path, data: list[str], known: Collection[Path]) -> dict[Path, Results]:
+    """Return results of other systems that earlier calls measured on the same data."""
+    found = {}
+    for path in sorted(folder.glob("[!.]*.jsonl")):
+        record = json.loads(path.with_suffix(".json").read_text())
+        if record["data"] == data and path not in known:
+            found[path] = Results(record, read_rows(path))
+    return found
