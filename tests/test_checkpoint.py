@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from depthpro import DepthPro, DepthProConfig, checkpoint
-from depthpro.encoder import resize_bytes
+from depthpro.preprocess import resize_bytes
 from depthpro.training.phases import map_deviations
 
 RGB = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)

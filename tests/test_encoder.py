@@ -9,7 +9,8 @@ from conftest import make_model
 from torch import Tensor
 
 from depthpro import DepthPro, DepthProConfig
-from depthpro.encoder import merge, resize, resize_bytes, split
+from depthpro.encoder import merge, split
+from depthpro.preprocess import resize, resize_bytes
 
 LEVELS = DepthProConfig(window=128).pyramid
 

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image, ImageCms
 from PIL.JpegImagePlugin import JpegImageFile
 
-from depthpro.image import Photo, focal_px_from_35mm, load_image
+from depthpro.exif import focal_px_from_35mm
+from depthpro.image import Photo, load_image
 
 SHORT, LONG, RATIONAL, DOUBLE = 3, 4, 5, 12
 ORIENTATION, DNG_VERSION = 0x0112, 0xC612
@@ -371,17 +372,8 @@ def test_display_p3_of_other_modes(tmp_path, mode):
 
 def test_srgb_profile_leaves_pixels_alone(tmp_path):
     image = noise("RGB")
-    nearly = rgb_icc(*np.round(np.array(SRGB_PRIMARIES), 4))
-    assert np.abs(by_littlecms(image, nearly).astype(int) - np.asarray(image)).max() == 1
-    for number, icc in enumerate([srgb_icc(), nearly]):
-        rgb = load_image(save(tmp_path / str(number), image, icc_profile=icc)).rgb
-        np.testing.assert_array_equal(rgb, np.asarray(image))
-
-
-def test_profile_a_few_levels_from_srgb_is_converted(tmp_path):
-    image, icc = noise("RGB"), rgb_icc(*np.round(np.array(SRGB_PRIMARIES), 2))
-    rgb = load_image(save(tmp_path / "x", image, icc_profile=icc)).rgb
-    np.testing.assert_array_equal(rgb, by_littlecms(image, icc))
+    rgb = load_image(save(tmp_path / "x", image, icc_profile=srgb_icc())).rgb
+    np.testing.assert_array_equal(rgb, np.asarray(image))
 
 
 @pytest.mark.parametrize(
