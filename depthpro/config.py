@@ -67,7 +67,9 @@ class DepthProConfig:
     def __post_init__(self) -> None:
         """Refuse sizes that no network can have."""
         if not (_is_tuple(self.taps, 2) and _is_tuple(self.neck_dims, 4)):
-            raise ValueError(f"taps must be a tuple of two, neck_dims one of four; got {self}")
+            raise ValueError(
+                f"taps must be a tuple of two whole numbers, neck_dims one of four; got {self}"
+            )
         sizes = (self.window, self.dim, self.depth, self.heads, self.decoder_dim, *self.neck_dims)
         if not all(type(size) is int and size > 0 for size in sizes):
             raise ValueError(f"sizes must be positive whole numbers, got {self}")
@@ -77,11 +79,13 @@ class DepthProConfig:
             "window": (self.window % (8 * _PATCH) == 0, f"a multiple of {8 * _PATCH} pixels"),
             "heads": (self.dim % self.heads == 0, f"a divisor of dim={self.dim}"),
             "decoder_dim": (self.decoder_dim % 8 == 0, "a multiple of 8"),
-            "taps": (0 <= first < second < self.depth or self.stem != "patch",
-                     f"two ascending block numbers below depth={self.depth}"),
+            "taps": (
+                0 <= first < second < self.depth or self.stem != "patch",
+                f"two ascending block numbers below depth={self.depth}",
+            ),
             "stem": (self.stem in get_args(Stem), f"one of {get_args(Stem)}"),
             "fov": (isinstance(self.fov, bool), "True or False"),
-        }  # fmt: skip
+        }
         for name, (fits, expected) in rules.items():
             if not fits:
                 raise ValueError(f"{name} must be {expected}; got {getattr(self, name)!r}")
