@@ -167,7 +167,7 @@ def _to_srgb(image: Image.Image) -> Image.Image:
     if icc:
         with suppress(ImageCms.PyCMSError, OSError):  # a broken profile, or of other colours
             profile = ImageCms.ImageCmsProfile(BytesIO(icc))
-            if image.mode == "L" and profile.profile.xcolor_space == "RGB ":
+            if image.mode == "L" and icc[16:20] == b"RGB ":  # its colour space
                 image = image.convert("RGB")
             srgb = ImageCms.createProfile("sRGB")
             image = ImageCms.profileToProfile(image, profile, srgb, outputMode="RGB") or image
