@@ -39,12 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         subparser = commands.add_parser(
             name, help=summary, description=summary[0].upper() + summary[1:]
         )
-        if name in given[:1]:  # only what is asked for is imported: training needs more packages
+        if name in given[:1]:  # import this command alone: some need more packages
             command = _imported(name, parser)
             command.add_arguments(subparser)
             subparser.set_defaults(run=command.run)
     options = parser.parse_args(arguments)
-    for stream in (sys.stdout, sys.stderr):  # a name that cannot be printed must not stop the work
+    for stream in (sys.stdout, sys.stderr):  # a file name that cannot be printed is no failure
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
@@ -60,7 +60,7 @@ def _imported(name: str, parser: argparse.ArgumentParser) -> ModuleType:
         parser.exit(
             2,
             f"{parser.prog} {name} needs {error.name}, which is not installed: "
-            "pip install accelerate h5py tensorboard\n",
+            "pip install -e '.[train,scenes]'\n",
         )
 
 

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import huggingface_hub
 import torch
-from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -31,14 +30,13 @@ _DEFAULT_HUB_FILES = ["config.json", "model.safetensors"]  # the weights last
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where the weights at work come from, and what they may be used for."""
+    """Origin and licence of weights."""
 
     name: str
-    """What was asked for: "small", a file name or a name on the hub."""
+    """Name given to `load`: "small", a file, a folder or a name on the hub."""
     licence: str
-    """Licence of the weights."""
     record: str = ""
-    """What the file says about how they were made."""
+    """How they were made, from their file."""
 
     @property
     def notice(self) -> str:
@@ -55,37 +53,37 @@ class Weights(NamedTuple):
 
 
 def load(name: str | Path, config: DepthProConfig | None = None) -> Weights:
-    """Return the weights of that name, on the CPU, in the precision they are stored in.
+    """Load weights by name, file, folder or hub id: on the CPU, in their stored precision.
 
     Args:
-        name: "small", a file, a folder or a name on the hub, as in `DepthPro.from_pretrained`.
-        config: Sizes, for files that do not say them; None means the published ones.
+        name: As in `DepthPro.from_pretrained`.
+        config: Sizes, for files that do not hold them; None means the published ones.
 
     Raises:
-        ValueError: If they cannot be found or read, or say that they fit another config.
+        ValueError: If they cannot be found or read, or have another config.
     """
-    weights = _found(name, config)
+    path, shown = _find(name)
+    read = _read_safetensors if path.suffix.lower() == ".safetensors" else _read_pickle
+    weights = read(path, config, shown)
     if config not in (None, weights.config):
         raise ValueError(
-            f"the weights {weights.provenance.name!r} say what they fit, {weights.config}, and "
-            f"config= asks for {config}: leave config= out"
+            f"the weights {shown!r} have a config, {weights.config}, which is not the given one, "
+            f"{config}: leave config= out"
         )
     return weights
 
 
-def _found(name: str | Path, config: DepthProConfig | None) -> Weights:
-    """Return the weights of that name from wherever they are."""
-    if not str(name):
-        raise ValueError("expected a name, a file or a folder with model.safetensors, got ''")
+def _find(name: str | Path) -> tuple[Path, str]:
+    """Return the file of weights, and the name to show for it."""
     if str(name) == "small":
-        return _read_safetensors(EMBEDDED, config, "small")
+        return EMBEDDED, "small"
     path = Path(name).expanduser()
-    if path.is_dir():
-        return _read_folder(path, config, path.resolve().name)
     if path.is_file():
-        return _read_file(path, config, path.name)
+        return path, path.name
+    if str(name) and path.is_dir():
+        return _file_in(path, path.resolve().name), path.resolve().name
     if path.suffix not in (".pt", ".pth", ".safetensors") and _HUB_NAME.fullmatch(str(name)):
-        return _read_folder(_download(str(name)), config, str(name))
+        return _file_in(_download(str(name)), str(name)), str(name)
     raise ValueError(
         f"no weights at {str(name)!r}: expected 'small', a .safetensors or .pt file, a folder with "
         "model.safetensors, or a name on the hub such as 'apple/DepthPro'"
@@ -93,28 +91,24 @@ def _found(name: str | Path, config: DepthProConfig | None) -> Weights:
 
 
 def assign(model: nn.Module, weights: Weights) -> None:
-    """Give the model these tensors; every one must be there, fit, and have a place.
+    """Give the model these tensors; names and shapes must be the same.
 
     Raises:
-        ValueError: With the names of tensors that are missing, unexpected or misshapen, and their
-            count where they are many.
+        ValueError: With the tensors that are missing, unexpected or of another shape.
     """
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     given = {name: tuple(tensor.shape) for name, tensor in weights.tensors.items()}
-    problems = [
-        ("missing", [name for name in expected if name not in given]),
-        ("unexpected", [name for name in given if name not in expected]),
-        (
-            "misshapen",
-            [
-                f"{name} (expected {expected[name]}, got {given[name]})"
-                for name in expected
-                if name in given and given[name] != expected[name]
-            ],
-        ),
-    ]
-    if any(names for _, names in problems):
-        lists = "; ".join(f"{kind}: {_listed(names)}" for kind, names in problems if names)
+    problems = {
+        "missing": [name for name in expected if name not in given],
+        "unexpected": [name for name in given if name not in expected],
+        "misshapen": [
+            f"{name} (expected {shape}, got {given[name]})"
+            for name, shape in expected.items()
+            if given.get(name, shape) != shape
+        ],
+    }
+    lists = "; ".join(f"{kind}: {_listed(names)}" for kind, names in problems.items() if names)
+    if lists:
         raise ValueError(
             f"the weights {weights.provenance.name!r} do not fit this network ({lists}). "
             "If they belong to another config, pass it as config="
@@ -123,7 +117,9 @@ def assign(model: nn.Module, weights: Weights) -> None:
     model.requires_grad_(True)
 
 
-def save(model: nn.Module, path: str | Path, config: DepthProConfig, made: Provenance) -> Path:
+def save(
+    model: nn.Module, path: str | Path, config: DepthProConfig, provenance: Provenance
+) -> Path:
     """Write weights, config and provenance as safetensors; return the file that was written."""
     if str(path) == "small":
         raise ValueError("'small' names the embedded weights: write to './small' or another folder")
@@ -132,7 +128,11 @@ def save(model: nn.Module, path: str | Path, config: DepthProConfig, made: Prove
         raise ValueError(f"weights are written as .safetensors or into a folder, got {path.name!r}")
     if path.suffix != ".safetensors":
         path = path / "model.safetensors"
-    metadata = {"config": config.to_json(), "licence": made.licence, "record": made.record}
+    metadata = {
+        "config": config.to_json(),
+        "licence": provenance.licence,
+        "record": provenance.record,
+    }
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     with whole_file(path) as temporary:
         save_file(tensors, temporary, metadata)
@@ -142,11 +142,8 @@ def save(model: nn.Module, path: str | Path, config: DepthProConfig, made: Prove
 def _download(name: str) -> Path:
     """Return the folder of the standard cache that holds the files of a name on the hub."""
     files = _HUB_FILES.get(name, _DEFAULT_HUB_FILES)
-    neither = f"there is no file or folder {name!r} here"
     try:
         folder = Path(huggingface_hub.snapshot_download(name, allow_patterns=files))
-    except (RepositoryNotFoundError, HFValidationError):
-        raise ValueError(f"{neither}, and no such model on the hub; check the name") from None
     except Exception as error:  # the client passes on what its HTTP library and the disk raise
         reason = type(error).__name__
     else:
@@ -154,45 +151,56 @@ def _download(name: str) -> Path:
             return folder
         reason = f"there is no {files[-1]}"  # or an interrupted download left it out
     raise ValueError(
-        f"{neither}, and it cannot be had from the hub ({reason}) or its cache. Fetch "
-        f"{' and '.join(files)} from {huggingface_hub.constants.ENDPOINT}/{name}/tree/main on a "
-        "machine that is online, put it into a folder, and pass the folder's path instead"
+        f"there is no file or folder {name!r} here, and neither the hub nor its cache has it "
+        f"({reason}). Check the name, or fetch {' and '.join(files)} from "
+        f"{huggingface_hub.constants.ENDPOINT}/{name}/tree/main on a machine that is online, put "
+        "it into a folder, and pass the folder's path instead"
     )
 
 
-def _read_folder(folder: Path, config: DepthProConfig | None, name: str) -> Weights:
-    """Return the weights of a folder in any of the three layouts."""
-    tensors, settings = folder / "model.safetensors", folder / "config.json"
-    if tensors.is_file() and settings.is_file():
-        return _read_transformers(tensors, settings, name)
-    for file in (tensors, folder / _PICKLE):
+def _file_in(folder: Path, name: str) -> Path:
+    """Return the file of weights in a folder of any of the three layouts."""
+    for file in (folder / "model.safetensors", folder / _PICKLE):
         if file.is_file():
-            return _read_file(file, config, name)
+            return file
     raise ValueError(
         f"expected model.safetensors or {_PICKLE} in the folder {name!r}, found "
         f"{_listed(sorted(entry.name for entry in folder.iterdir())) or 'nothing'}"
     )
 
 
-def _read_file(path: Path, config: DepthProConfig | None, name: str) -> Weights:
-    if path.suffix.lower() == ".safetensors":
-        return _read_safetensors(path, config, name)
-    return _read_pickle(path, config, name)
-
-
 def _read_safetensors(path: Path, config: DepthProConfig | None, name: str) -> Weights:
-    """Return weights that `save` wrote, or others by our names without config and licence."""
-    tensors, metadata = _tensors(path)
-    if "config" in metadata:
+    """Return weights from `save`, by our names without metadata, or of transformers."""
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {key: file.get_tensor(key) for key in list(file.keys())}
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError):
+        raise _unreadable(path, "a safetensors file") from None
+    if any(key.startswith("depth_pro.") for key in tensors):
+        config, tensors = from_transformers(_read_settings(path), tensors)
+    elif "config" in metadata:
         config = DepthProConfig.from_json(metadata["config"])
-    elif any(tensor.startswith("depth_pro.") for tensor in tensors):
+    # Without a licence they may be the published weights, whose licence is the narrower.
+    licence = metadata.get("licence", PUBLISHED_LICENCE)
+    provenance = Provenance(name, licence, metadata.get("record", ""))
+    return Weights(config or DepthProConfig(), tensors, provenance)
+
+
+def _read_settings(path: Path) -> dict:
+    """Return the config.json of transformers, which lies beside its weights."""
+    settings = path.with_name("config.json")
+    if not settings.is_file():
         raise ValueError(
-            f"{path.name!r} is in the layout of transformers: put its config.json into the same "
-            "folder, the weights as model.safetensors, and pass the folder's path"
+            f"{path.name!r} is in the layout of transformers: put config.json beside it"
         )
-    # Weights that do not say are taken for the published ones, whose licence is the narrower.
-    made = Provenance(name, metadata.get("licence", PUBLISHED_LICENCE), metadata.get("record", ""))
-    return Weights(config or DepthProConfig(), tensors, made)
+    try:
+        values = json.loads(settings.read_text(encoding="utf-8"))
+    except ValueError:  # no JSON, or no UTF-8
+        values = None
+    if not isinstance(values, dict):
+        raise ValueError(f"expected a JSON object in config.json beside {path.name!r}")
+    return values
 
 
 def _read_pickle(path: Path, config: DepthProConfig | None, name: str) -> Weights:
@@ -202,34 +210,11 @@ def _read_pickle(path: Path, config: DepthProConfig | None, name: str) -> Weight
         tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except Exception:  # a broken pickle can raise anything
         raise _unreadable(path, "a state dict saved by torch.save") from None
-    found = tensors.values() if isinstance(tensors, dict) else [tensors]
-    if others := {type(value).__name__ for value in found if not isinstance(value, Tensor)}:
+    values = tensors.values() if isinstance(tensors, dict) else [tensors]
+    if others := {type(value).__name__ for value in values if not isinstance(value, Tensor)}:
         got = _listed(sorted(others))
         raise ValueError(f"expected a dict of tensors in {path.name!r}, got {got} in it")
     return Weights(config or DepthProConfig(), tensors, Provenance(name, PUBLISHED_LICENCE))
-
-
-def _read_transformers(path: Path, settings: Path, name: str) -> Weights:
-    """Return weights in the layout of `transformers.DepthProForDepthEstimation`."""
-    try:
-        values = json.loads(settings.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        values = None
-    if not isinstance(values, dict):
-        raise ValueError(f"expected a JSON object in {settings.name}, the config of {name!r}")
-    tensors, _ = _tensors(path)
-    config, renamed = from_transformers(values, tensors)
-    return Weights(config, renamed, Provenance(name, PUBLISHED_LICENCE))
-
-
-def _tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Return the tensors and the metadata of a safetensors file."""
-    try:
-        with safe_open(path, "pt") as file:
-            names = list(file.keys())
-            return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
-    except (SafetensorError, OSError):
-        raise _unreadable(path, "a safetensors file") from None
 
 
 def _listed(names: list[str], most: int = 20) -> str:
@@ -239,16 +224,15 @@ def _listed(names: list[str], most: int = 20) -> str:
 
 
 def _unreadable(path: Path, expected: str) -> ValueError:
-    """Return an error that says what a file of weights looks like instead of weights."""
-    size = path.stat().st_size
+    """Return an error that describes a file that is not weights."""
     with path.open("rb") as file:
         start = file.read(200)
     if start.startswith(b"version https://git-lfs"):
-        found = "a Git LFS pointer, not the file itself: run `git lfs pull`"
+        got = "a Git LFS pointer, not the file itself: run `git lfs pull`"
     elif not start:
-        found = "an empty file"
+        got = "an empty file"
     elif start.isascii() and b"\0" not in start:
-        found = f"a text file that starts with {start[:40].decode()!r}"
+        got = f"a text file that starts with {start[:40].decode()!r}"
     else:
-        found = f"{size:,} bytes that are truncated or of another kind: download it again"
-    return ValueError(f"expected {expected} in {path.name!r}, got {found}")
+        got = f"{path.stat().st_size:,} bytes, truncated or of another kind: download it again"
+    return ValueError(f"expected {expected} in {path.name!r}, got {got}")

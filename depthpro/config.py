@@ -1,4 +1,4 @@
-"""What a Depth Pro network is made of. Every size of the network follows from these numbers."""
+"""Sizes of a Depth Pro network; everything about its shape follows from these numbers."""
 
 import dataclasses
 import json
@@ -34,7 +34,7 @@ class DepthProConfig:
     Args:
         window: Side of one window, in pixels; a multiple of `8 * patch`, so that overlaps and
             trims are whole tokens.
-        patch: Side of the pixels that make one token; 16, since necks and heads double the
+        patch: Side of one token, in pixels; always 16, since necks and heads double the
             resolution four times.
         dim: Channels of the three vision transformers.
         depth: Blocks of each transformer.
@@ -43,8 +43,8 @@ class DepthProConfig:
             a convolutional stem, whose maps at strides 4 and 8 take their place.
         neck_dims: Channels after the necks of the second tap and the three scales, fine to coarse.
         decoder_dim: Channels of the decoder; a multiple of 8, since the heads halve it three times.
-        fov: Whether the field-of-view encoder and head are built.
-        stem: What makes tokens of a window: "patch" projects patches, as published;
+        fov: Whether there is a field-of-view encoder and head.
+        stem: How a window becomes tokens: "patch" projects patches, as published;
             "efficientnet_lite0" is the convolutional stem of `depthpro.stem`.
 
     Raises:
@@ -65,40 +65,30 @@ class DepthProConfig:
     stem: Stem = "patch"
 
     def __post_init__(self) -> None:
-        """Refuse sizes that no network can have, before anything is built."""
-        for name in ("window", "patch", "dim", "depth", "heads", "decoder_dim"):
-            value = getattr(self, name)
-            if not _is_count(value):
-                raise ValueError(f"{name} must be a positive whole number, got {value!r}")
-        if self.patch != _PATCH:
+        """Refuse sizes that no network can have."""
+        if not (_is_tuple(self.taps, 2) and _is_tuple(self.neck_dims, 4)):
             raise ValueError(
-                f"patch must be {_PATCH}, the pixels a token that the decoder gives back; "
-                f"got {self.patch}"
+                f"taps must be a tuple of two whole numbers, neck_dims one of four; got {self}"
             )
-        if self.window % (8 * self.patch):
-            raise ValueError(
-                f"window must be a multiple of 8 patches ({8 * self.patch} pixels), so that "
-                f"overlaps are whole tokens; got {self.window}"
-            )
-        if self.dim % self.heads:
-            raise ValueError(f"heads must divide dim, got dim={self.dim}, heads={self.heads}")
-        if self.decoder_dim % 8:
-            raise ValueError(f"decoder_dim must be a multiple of 8, got {self.decoder_dim}")
-        taps = self.taps
-        if self.stem not in get_args(Stem):
-            raise ValueError(f"stem must be one of {get_args(Stem)}, got {self.stem!r}")
-        tapped = _is_tuple(taps, 2, at_least=0) and taps[0] < taps[1] < self.depth
-        if self.stem == "patch" and not tapped:
-            raise ValueError(
-                "taps must be a tuple of two ascending block numbers below "
-                f"depth={self.depth}, got {taps!r}"
-            )
-        if not _is_tuple(self.neck_dims, 4, at_least=1):
-            raise ValueError(
-                f"neck_dims must be a tuple of four positive numbers, got {self.neck_dims!r}"
-            )
-        if not isinstance(self.fov, bool):
-            raise ValueError(f"fov must be True or False, got {self.fov!r}")
+        sizes = (self.window, self.dim, self.depth, self.heads, self.decoder_dim, *self.neck_dims)
+        if not all(type(size) is int and size > 0 for size in sizes):
+            raise ValueError(f"sizes must be positive whole numbers, got {self}")
+        first, second = self.taps
+        rules = {
+            "patch": (self.patch == _PATCH, f"{_PATCH}, the pixels per token of the decoder"),
+            "window": (self.window % (8 * _PATCH) == 0, f"a multiple of {8 * _PATCH} pixels"),
+            "heads": (self.dim % self.heads == 0, f"a divisor of dim={self.dim}"),
+            "decoder_dim": (self.decoder_dim % 8 == 0, "a multiple of 8"),
+            "taps": (
+                0 <= first < second < self.depth or self.stem != "patch",
+                f"two ascending block numbers below depth={self.depth}",
+            ),
+            "stem": (self.stem in get_args(Stem), f"one of {get_args(Stem)}"),
+            "fov": (isinstance(self.fov, bool), "True or False"),
+        }
+        for name, (fits, expected) in rules.items():
+            if not fits:
+                raise ValueError(f"{name} must be {expected}; got {getattr(self, name)!r}")
 
     @classmethod
     def small(cls) -> "DepthProConfig":
@@ -140,12 +130,12 @@ class DepthProConfig:
         )
 
     def to_json(self) -> str:
-        """Return the config as a JSON object, as it is stored beside weights."""
+        """Return the config as JSON, as weights files store it."""
         return json.dumps(dataclasses.asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> "DepthProConfig":
-        """Return the config that `to_json` wrote.
+        """Return the config from the JSON of `to_json`.
 
         Raises:
             ValueError: If the text is not a JSON object of this class's fields.
@@ -166,13 +156,5 @@ class DepthProConfig:
         return cls(**values)
 
 
-def _is_count(value: object, at_least: int = 1) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= at_least
-
-
-def _is_tuple(value: object, length: int, at_least: int) -> bool:
-    return (
-        isinstance(value, tuple)
-        and len(value) == length
-        and all(_is_count(entry, at_least) for entry in value)
-    )
+def _is_tuple(value: object, length: int) -> bool:
+    return isinstance(value, tuple) and [type(entry) for entry in value] == [int] * length

@@ -12,7 +12,7 @@ _HEAD_DIM = 32  # channels before the last 1x1 convolution, as published at ever
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions before which a ReLU acts, added to the input."""
+    """Two 3x3 convolutions, each after a ReLU, added to the input."""
 
     def __init__(self, dim: int) -> None:
         """Build the block with random weights."""
@@ -74,7 +74,7 @@ class Decoder(nn.Module):
     ) -> tuple[Float[Tensor, "b d h h"], Float[Tensor, "b d l l"]]:
         """Return the fused map, and the projected coarsest one, which the field of view reads.
 
-        Without the first of the features, the fused map ends at the resolution of those there are.
+        Without the finest maps, the result has the resolution of the finest one given.
         """
         count = len(features)
         projected = [conv(x) for conv, x in zip(list(self.convs)[-count:], features, strict=True)]
@@ -105,9 +105,9 @@ def build_head(config: DepthProConfig) -> nn.Sequential:
 
 
 def in_float32(x: Tensor) -> torch.autocast:
-    """Return a context in which layers on the tensor's device compute in float32.
+    """Return a context without autocast, in which layers compute in float32.
 
-    Depth is read so whatever the rest does: bfloat16 has 8 bits, so a map would have some 500
-    values, and its slopes would be rounding.
+    The depth head needs it: bfloat16 has 8 bits, so a map would have some 500 values, and its
+    gradients would be rounding.
     """
     return torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False)

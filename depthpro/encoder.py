@@ -1,11 +1,11 @@
 """The multi-scale encoder: a pyramid cut into windows, one ViT over all of them, merged maps."""
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from depthpro.config import DepthProConfig, PyramidLevel
+from depthpro.preprocess import resize
 from depthpro.stem import TAP_DIMS
 from depthpro.vit import build_encoder, encode
 
@@ -85,7 +85,7 @@ class Encoder(nn.Module):
 
         Args:
             image: Square pictures.
-            finest: How many of the first maps to leave out, with the windows that only they need.
+            finest: How many of the finest maps to leave out, with the windows that only they need.
         """
         skipped = max(finest - 2, 0)  # the finest windows make the first three maps
         levels = self.config.pyramid[skipped:]
@@ -116,40 +116,3 @@ class Encoder(nn.Module):
 
     def _merged(self, maps: Float[Tensor, "n d t t"], level: PyramidLevel) -> Tensor:
         return merge(maps, level.grid, level.trim * (maps.shape[-1] // self.config.tokens))
-
-
-def resize(image: Float[Tensor, "b c h w"], side: int) -> Float[Tensor, "b c {side} {side}"]:
-    """Return the image stretched to a square, bilinear without antialiasing.
-
-    Source: FACTS 1.1: the published network was trained with exactly this.
-    """
-    if image.shape[-2:] == (side, side):
-        return image
-    return F.interpolate(image, size=(side, side), mode="bilinear", align_corners=False)
-
-
-def resize_bytes(
-    pictures: UInt8[Tensor, "b 3 h w"], side: int
-) -> Float[Tensor, "b 3 {side} {side}"]:
-    """Return what `resize` gives for the bytes as floats, but three times as fast.
-
-    Of a large photo bilinear sampling reads few pixels, so only those become floats. Fast where
-    the three channels of a pixel lie side by side in memory, as in photos.
-    """
-    height, width = pictures.shape[-2:]
-    top, bottom, down = _neighbours(height, side, pictures.device)
-    left, right, across = _neighbours(width, side, pictures.device)
-    pixels = pictures.movedim(1, -1)  # (b h w 3)
-
-    def sample(rows: Int[Tensor, " side"]) -> Tensor:
-        line = pixels[:, rows]
-        return torch.lerp(line[:, :, left].float(), line[:, :, right].float(), across[:, None])
-
-    return torch.lerp(sample(top), sample(bottom), down[:, None, None]).movedim(-1, 1)
-
-
-def _neighbours(size: int, side: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the two source pixels of every target pixel along an axis, and the second's weight."""
-    at = ((torch.arange(side, device=device) + 0.5) * (size / side) - 0.5).clamp(min=0)
-    first = at.long().clamp(max=size - 1)
-    return first, (first + 1).clamp(max=size - 1), at - first

@@ -29,8 +29,9 @@ MAX_RATIO = 1.08
 FAR_M = 200.0
 """3D files end here: what is farther is sky or a guess, and would dwarf the rest."""
 
-_MAX_TEXTURE = 4096  # pixels; what every GPU can hold
+_MAX_TEXTURE = 4096  # pixels; every GPU can hold it
 _MAX_16_BIT = 65535
+_COLOURS = ("red", "green", "blue")
 
 
 def write_prediction(
@@ -47,37 +48,37 @@ def write_prediction(
     vertices along a side as the network's own map: beyond that there is no more detail.
 
     Args:
-        folder: Where the files go; made if it is not there.
-        stem: How the files' names start.
+        folder: Folder of the files; made if it does not exist.
+        stem: Start of the files' names.
         rgb: The photo.
-        prediction: What the network said about it, a batch of one.
-        notice: Licence notice that every file carries.
+        prediction: Depth of the photo, a batch of one.
+        notice: Licence notice for every file.
         formats: Which of `FORMATS` to write.
     """
     folder, prediction = Path(folder), prediction.to("cpu")
-    names = (f"{stem}.npz", f"{stem}_depth.png", f"{stem}_colour.png", f"{stem}.glb", f"{stem}.ply")
-    files = {kind: folder / name for kind, name in zip(FORMATS, names, strict=True)}
+    npz, depth_png, colour_png, glb, ply = files = [
+        folder / f"{stem}{end}" for end in (".npz", "_depth.png", "_colour.png", ".glb", ".ply")
+    ]
     f_px = float(prediction.f_px[0])
-    if not {"npz", "depth-png", "colour-png"}.isdisjoint(formats):
+    if {"npz", "depth-png", "colour-png"} & set(formats):
         depth = prediction.depth[0].numpy()
         if "npz" in formats:
-            write_npz(files["npz"], depth, f_px, notice)
+            write_npz(npz, depth, f_px, notice)
         if "depth-png" in formats:
-            write_depth_png(files["depth-png"], depth, f_px, notice)
+            write_depth_png(depth_png, depth, f_px, notice)
         if "colour-png" in formats:
             span = depth_range(depth)
-            write_png(files["colour-png"], with_colour_bar(colorize(depth, span), span), notice)
-    if not {"glb", "ply"}.isdisjoint(formats):
-        side = max(prediction.canonical_inverse_depth.shape[-2:])
-        height, width = surface_size(prediction, side)
+            write_png(colour_png, with_colour_bar(colorize(depth, span), span), notice)
+    if {"glb", "ply"} & set(formats):
+        height, width = surface_size(prediction, prediction.canonical_inverse_depth.shape[-1])
         coarse = prediction.depth_at(height, width)[0].numpy()
         f_coarse = float(prediction.f_px_at(width)[0])
         if "glb" in formats:
-            write_glb(files["glb"], textured_surface(rgb, coarse, f_coarse), notice)
+            write_glb(glb, textured_surface(rgb, coarse, f_coarse), notice)
         if "ply" in formats:
             colours = np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling.BOX))
-            write_ply(files["ply"], colours, coarse, f_coarse, notice)
-    return [files[kind] for kind in FORMATS if kind in formats]
+            write_ply(ply, colours, coarse, f_coarse, notice)
+    return [file for kind, file in zip(FORMATS, files, strict=True) if kind in formats]
 
 
 def fit_size(height: int, width: int, side: int) -> tuple[int, int]:
@@ -162,8 +163,7 @@ def write_ply(
 ) -> None:
     """Write a coloured point cloud in metres as binary PLY: x right, y down, z forward.
 
-    Points that no surface holds (flying pixels, and what is beyond `FAR_M`) are left out, unless
-    that leaves nothing.
+    Flying pixels and points beyond `FAR_M` are left out, unless that leaves nothing.
 
     Args:
         path: The file.
@@ -174,15 +174,14 @@ def write_ply(
         max_ratio: Where neighbouring depths differ by more, pixels are taken for flying ones.
     """
     kept = solid_pixels(solid_cells(depth, max_ratio, FAR_M))
-    if not kept.any():  # as in a surface, all is better than nothing
+    if not kept.any():
         kept[:] = True
     points, colours = unproject(depth, f_px)[kept], rgb[kept]
-    names = ("x", "y", "z", "red", "green", "blue")
     vertices = np.empty(
-        len(points), [(n, "<f4") for n in names[:3]] + [(n, "u1") for n in names[3:]]
+        len(points), [*((axis, "<f4") for axis in "xyz"), *((c, "u1") for c in _COLOURS)]
     )
-    for i in range(3):
-        vertices[names[i]], vertices[names[3 + i]] = points[:, i], colours[:, i]
+    for i, (axis, colour) in enumerate(zip("xyz", _COLOURS, strict=True)):
+        vertices[axis], vertices[colour] = points[:, i], colours[:, i]
     plain = " ".join(notice.split()).encode("ascii", "backslashreplace").decode()  # PLY is ASCII
     comments = ["metres; x right, y down, z forward", plain]
     with whole_file(path) as temporary:

@@ -4,7 +4,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from depthpro.config import DepthProConfig
-from depthpro.encoder import resize
+from depthpro.preprocess import resize
 from depthpro.vit import build_encoder, encode
 
 

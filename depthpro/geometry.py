@@ -1,7 +1,7 @@
 """The camera: focal length, field of view, canonical inverse depth, metres, pixels and points.
 
 Camera frame: x right, y down, z forward. Depth is z. Pixel centres lie at integers and the optical
-axis at ((w - 1) / 2, (h - 1) / 2). Every other module asks here.
+axis at ((w - 1) / 2, (h - 1) / 2).
 """
 
 import math
@@ -108,7 +108,7 @@ def solid_cells(
 
 
 def solid_pixels(cells: Bool[ndarray, "rows columns"]) -> Bool[ndarray, "rows+1 columns+1"]:
-    """Return which pixels a surface of these cells holds; the others are flying ones."""
+    """Return which pixels are a corner of one of these cells; the others are flying pixels."""
     held = np.zeros((cells.shape[0] + 1, cells.shape[1] + 1), bool)
     for rows in (slice(None, -1), slice(1, None)):
         for columns in (slice(None, -1), slice(1, None)):

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, cast
 
-import numpy as np
 import torch
-from jaxtyping import Float, Num
+from jaxtyping import Float
 from numpy import ndarray
 from PIL import Image
 from torch import Tensor, nn
@@ -18,16 +17,15 @@ from torch import Tensor, nn
 from depthpro import checkpoint
 from depthpro.config import DepthProConfig
 from depthpro.decoder import Decoder, build_head, in_float32
-from depthpro.encoder import Encoder, resize, resize_bytes
+from depthpro.encoder import Encoder
 from depthpro.fov import FieldOfView
 from depthpro.geometry import focal_from_fov
 from depthpro.prediction import Prediction, focal_per_picture
+from depthpro.preprocess import network_input, to_batch
 
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-
-_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV")
 _NO_MEMORY = re.compile("out of memory|not enough memory|allocate memory")
 _FOV_RANGE_DEG = (1.0, 175.0)  # outside, tan() would give no focal length; no camera is outside
 
@@ -73,9 +71,9 @@ class DepthPro(nn.Module):
         return inverse, None if self.fov is None else self.fov(image, lowres).float()
 
     def read_depth(self, features: Float[Tensor, "b d h h"]) -> Float[Tensor, "b s s"]:
-        """Return the decoder's features as canonical inverse depth before the last ReLU.
+        """Return canonical inverse depth before the last ReLU, from the decoder's features.
 
-        Training reads what lies below 0 too: a ReLU that is 0 everywhere would never learn.
+        Training needs the negative values: a ReLU that is 0 everywhere passes no gradient.
         """
         with in_float32(features):
             return self.head[:-1](features.float())[:, 0]
@@ -95,10 +93,10 @@ class DepthPro(nn.Module):
             name: "small" (embedded in the package), a file, a folder, or a name on the hub:
                 "apple/DepthPro" and "apple/DepthPro-hf" are the published weights, which are
                 licensed for research only.
-            config: Sizes of a network whose file does not say them; None means the published ones.
-            device: Where it goes; None takes CUDA or MPS where there is one, else the CPU.
-            dtype: How weights are kept: float32, or float16 or bfloat16 for half of the memory;
-                `infer` computes in the same type then, so it wants a GPU.
+            config: Sizes, for a file that does not hold them; None means the published ones.
+            device: None takes CUDA or MPS where available, else the CPU.
+            dtype: Type of the weights: float32, or float16 or bfloat16 for half of the memory.
+                `infer` then computes in that type, which is slow on a CPU.
 
         Raises:
             ValueError: If the weights cannot be found, read, or do not fit.
@@ -122,12 +120,12 @@ class DepthPro(nn.Module):
 
         Args:
             path: A file that ends in .safetensors, or a folder for model.safetensors.
-            record: What should be remembered about the weights; None keeps what they came with.
+            record: How the weights were made; None keeps the record that they came with.
         """
-        made = self.provenance
+        provenance = self.provenance
         if record is not None:
-            made = dataclasses.replace(made, record=record)
-        return checkpoint.save(self, path, self.config, made)
+            provenance = dataclasses.replace(provenance, record=record)
+        return checkpoint.save(self, path, self.config, provenance)
 
     @torch.inference_mode()
     def infer(
@@ -140,20 +138,21 @@ class DepthPro(nn.Module):
         """Return depth in metres for photos of any size.
 
         Args:
-            rgb: A PIL image, uint8 (h, w, 3), or float (b, 3, h, w) in [0, 1], taken as it lies;
-                `load_image` turns a photo upright.
-            f_px: Focal length in pixels of the photo, one or one for each; None uses the network's
-                estimate (held within 1 and 175 degrees).
-            precision: Of the network's arithmetic, never of depth; "auto" is float16 on CUDA, else
-                float32, and for weights kept in less it is what they are kept in.
+            rgb: A PIL image, uint8 (h, w, 3), or float (b, 3, h, w) in [0, 1]. EXIF orientation
+                is ignored; `load_image` turns a photo upright.
+            f_px: Focal length in pixels, one for all photos or one for each; None uses the
+                network's estimate, clamped to a field of view of 1 to 175 degrees.
+            precision: Of the network; depth is always float32. "auto" is float16 on CUDA and
+                float32 elsewhere; for weights in half precision it is their own type.
 
         Raises:
-            ValueError: If the photo or the focal length is none of these, or the latter is unknown.
-            MemoryError: If the device has too little memory; the text says what to try.
+            ValueError: If the photo or the focal length is not as above, or no focal length is
+                given to a network that estimates none.
+            MemoryError: If the device has too little memory; the message says what to try.
 
         Source: Section 3; resizing as in the published code (FACTS 1.1, 1.6).
         """
-        pictures = _as_batch(rgb)
+        pictures = to_batch(rgb)
         height, width = pictures.shape[-2:]
         used = estimated = None
         if f_px is not None:  # checked before the network takes its time
@@ -161,7 +160,9 @@ class DepthPro(nn.Module):
         elif self.fov is None:
             raise ValueError("this network estimates no field of view: pass f_px, in pixels")
         with _explain_memory(self.device, len(pictures)), self._autocast(precision):
-            canonical, fov_deg = self(self._network_input(pictures.to(self.device)))
+            canonical, fov_deg = self(
+                network_input(pictures.to(self.device), self.config.image_size)
+            )
         if fov_deg is not None:
             estimated = focal_from_fov(fov_deg.clamp(*_FOV_RANGE_DEG), width)
         return Prediction(
@@ -174,34 +175,24 @@ class DepthPro(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
         return next(self.parameters()).device
 
-    def _network_input(self, pictures: Num[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 s s"]:
-        # Scaling after resizing touches fewer pixels; the two commute.
-        side = self.config.image_size
-        if pictures.dtype == torch.uint8:
-            return resize_bytes(pictures, side) * (2 / 255) - 1
-        return resize(pictures.float(), side) * 2 - 1
-
-    def _autocast(self, precision: Precision) -> contextlib.AbstractContextManager:
-        kept = next(self.parameters()).dtype
-        if precision not in ("auto", *_DTYPES):
+    def _autocast(self, precision: Precision) -> torch.autocast:
+        stored = next(self.parameters()).dtype
+        if precision == "auto":
+            half = stored == torch.float32 and self.device.type == "cuda"
+            dtype = torch.float16 if half else stored
+        elif precision in _DTYPES:
+            dtype = _DTYPES[precision]
+        else:
+            raise ValueError(f"precision must be one of {['auto', *_DTYPES]}, got {precision!r}")
+        if stored not in (torch.float32, dtype):
             raise ValueError(
-                f"precision must be one of {', '.join(map(repr, ('auto', *_DTYPES)))}; "
-                f"got {precision!r}"
+                f"weights in {stored} cannot compute in {dtype}; "
+                "from_pretrained(..., dtype=torch.float32) loads weights for any precision"
             )
-        dtype = kept if precision == "auto" else _DTYPES[precision]
-        if precision == "auto" and kept == torch.float32 and self.device.type == "cuda":
-            dtype = torch.float16
-        if kept not in (torch.float32, dtype) or dtype not in _DTYPES.values():
-            raise ValueError(
-                f"weights kept in {kept} cannot compute in {dtype}; "
-                "from_pretrained(..., dtype=torch.float32) keeps weights that can in any precision"
-            )
-        if dtype == torch.float32:
-            return contextlib.nullcontext()
-        return torch.autocast(self.device.type, dtype=dtype)
+        return torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32)
 
 
 def default_device() -> torch.device:
@@ -214,10 +205,10 @@ def default_device() -> torch.device:
 
 
 def usable_device(device: torch.device | str) -> torch.device:
-    """Return the device.
+    """Return the device, checked by making a tensor on it.
 
     Raises:
-        ValueError: If it cannot be used here; with the one that can.
+        ValueError: If it cannot be used here; the message names one that can.
     """
     try:
         return torch.empty(0, device=device).device
@@ -228,43 +219,15 @@ def usable_device(device: torch.device | str) -> torch.device:
         ) from None
 
 
-def _as_batch(rgb: Image.Image | ndarray | Tensor) -> Num[Tensor, "b 3 h w"]:
-    """Return any of the accepted pictures as a batch: uint8, or floats in [0, 1]."""
-    got = type(rgb).__name__
-    if isinstance(rgb, Image.Image):
-        got = f"a PIL image of mode {rgb.mode!r}"
-        if rgb.mode in _MODES:
-            rgb = np.asarray(rgb.convert("RGB"))
-    if isinstance(rgb, ndarray):
-        got = f"{rgb.dtype} {rgb.shape}"
-        if rgb.dtype == np.uint8 or rgb.dtype.kind == "f":
-            # Copied, since torch takes neither read-only memory nor BGR turned round by a stride.
-            dtype = np.uint8 if rgb.dtype == np.uint8 else np.float32
-            rgb = torch.from_numpy(rgb.astype(dtype, order="C"))
-    if isinstance(rgb, Tensor):
-        got = f"{str(rgb.dtype).removeprefix('torch.')} {tuple(rgb.shape)}"
-        if rgb.dtype == torch.uint8 and rgb.dim() == 3 and rgb.shape[-1] == 3 and rgb.numel():
-            return rgb.permute(2, 0, 1)[None]
-        if rgb.is_floating_point() and rgb.dim() == 4 and rgb.shape[1] == 3 and rgb.numel():
-            low, high = (bound.item() for bound in rgb.aminmax())
-            if low >= 0 and high <= 1:
-                return rgb
-            got = f"values from {low:.4g} to {high:.4g}"
-    raise ValueError(
-        "expected a PIL image of 8 bits a channel, uint8 (h, w, 3), or float (b, 3, h, w) in "
-        f"[0, 1]; got {got}. Files of every kind become uint8 by load_image(path).rgb"
-    )
-
-
 @contextlib.contextmanager
 def _explain_memory(device: torch.device, batch: int) -> Iterator[None]:
-    """Turn an allocator's error into one that says what to try."""
+    """Turn an allocator's error into a MemoryError that says what to try."""
     try:
         yield
     except RuntimeError as error:
         if not isinstance(error, torch.OutOfMemoryError) and not _NO_MEMORY.search(str(error)):
             raise
-        traceback.clear_frames(error.__traceback__)  # they hold what filled the memory
+        traceback.clear_frames(error.__traceback__)  # their locals hold the activations
         raise MemoryError(
             f"{device} ran out of memory on a batch of {batch}; try fewer pictures at once, "
             "from_pretrained(..., dtype=torch.float16) on a GPU, device='cpu', or the weights "

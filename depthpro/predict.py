@@ -1,11 +1,10 @@
 """`python -m depthpro predict`: photos in, depth files out."""
 
 import argparse
+import re
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from tqdm import tqdm
 
@@ -15,18 +14,11 @@ from depthpro.image import load_image
 from depthpro.model import DepthPro
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif")
-
-
-class Job(NamedTuple):
-    """One photo, and where its files go."""
-
-    photo: Path
-    folder: Path
-    stem: str
+_RESULT = re.compile(r"\.\w+_(depth|colour)\.png$")  # of photo.jpg: photo.jpg_depth.png
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command takes."""
+    """Add the command's arguments."""
     parser.add_argument(
         "sources",
         nargs="+",
@@ -51,12 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Predict every photo, report the ones that failed last, and return the exit status.
+    """Predict every photo, list the failures at the end, and return the exit status.
 
     The focal length is the one given, else the one in the photo's metadata, else the network's.
 
     Raises:
-        ValueError: If there is nothing to do, before any work is done.
+        ValueError: If an argument is wrong or there is no photo, before any work is done.
     """
     if options.f_px is not None and not 0 < options.f_px < float("inf"):
         raise ValueError(f"--f-px must be a positive number of pixels, got {options.f_px}")
@@ -67,18 +59,16 @@ def run(options: argparse.Namespace) -> int:
     jobs = find_jobs(options.sources, options.out)
     model = DepthPro.from_pretrained(options.model, device=options.device)
     print(model.provenance.notice, f"on {model.device}", file=sys.stderr)
-    failures = []
+    failures: list[str] = []
     progress = tqdm(jobs, unit="photo", disable=None if len(jobs) > 1 else True)
-    for job in progress:
-        progress.set_postfix_str(job.photo.name)
+    for photo, target in progress:
+        progress.set_postfix_str(photo.name)
         try:
-            line = _predict(model, job, options)
+            progress.write(_predict(model, photo, target, options))
         except (ValueError, OSError, MemoryError) as error:
-            failures.append(f"{job.photo}: {error}")
-        except Exception as error:  # a fault of ours must not cost the other photos
-            failures.append(f"{job.photo}: {type(error).__name__}: {error}")
-        else:
-            progress.write(line)
+            failures.append(f"{photo}: {error}")
+        except Exception as error:  # a bug must not cost the other photos
+            failures.append(f"{photo}: {type(error).__name__}: {error}")
     if failures:
         print(
             f"{len(failures)} of {len(jobs)} photos failed:", *failures, sep="\n  ", file=sys.stderr
@@ -86,50 +76,45 @@ def run(options: argparse.Namespace) -> int:
     return 1 if failures else 0
 
 
-def find_jobs(sources: Sequence[Path], out: Path) -> list[Job]:
-    """Return a job for every photo in `sources`, keeping the folders within each, and names.
+def find_jobs(sources: Sequence[Path], out: Path) -> list[tuple[Path, Path]]:
+    """Return every photo with the path that its files start with.
 
-    Where photos differ in their suffix alone, it stays in the name, so that none is overwritten.
-    What is named twice is done once.
+    Folders within a source are kept. The whole name of the photo starts the names of its files, so
+    that photo.jpg and photo.png do not meet. A photo that is named twice is done once.
 
     Raises:
         ValueError: If a source holds no photo, or two of them have photos of the same name.
     """
-    found: dict[Path, tuple[Path, Path]] = {}
+    jobs: dict[Path, Path] = {}
+    taken: dict[str, Path] = {}
     for source in sources:
-        root = source if source.is_dir() else source.parent
-        for photo in _photos(source, out):
-            found.setdefault(photo.absolute(), (photo, out / photo.relative_to(root).parent))
-    photos, folders = zip(*found.values(), strict=True)
-    jobs = [Job(*job) for job in zip(photos, folders, _unique_stems(photos, folders), strict=True)]
-    taken: dict[tuple[Path, str], Job] = {}
-    for job in jobs:
-        other = taken.setdefault((job.folder, job.stem.casefold()), job)
-        if other.photo.parent != job.photo.parent:
-            raise ValueError(
-                f"{str(other.photo)!r} and {str(job.photo)!r} would be written to the same files: "
-                "pass the folder that holds both, or give each an --out of its own"
-            )
-    return jobs
+        root = (source if source.is_dir() else source.parent).absolute()
+        for photo in _photos(source):
+            photo = photo.absolute()
+            target = jobs.setdefault(photo, out / photo.relative_to(root))
+            other = taken.setdefault(str(target).casefold(), photo)
+            if other.parent != photo.parent:
+                raise ValueError(
+                    f"{str(other)!r} and {str(photo)!r} would be written to the same files: "
+                    "pass the folder that holds both, or give each an --out of its own"
+                )
+    return list(jobs.items())
 
 
-def _photos(source: Path, out: Path) -> list[Path]:
-    """Return the photo, or those in the folder without what was written there before."""
+def _photos(source: Path) -> list[Path]:
+    """Return the photo, or those in the folder except pictures that this command wrote."""
     if not source.is_dir():
         if not source.exists():
             raise ValueError(f"no such file or folder: {str(source)!r}")
         return [source]
-    inside = out.resolve() if source.resolve() in out.resolve().parents else None
     photos = sorted(
         path
         for path in source.rglob("*")
         if path.suffix.lower() in PHOTO_SUFFIXES
         and path.is_file()
         and not path.name.startswith(".")
-        and (inside is None or inside not in path.resolve().parents)
+        and not _RESULT.search(path.name)
     )
-    if out.resolve() == source.resolve():
-        photos = [path for path in photos if not path.stem.endswith(("_depth", "_colour"))]
     if not photos:
         raise ValueError(
             f"no photos in {str(source)!r}: looked for {' '.join(PHOTO_SUFFIXES)} in it and "
@@ -138,36 +123,27 @@ def _photos(source: Path, out: Path) -> list[Path]:
     return photos
 
 
-def _unique_stems(photos: Sequence[Path], folders: Sequence[Path]) -> list[str]:
-    """Return a name for each photo's files; whole names where stems would collide in a folder."""
-    stems = [photo.stem for photo in photos]
-    while True:
-        keys = [(folder, stem.casefold()) for folder, stem in zip(folders, stems, strict=True)]
-        count = Counter(keys)
-        clashing = [i for i, key in enumerate(keys) if count[key] > 1]
-        if all(stems[i] == photos[i].name for i in clashing):
-            return stems  # names that differ in case alone, which their own folder holds as well
-        for i in clashing:
-            stems[i] = photos[i].name
-
-
-def _predict(model: DepthPro, job: Job, options: argparse.Namespace) -> str:
-    """Write one photo's files, and return a line that says what was found."""
-    photo = load_image(job.photo)
-    width = photo.rgb.shape[1]
+def _predict(model: DepthPro, path: Path, target: Path, options: argparse.Namespace) -> str:
+    """Write one photo's files, and return a line with its depth and focal length."""
+    photo = load_image(path)
     if options.f_px is not None:
         f_px, source = options.f_px, "--f-px"
     elif options.fov_deg is not None:
-        f_px, source = focal_from_fov(options.fov_deg, width), "--fov-deg"
+        f_px, source = focal_from_fov(options.fov_deg, photo.rgb.shape[1]), "--fov-deg"
     else:
         f_px, source = photo.f_px, photo.f_px_source or "estimated"
     prediction = model.infer(photo.rgb, f_px)
     write_prediction(
-        job.folder, job.stem, photo.rgb, prediction, model.provenance.notice, options.formats
+        target.parent,
+        target.name,
+        photo.rgb,
+        prediction,
+        model.provenance.notice,
+        options.formats,
     )
     nearest, farthest = (bound.item() for bound in prediction.depth_at(64, 64).aminmax())
-    focal, fov_deg = prediction.f_px.item(), prediction.fov_deg.item()
     return (
-        f"{job.photo.name}: {nearest:.3g} to {farthest:.3g} m, focal length {focal:.0f} px "
-        f"({source}), field of view {fov_deg:.1f}° → {job.folder / job.stem}*"
+        f"{path.name}: {nearest:.3g} to {farthest:.3g} m, focal length "
+        f"{prediction.f_px.item():.0f} px ({source}), field of view "
+        f"{prediction.fov_deg.item():.1f}° → {target}*"
     )

@@ -1,4 +1,4 @@
-"""What the network says about a photo. Focal length, size and unit are arithmetic from here on."""
+"""The network's prediction for a photo; another focal length or size is arithmetic on it."""
 
 import dataclasses
 import functools
@@ -16,8 +16,7 @@ from depthpro.geometry import fov_from_focal, metric_depth
 class Prediction:
     """Depth of a batch of pictures of one size, on the device of the network.
 
-    Only the network's own map is held; depth at the pictures' size is made when it is first
-    asked for.
+    It holds the network's own map; `depth` at the pictures' size is computed on first use.
     """
 
     canonical_inverse_depth: Float[Tensor, "b s s"]
@@ -33,19 +32,19 @@ class Prediction:
 
     @property
     def fov_deg(self) -> Float[Tensor, " b"]:
-        """Horizontal field of view in degrees that belongs to `f_px`."""
+        """Horizontal field of view in degrees, from `f_px`."""
         return fov_from_focal(self.f_px, self.width)
 
     @functools.cached_property
     def depth(self) -> Float[Tensor, "b h w"]:
         """Metres along the optical axis at the pictures' size, float32, in [1e-4, 1e4].
 
-        Sky and whatever is too far to tell lie at the far end.
+        Sky is at the far end.
         """
         return self.depth_at(self.height, self.width)
 
     def depth_at(self, height: int, width: int) -> Float[Tensor, "b {height} {width}"]:
-        """Return depth in metres at another size of the same pictures, as for a preview."""
+        """Return depth in metres at another size of the same pictures."""
         return metric_depth(self.canonical_inverse_depth, self.f_px_at(width), height, width)
 
     def f_px_at(self, width: int) -> Float[Tensor, " b"]:

@@ -32,7 +32,7 @@ _LAYER_SCALE = 0.1  # few blocks behind a pretrained stem: DINOv2's 1e-5 would h
 class ConvStem(nn.Module):
     """The first five stages of EfficientNet-Lite0, with BatchNorm folded into the convolutions.
 
-    BatchNorm would stay frozen anyway, and without it a window takes less time.
+    BatchNorm stays frozen in training, and folding makes a window faster.
     """
 
     def __init__(self, source: EfficientNet | None = None) -> None:

@@ -41,7 +41,7 @@ def encode(
     """Return the map of the last block's normalised tokens, and the two finer maps, finest first.
 
     Args:
-        encoder: What `build_encoder` returned.
+        encoder: From `build_encoder`.
         windows: In [-1, 1].
         taps: Of a ViT, the blocks whose raw tokens are the finer maps; class tokens are dropped.
             A hybrid encoder always returns those of its stem.
@@ -62,6 +62,6 @@ def encode(
 
 
 def to_map(tokens: Float[Tensor, "n t d"]) -> Float[Tensor, "n d h h"]:
-    """Return tokens laid out as the square grid that they came from."""
+    """Return tokens as the square grid of their patches."""
     side = round(tokens.shape[1] ** 0.5)
     return torch.unflatten(tokens.mT, 2, (side, side))

@@ -1,4 +1,4 @@
-"""Depth as pictures: colours over inverse depth, and a bar that says the metres."""
+"""Depth as pictures: colours over inverse depth, and a bar in metres."""
 
 import math
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from numpy import ndarray
 from depthpro.geometry import MAX_DEPTH_M
 
 Scale = Literal["inverse", "log", "linear"]
-"""What the colours are linear in: inverse depth, its logarithm, or depth."""
+"""Quantity that the colours are linear in: inverse depth, its logarithm, or depth."""
 
 Number = TypeVar("Number", float, ndarray)
 
@@ -25,7 +25,7 @@ _TICK_DIGITS = (1, 2, 5, 3, 4, 6, 8)  # rounder numbers first
 
 
 class DepthRange(NamedTuple):
-    """What the two ends of the colour map stand for."""
+    """Depths at the two ends of the colour map."""
 
     near_m: float
     """Depth in metres of the last colour; nearer pixels have it too."""
@@ -34,10 +34,9 @@ class DepthRange(NamedTuple):
 
 
 def depth_range(depth: Float[ndarray, "h w"]) -> DepthRange:
-    """Return a range of metres in which this depth map shows well.
+    """Return the 1st and 99th percentile of inverse depth, in metres.
 
-    The 1st and 99th percentile of inverse depth, so that neither sky nor a speck flattens the
-    colours of everything else.
+    Neither sky nor a speck then flattens the colours of everything else.
     """
     step = max(1, math.isqrt(depth.size // _SAMPLE))
     inverse = 1 / depth[::step, ::step]
@@ -45,7 +44,7 @@ def depth_range(depth: Float[ndarray, "h w"]) -> DepthRange:
     if not inverse.size:
         return DepthRange(MAX_DEPTH_M / 2, MAX_DEPTH_M)
     far, near = (float(value) for value in np.percentile(inverse, (1, 99)))
-    if near < 1.05 * far:  # a flat wall: one colour, but ends that can be told apart
+    if near < 1.05 * far:  # a flat wall still needs two ends
         middle = (near + far) / 2
         near, far = middle * 1.05, middle / 1.05
     return DepthRange(1 / near, 1 / far)
@@ -61,9 +60,9 @@ def colorize(
 
     Args:
         depth: Metres, above 0.
-        span: What the ends stand for; None takes `depth_range`.
-        cmap: Any name that matplotlib knows.
-        scale: What the colours are linear in.
+        span: Depths at the ends; None takes `depth_range`.
+        cmap: A colour map of matplotlib.
+        scale: Quantity that the colours are linear in.
 
     Source: the published viewer shows inverse depth in "turbo" (FACTS 1.6).
     """
@@ -92,7 +91,7 @@ def bar_ticks(
     Args:
         span: Both ends, in metres or in any other unit.
         count: About how many ticks.
-        scale: What the bar is linear in.
+        scale: Quantity that the bar is linear in.
         label: From a number in the unit of `span` to its label; None takes `metres`.
     """
     label = label or metres
@@ -142,7 +141,7 @@ def with_colour_bar(
 
 
 def _scaled(depth: Number, scale: Scale) -> Number:
-    """Return what the colours are linear in; it grows towards the camera."""
+    """Return the quantity of the scale, negated if needed to grow towards the camera."""
     if scale == "inverse":
         return 1 / depth
     return -cast(Number, np.log(depth)) if scale == "log" else -depth

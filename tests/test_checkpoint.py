@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from depthpro import DepthPro, DepthProConfig, checkpoint
-from depthpro.encoder import resize_bytes
+from depthpro.preprocess import resize_bytes
 from depthpro.training.phases import map_deviations
 
 RGB = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
@@ -148,15 +148,6 @@ def test_safetensors_without_a_word_may_be_the_published_weights(tmp_path, tiny_
     assert loaded.provenance.licence == checkpoint.PUBLISHED_LICENCE
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
-def test_weights_are_kept_in_the_type_that_is_asked_for(pickled: Path, dtype) -> None:
-    model = DepthPro.from_pretrained(pickled, config=TINY, device="cpu", dtype=dtype)
-    head = {name for name in model.state_dict() if name.startswith("head.")}  # see `read_depth`
-    kinds = {name: tensor.dtype for name, tensor in model.state_dict().items()}
-    assert {kind for name, kind in kinds.items() if name not in head} == {dtype}
-    assert {kinds[name] for name in head} == {torch.float32}
-
-
 def test_saving_fails_whole(tmp_path: Path, monkeypatch) -> None:
     model = make_model()
     path = model.save_pretrained(tmp_path)
@@ -173,9 +164,14 @@ def test_saving_fails_whole(tmp_path: Path, monkeypatch) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_saving_under_a_pickles_name_is_refused(tmp_path: Path) -> None:
-    with assert_refused(r"written as \.safetensors or into a folder, got 'weights\.pt'"):
-        make_model().save_pretrained(tmp_path / "weights.pt")
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [("small", "names the embedded weights"), ("w.pt", r"as \.safetensors or into a folder")],
+)
+def test_targets_that_are_not_written(tmp_path, monkeypatch, tiny_model, target, message) -> None:
+    monkeypatch.chdir(tmp_path)
+    with assert_refused(message):
+        tiny_model.save_pretrained(target)
     assert not list(tmp_path.iterdir())
 
 
@@ -188,17 +184,6 @@ def test_published_pickle_loads(pickled: Path, tiny_model: DepthPro, as_folder: 
     expected = make_model()
     expected.load_state_dict({k: v.half().float() for k, v in tiny_model.state_dict().items()})
     assert_same(loaded, expected)
-
-
-def test_pickles_of_old_torch_and_of_parameters_load(tmp_path: Path, tiny_model: DepthPro) -> None:
-    for i, state in enumerate((tiny_model.state_dict(), dict(tiny_model.named_parameters()))):
-        torch.save(state, tmp_path / f"{i}.pth", _use_new_zipfile_serialization=i == 1)
-        assert_same(load(tmp_path / f"{i}.pth", TINY), tiny_model)
-
-
-def test_pickle_without_config_is_the_published_network(pickled: Path) -> None:
-    with assert_refused("do not fit this network", "missing: encoder", "pass it as config="):
-        load(pickled)
 
 
 @dataclass
@@ -245,7 +230,7 @@ def test_no_broken_pickle_raises_anything_else(tmp_path: Path) -> None:
     torch.save({"a": torch.ones(3)}, tmp_path / "zip.pt")
     torch.save({"a": torch.ones(3)}, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
     for good in (tmp_path / "zip.pt", tmp_path / "old.pt"):
-        for _ in range(100):
+        for _ in range(30):
             broken = np.frombuffer(good.read_bytes(), np.uint8).copy()
             broken[rng.integers(0, len(broken), 3)] = rng.integers(0, 256, 3)
             (tmp_path / "broken.pt").write_bytes(broken[: rng.integers(1, 2 * len(broken))])
@@ -265,8 +250,8 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 190444
         (LFS, "got a Git LFS pointer, not the file itself: run `git lfs pull`"),
         (b"", "got an empty file"),
         (b"<!DOCTYPE html><html>404", "got a text file that starts with '<!DOCTYPE html>"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(90), "got 98 bytes that are truncated or of another kind"),
-        (None, r"got [\d,]+ bytes that are truncated.*download it again"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(90), "got 98 bytes, truncated or of another kind"),
+        (None, r"got [\d,]+ bytes, truncated.*download it again"),
     ],
 )
 def test_broken_files_say_what_they_are(
@@ -301,16 +286,10 @@ def test_every_misfit_is_named(tmp_path: Path, tiny_model: DepthPro) -> None:
         load(tmp_path / "misfit.pt", TINY)
 
 
-def test_another_models_safetensors_is_refused_briefly(tmp_path: Path) -> None:
-    save_file({f"layer.{i}": torch.ones(1) for i in range(50)}, tmp_path / "gpt.safetensors")
-    with assert_refused("missing: .* and 1,099 more", r"unexpected: layer\.0, .* and 30 more") as _:
-        load(tmp_path / "gpt.safetensors")
-
-
 def test_a_config_that_the_file_contradicts_is_refused(tmp_path: Path, tiny_model) -> None:
     path = tiny_model.save_pretrained(tmp_path)
     assert_same(load(path, TINY), tiny_model)
-    with assert_refused("'model.safetensors' say what they fit", "leave config= out"):
+    with assert_refused("'model.safetensors' have a config", "leave config= out"):
         load(path, DepthProConfig.small())
 
 
@@ -357,17 +336,14 @@ def cache(tmp_path: Path, monkeypatch) -> Callable[[str, list[Path]], Path]:
     return fill
 
 
-def test_published_weights_come_from_the_hubs_cache(cache, pickled: Path) -> None:
+def test_published_weights_come_from_the_hubs_cache(cache, pickled: Path, theirs: Path) -> None:
     cache("apple/DepthPro", [pickled])
-    loaded = load("apple/DepthPro", TINY)
-    assert_same(loaded, load(pickled, TINY))
-    made = checkpoint.Provenance("apple/DepthPro", checkpoint.PUBLISHED_LICENCE)
-    assert loaded.provenance == made
-
-
-def test_anybodys_weights_come_from_the_hubs_cache(cache, tmp_path, tiny_model) -> None:
-    cache("some-one/my.weights_2", [tiny_model.save_pretrained(tmp_path)])
-    assert_same(load("some-one/my.weights_2"), tiny_model)
+    cache("apple/DepthPro-hf", [theirs / "config.json", theirs / "model.safetensors"])
+    for name, path in (("apple/DepthPro", pickled), ("apple/DepthPro-hf", theirs)):
+        config = TINY if path == pickled else None
+        loaded = load(name, config)
+        assert_same(loaded, load(path, config))
+        assert loaded.provenance == checkpoint.Provenance(name, checkpoint.PUBLISHED_LICENCE)
 
 
 @pytest.mark.usefixtures("cache")
@@ -377,50 +353,16 @@ def test_anybodys_weights_come_from_the_hubs_cache(cache, tmp_path, tiny_model) 
         ("apple/DepthPro", r"depth_pro\.pt"),
         ("apple/DepthPro-hf", r"config\.json and model\.safetensors"),
         ("weights/foo", r"config\.json and model\.safetensors"),  # perhaps a mistyped path
+        ("a--b/c", r"config\.json and model\.safetensors"),  # no name that the hub can have
     ],
 )
 def test_offline_without_cache_says_what_to_fetch(name: str, files: str) -> None:
     with assert_refused(
         f"no file or folder '{name}' here",
-        f"Fetch {files} from https://huggingface.co/{name}/tree/main",
+        f"Check the name, or fetch {files} from https://huggingface.co/{name}/tree/main",
         "pass the folder's path instead",
     ):
         load(name)
-
-
-def test_a_cache_without_the_weights_says_what_to_fetch(cache, tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text("{}")
-    cache("apple/DepthPro-hf", [tmp_path / "config.json"])
-    with assert_refused("no model.safetensors|Error", r"Fetch config\.json and model\.safetensors"):
-        load("apple/DepthPro-hf")
-
-
-@pytest.mark.parametrize("name", ["a--b/c", "foo/bar.git", "apple/" + "x" * 100])
-def test_names_that_the_hub_cannot_have_are_refused(name: str) -> None:
-    with assert_refused("no such model on the hub; check the name"):
-        load(name)
-
-
-def test_only_the_files_that_are_needed_are_fetched(monkeypatch, pickled: Path) -> None:
-    asked: list[tuple[str, list[str]]] = []
-
-    def download(name: str, *, allow_patterns: list[str]) -> str:
-        asked.append((name, allow_patterns))
-        return str(pickled.parent)
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    load("apple/DepthPro", TINY)
-    assert asked == [("apple/DepthPro", ["depth_pro.pt"])]
-
-
-@pytest.mark.parametrize("error", [RuntimeError("xet"), OSError(28, "disk full"), KeyError("x")])
-def test_whatever_a_download_raises_says_what_to_do(monkeypatch, error: Exception) -> None:
-    def download(*_: object, **__: object) -> str:
-        raise error
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    with assert_refused(type(error).__name__, "Fetch depth_pro.pt from"):
-        load("apple/DepthPro")
 
 
 # --- the layout of transformers ------------------------------------------------------------------
@@ -492,16 +434,10 @@ def test_transformers_computes_the_same(tmp_path: Path, fov: bool) -> None:
     torch.testing.assert_close(fov_deg, expected.field_of_view, rtol=1e-4, atol=1e-5)
 
 
-def test_transformers_layout_comes_from_the_hubs_cache(cache, theirs: Path) -> None:
-    cache("apple/DepthPro-hf", [theirs / "config.json", theirs / "model.safetensors"])
-    loaded = load("apple/DepthPro-hf")
-    assert_same(loaded, load(theirs))
-    assert loaded.provenance.name == "apple/DepthPro-hf"
-
-
-def test_transformers_weights_need_their_config(theirs: Path) -> None:
-    with assert_refused("layout of transformers: put its config.json", "pass the folder's path"):
-        load(theirs / "model.safetensors")
+def test_transformers_weights_need_their_config(tmp_path: Path, theirs: Path) -> None:
+    shutil.copy(theirs / "model.safetensors", tmp_path)
+    with assert_refused(r"layout of transformers: put config\.json beside it"):
+        load(tmp_path)
 
 
 def test_a_tensor_that_transformers_left_out_is_named(tmp_path: Path, theirs: Path) -> None:
@@ -520,29 +456,11 @@ def test_a_tensor_that_transformers_left_out_is_named(tmp_path: Path, theirs: Pa
     ("changes", "message"),
     [
         ({"model_type": "dpt"}, "model_type 'depth_pro'.*got model_type 'dpt'"),
-        (
-            {"merge_padding_value": 3},
-            "merge_padding_value must be 1 for windows of 8 tokens, got 3",
-        ),
-        (
-            {"scaled_images_ratios": [0.5, 0.75, 1]},
-            r"scaled_images_ratios must be \[0\.25, 0\.5, 1",
-        ),
-        ({"scaled_images_overlap_ratios": [0, 0, 0]}, "overlap_ratios must be"),
+        ({"merge_padding_value": 3}, "merge_padding_value must be 1 as published, got 3"),
         ({"num_fov_head_layers": 1}, "num_fov_head_layers must be 2 as published, got 1"),
-        ({"use_batch_norm_in_fusion_residual": True}, "use_batch_norm"),
         ({"intermediate_hook_ids": [2, 1, 0]}, "2 intermediate_hook_ids"),
         ({"intermediate_hook_ids": [0, 2]}, "two ascending block numbers"),
-        ({"scaled_images_feature_dims": [40, 24]}, "expected 3 scaled_images_feature_dims"),
-        (
-            {"image_model_config": {"num_attention_heads": 4}},
-            "heads of the image encoder must be 2",
-        ),
-        (
-            {"fov_model_config": {"hidden_act": "relu"}},
-            "hidden_act of the fov encoder must be gelu",
-        ),
-        ({"patch_model_config": {"num_attention_heads": 5}}, "heads must divide dim"),
+        ({"patch_model_config": {"num_attention_heads": 5}}, "heads must be a divisor of dim"),
         ({"fusion_hidden_size": 32}, r"misshapen: .*expected \(32, "),
     ],
 )
@@ -562,8 +480,3 @@ def test_a_config_that_is_no_json_is_refused(tmp_path: Path, theirs: Path, text:
     (tmp_path / "config.json").write_bytes(text.encode("latin-1"))
     with assert_refused(r"expected a JSON object in config\.json"):
         load(tmp_path)
-
-
-def test_the_name_of_the_embedded_weights_is_not_a_folder(tiny_model: DepthPro) -> None:
-    with pytest.raises(ValueError, match="names the embedded weights"):
-        tiny_model.save_pretrained("small")

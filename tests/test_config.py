@@ -1,8 +1,6 @@
 # pyright: reportArgumentType=false, reportCallIssue=false, reportOptionalMemberAccess=false
 """Sizes that fit together, sizes that do not, and their JSON."""
 
-import json
-
 import pytest
 import torch
 
@@ -42,29 +40,23 @@ def test_small_has_the_parameters_that_its_docstring_says() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"window": 0}, "window must be a positive whole number, got 0"),
-        ({"window": -128}, "window must be a positive"),
-        ({"window": 384.0}, r"got 384\.0"),
-        ({"patch": True}, "patch must be a positive whole number, got True"),
-        ({"window": 400}, r"multiple of 8 patches \(128 pixels\).*got 400"),
-        ({"window": 64}, "multiple of 8 patches"),
-        ({"window": 112, "patch": 14}, "patch must be 16.*got 14"),
-        ({"heads": 3}, "heads must divide dim, got dim=1024, heads=3"),
-        ({"decoder_dim": 20}, "decoder_dim must be a multiple of 8, got 20"),
+        ({"window": 0}, "sizes must be positive whole numbers, got .*window=0"),
+        ({"window": 384.0}, r"positive whole numbers, got .*window=384\.0"),
+        ({"heads": True}, "positive whole numbers"),
+        ({"window": 400}, "window must be a multiple of 128 pixels; got 400"),
+        ({"window": 64}, "multiple of 128 pixels"),
+        ({"patch": 14}, "patch must be 16, .*; got 14"),
+        ({"heads": 3}, "heads must be a divisor of dim=1024; got 3"),
+        ({"decoder_dim": 20}, "decoder_dim must be a multiple of 8; got 20"),
         ({"taps": (11, 5)}, "two ascending block numbers"),
-        ({"taps": (5, 5)}, "two ascending block numbers"),
-        ({"taps": (-1, 5)}, "two ascending block numbers"),
-        ({"taps": (5, 24)}, r"below depth=24, got \(5, 24\)"),
-        ({"taps": (1, 2, 3)}, "two ascending block numbers"),
-        ({"taps": (0.5, 1.5)}, "two ascending block numbers"),
-        ({"taps": [5, 11]}, r"a tuple of two .* got \[5, 11\]"),
+        ({"taps": (5, 24)}, r"below depth=24; got \(5, 24\)"),
+        ({"taps": (0.5, 1.5)}, "taps must be a tuple of two"),
+        ({"taps": [5, 11]}, r"taps must be a tuple of two.*taps=\[5, 11\]"),
         ({"taps": 5}, "a tuple of two"),
-        ({"taps": ("a", "b")}, "a tuple of two"),
-        ({"neck_dims": (256, 512, 1024)}, "a tuple of four positive numbers"),
-        ({"neck_dims": (256, 512, 1024, 0)}, "four positive numbers"),
-        ({"neck_dims": (256, 512, 1024, 1.5)}, "four positive numbers"),
+        ({"neck_dims": (256, 512, 1024)}, "neck_dims one of four"),
+        ({"neck_dims": (256, 512, 1024, 0)}, "positive whole numbers"),
         ({"stem": "resnet"}, "stem must be one of .*got 'resnet'"),
-        ({"fov": "no"}, "fov must be True or False, got 'no'"),
+        ({"fov": "no"}, "fov must be True or False; got 'no'"),
     ],
 )
 @pytest.mark.usefixtures("unchecked")
@@ -93,7 +85,7 @@ def test_json_may_leave_fields_at_their_defaults() -> None:
         ('{"window": 384, "moe": 8}', "written by a newer version"),
         ('{"taps": 5}', "taps must be"),
         ('{"taps": [5, "x"]}', "taps must be"),
-        ('{"window": "384"}', "window must be"),
+        ('{"window": "384"}', "sizes must be"),
     ],
 )
 @pytest.mark.usefixtures("unchecked")
@@ -101,8 +93,3 @@ def test_json_that_is_no_config_is_refused(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message) as refused:
         DepthProConfig.from_json(text)
     assert refused.value.__cause__ is None
-
-
-def test_json_holds_every_field() -> None:
-    assert json.loads(DepthProConfig.small().to_json())["neck_dims"] == [64, 96, 128, 128]
-    assert len(json.loads(DepthProConfig().to_json())) == 10

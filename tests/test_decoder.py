@@ -19,14 +19,6 @@ def features(config: DepthProConfig, batch: int = 2) -> list[Tensor]:
     ]
 
 
-def test_residual_block_with_dead_convolutions_is_the_identity() -> None:
-    block = ResidualBlock(4)
-    torch.nn.init.zeros_(block.residual[3].weight)
-    torch.nn.init.zeros_(block.residual[3].bias)
-    x = torch.randn(1, 4, 5, 6)
-    torch.testing.assert_close(block(x), x)
-
-
 def test_residual_block_adds_two_convolutions_of_rectified_inputs() -> None:
     block = ResidualBlock(4)
     x = torch.randn(1, 4, 5, 6)
@@ -62,13 +54,6 @@ def test_decoder_fuses_from_coarse_to_fine(tiny_config: DepthProConfig) -> None:
         x = decoder.fusions[i](x, F.conv2d(maps[i], decoder.convs[i].weight, padding=1))
     torch.testing.assert_close(fused, decoder.fusions[0](x, maps[0]))
     assert fused.shape == maps[0].shape  # the finest fusion does not double the resolution
-
-
-def test_every_map_reaches_the_result(tiny_config: DepthProConfig) -> None:
-    decoder = Decoder(tiny_config)
-    maps = [level.requires_grad_() for level in features(tiny_config)]
-    decoder(maps)[0].square().sum().backward()
-    assert all(level.grad is not None and bool((level.grad != 0).any()) for level in maps)
 
 
 def test_without_the_first_maps_it_ends_at_the_resolution_of_the_others(

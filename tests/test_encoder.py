@@ -1,5 +1,5 @@
 # pyright: reportArgumentType=false, reportCallIssue=false, reportOptionalMemberAccess=false
-"""Splitting, merging and resizing against loops; the five maps."""
+"""Splitting and merging against loops; the five maps."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from conftest import make_model
 from torch import Tensor
 
 from depthpro import DepthPro, DepthProConfig
-from depthpro.encoder import merge, resize, resize_bytes, split
+from depthpro.encoder import merge, split
 
 LEVELS = DepthProConfig(window=128).pyramid
 
@@ -44,25 +44,6 @@ def test_merge_undoes_split(grid: int, tokens: int, trim: int, batch: int) -> No
     side = stride * (grid - 1) + tokens
     token_map = noise(batch, 2, side, side)
     assert torch.equal(merge(split(token_map, tokens, stride), grid, trim), token_map)
-
-
-def test_all_pictures_of_a_window_lie_together() -> None:
-    first, second = torch.zeros(1, 3, 512, 512), torch.ones(1, 3, 512, 512)
-    windows = split(torch.cat([first, second]), 128, 96)
-    assert windows.mean((1, 2, 3)).tolist() == [0, 1] * 25
-
-
-@pytest.mark.parametrize(("height", "width", "side"), [(5, 7, 4), (3, 2, 9), (1, 6, 4), (8, 8, 2)])
-def test_resize_is_bilinear_between_pixel_edges(height: int, width: int, side: int) -> None:
-    image = noise(1, 1, height, width)
-    resized = resize(image, side)[0, 0].numpy()
-    expected = reference.resize(image[0, 0].numpy(), side, side)
-    np.testing.assert_allclose(resized, expected, atol=1e-6)
-
-
-def test_resize_to_the_same_side_changes_no_bit() -> None:
-    image = noise(1, 3, 8, 8)
-    assert torch.equal(resize(image, 8), image)
 
 
 @pytest.mark.parametrize(
@@ -107,11 +88,3 @@ def test_pictures_of_a_batch_do_not_mix() -> None:
     for i, level in enumerate(together):
         expected = torch.cat([maps[i] for maps in alone])
         torch.testing.assert_close(level, expected, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("size", [(1, 1), (7, 100), (33, 31), (64, 64), (200, 50)])
-def test_bytes_are_resized_as_floats_are(size: tuple[int, int]) -> None:
-    photo = torch.randint(0, 256, (2, *size, 3), dtype=torch.uint8).movedim(-1, 1)
-    torch.testing.assert_close(
-        resize_bytes(photo, 32), resize(photo.float(), 32), rtol=0, atol=1e-4
-    )

@@ -36,13 +36,7 @@ def test_focal_and_field_of_view_by_closed_form(fov_deg: float, width: int, f_px
     torch.testing.assert_close(fov, torch.tensor([fov_deg]))
 
 
-@pytest.mark.parametrize("fov_deg", [0.5, 10.0, 55.0, 130.0, 179.0])
-def test_field_of_view_survives_the_way_to_focal_and_back(fov_deg: float) -> None:
-    f_px = geometry.focal_from_fov(fov_deg, 4032)
-    assert geometry.fov_from_focal(f_px, 4032) == pytest.approx(fov_deg, rel=1e-12)
-
-
-@pytest.mark.parametrize(("height", "width"), [(5, 7), (8, 8), (12, 3), (1, 1), (9, 1), (1, 20)])
+@pytest.mark.parametrize(("height", "width"), [(5, 7), (8, 8), (1, 1), (9, 1)])
 def test_metric_depth_is_that_of_a_loop(height: int, width: int) -> None:
     canonical = np.random.default_rng(0).random((2, 8, 8), np.float32)
     canonical[0, :3] = 0  # sky
@@ -54,22 +48,10 @@ def test_metric_depth_is_that_of_a_loop(height: int, width: int) -> None:
         np.testing.assert_allclose(depth[i], expected, rtol=2e-5)
 
 
-def test_metric_depth_of_one_number() -> None:
-    # depth = f / (w C) = 1000 / (500 * 0.5) = 4 m
-    depth = geometry.metric_depth(torch.full((1, 4, 4), 0.5), torch.tensor([1000.0]), 300, 500)
-    torch.testing.assert_close(depth, torch.full((1, 300, 500), 4.0))
-
-
 def test_metric_depth_is_clamped_at_both_ends() -> None:
     canonical = torch.tensor([[[0.0, 1e9], [1e-9, 1.0]]])
     depth = geometry.metric_depth(canonical, torch.tensor([2.0]), 2, 2)
     torch.testing.assert_close(depth, torch.tensor([[[1e4, 1e-4], [1e4, 1.0]]]))
-
-
-def test_metric_depth_leaves_its_argument_alone() -> None:
-    canonical = torch.full((1, 4, 4), 0.5)
-    geometry.metric_depth(canonical, torch.tensor([4.0]), 4, 4)
-    assert (canonical == 0.5).all()
 
 
 def test_metric_depth_has_the_gradient_of_its_formula() -> None:
@@ -96,13 +78,6 @@ def test_canonical_inverse_depth_of_one_number_and_of_the_sky() -> None:
     assert canonical.tolist() == [[[1.0, 0.0, 1.0, 0.5]]]
 
 
-def test_canonical_inverse_depth_is_the_same_at_every_size_of_a_photo() -> None:
-    depth = torch.full((1, 4, 4), 3.0)
-    small = geometry.canonical_inverse_depth(depth, torch.tensor([2.0]))
-    large = geometry.canonical_inverse_depth(depth.repeat(1, 2, 2), torch.tensor([4.0]))
-    assert small[0, 0, 0] == large[0, 0, 0]
-
-
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(("height", "width"), [(4, 6), (5, 1), (1, 1)])
 def test_points_are_those_of_a_loop(height: int, width: int, dtype: type) -> None:
@@ -126,11 +101,6 @@ def test_the_middle_pixel_looks_straight_ahead() -> None:
     assert points[1, 2].tolist() == [0, 0, 2]
     # One pixel right and one down: x = y = z / f.
     assert points[2, 3].tolist() == pytest.approx([0.2, 0.2, 2])
-
-
-def test_intrinsics_are_centred_with_square_pixels() -> None:
-    expected = [[500.0, 0, 319.5], [0, 500.0, 239.5], [0, 0, 1]]
-    assert geometry.intrinsics(500.0, 480, 640).tolist() == expected
 
 
 def test_cells_are_solid_up_to_the_ratio_and_the_distance() -> None:
@@ -163,7 +133,3 @@ def test_each_solid_cell_is_two_triangles_that_face_the_camera() -> None:
     # Together the two triangles of a cell name its four corners.
     corners = [sorted(set(faces[i]) | set(faces[i + 4])) for i in range(4)]
     assert corners == [[0, 1, 4, 5], [2, 3, 6, 7], [5, 6, 9, 10], [6, 7, 10, 11]]
-
-
-def test_no_cells_are_no_faces() -> None:
-    assert geometry.grid_faces(np.zeros((2, 2), bool)).shape == (0, 3)

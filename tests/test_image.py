@@ -1,19 +1,17 @@
 """A photo in: each format, mode, orientation, profile and error, against values made by hand."""
 
-import dataclasses
 import io
 import struct
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 from math import inf, nan
 
 import numpy as np
 import pillow_heif
 import pytest
 from PIL import Image, ImageCms
-from PIL.JpegImagePlugin import JpegImageFile
 
-from depthpro.image import Photo, focal_px_from_35mm, load_image
+from depthpro.exif import focal_px_from_35mm
+from depthpro.image import load_image
 
 SHORT, LONG, RATIONAL, DOUBLE = 3, 4, 5, 12
 ORIENTATION, DNG_VERSION = 0x0112, 0xC612
@@ -36,8 +34,7 @@ STORED = {
     7: [[6, 3], [5, 2], [4, 1]],
     8: [[4, 1], [5, 2], [6, 3]],
 }
-LOSSLESS = [("PNG", {}), ("TIFF", {}), ("TIFF", {"compression": "tiff_lzw"})]
-LOSSLESS += [("WEBP", {"lossless": True})]
+LOSSLESS = [("PNG", {}), ("TIFF", {}), ("WEBP", {"lossless": True})]
 
 
 # ---- files made here -----------------------------------------------------------------------------
@@ -167,15 +164,6 @@ def test_every_orientation_comes_out_upright(tmp_path, orientation, fmt, options
     assert (photo.f_px, photo.f_px_source) == (None, None)
 
 
-@pytest.mark.parametrize("order", "<>")
-@pytest.mark.parametrize("orientation", STORED)
-def test_jpeg_orientation(tmp_path, orientation, order):
-    exif = make_exif([(ORIENTATION, SHORT, orientation)], order=order)
-    stored = paint(STORED[orientation], block=16)  # whole JPEG blocks of one colour: 2 levels off
-    path = save(tmp_path / "x.jpg", stored, "JPEG", exif=exif, quality=95, subsampling=0)
-    np.testing.assert_allclose(load_image(path).rgb, paint(UPRIGHT, 16).astype(int), atol=2)
-
-
 @pytest.mark.parametrize("orientation", STORED)
 def test_heic_is_turned_once(tmp_path, orientation):
     # A lens of 4 mm on 200 sensor pixels per mm is 800 of them; the sensor has 128 along a row,
@@ -189,11 +177,6 @@ def test_heic_is_turned_once(tmp_path, orientation):
     assert photo.f_px == pytest.approx(800 * width / 128)
 
 
-def test_orientation_without_meaning_is_ignored(tmp_path):
-    path = save(tmp_path / "x", paint(UPRIGHT), exif=make_exif([(ORIENTATION, SHORT, 9)]))
-    np.testing.assert_array_equal(load_image(path).rgb, paint(UPRIGHT))
-
-
 def test_exif_behind_the_pixels_and_as_imagemagick_text(tmp_path):
     exif = make_exif([(ORIENTATION, SHORT, 3)], [(FOCAL_35MM, SHORT, 26)])
     text = f"\nexif\n{len(exif):8d}\n{exif.hex()}\n".encode()
@@ -205,14 +188,6 @@ def test_exif_behind_the_pixels_and_as_imagemagick_text(tmp_path):
         photo = load_image(path)
         assert photo.rgb[0, :, 0].tolist() == [9, 7]
         assert photo.f_px_source == FROM_35MM
-
-
-@pytest.mark.parametrize("fmt", ["PNG", "WEBP", "TIFF"])
-def test_first_of_several_pictures(tmp_path, fmt):
-    first, second = Image.fromarray(paint(UPRIGHT)), Image.fromarray(paint(UPRIGHT)[::-1].copy())
-    options = {"lossless": True} if fmt == "WEBP" else {}
-    path = save(tmp_path / "x", first, fmt, save_all=True, append_images=[second], **options)
-    np.testing.assert_array_equal(load_image(path).rgb, paint(UPRIGHT))
 
 
 # ---- modes ---------------------------------------------------------------------------------------
@@ -231,17 +206,10 @@ def test_16_bit_grey_is_divided_by_257_and_rounded(tmp_path, mode, fmt):
     assert rgb[0].tolist() == [[level] * 3 for level in values.values()]
 
 
-def test_16_bit_colour_png_keeps_its_upper_byte(tmp_path):
-    data = b"\0" + struct.pack(">3H", 0x1234, 0xABCD, 0xFFFF)
-    (tmp_path / "x").write_bytes(png_of(1, 1, 16, 2, data))
-    assert load_image(tmp_path / "x").rgb[0, 0].tolist() == [0x12, 0xAB, 0xFF]
-
-
 def test_float_tiff_goes_from_0_to_1(tmp_path):
     image = Image.fromarray(np.array([[0, 0.5, 0.7, 1]], np.float32))
-    rgb = load_image(
-        save(tmp_path / "x", image, "TIFF")
-    ).rgb  # 127.5 to even, 178.5 (binary: below)
+    rgb = load_image(save(tmp_path / "x", image, "TIFF")).rgb
+    # 127.5 goes to even; 0.7 is a little less in binary, so 178.5 goes down.
     assert rgb[0, :, 0].tolist() == [0, 128, 178, 255]
 
 
@@ -298,17 +266,6 @@ def test_transparent_colour_shows_white(tmp_path, mode, key):
     assert load_image(path).rgb[0].tolist() == [[255] * 3, [0] * 3]
 
 
-def test_cmyk_jpeg_is_not_inverted(tmp_path):
-    path = save(tmp_path / "x", Image.new("CMYK", (16, 16), (255, 0, 0, 0)), "JPEG", quality=100)
-    np.testing.assert_allclose(load_image(path).rgb[8, 8], [0, 255, 255], atol=2)
-
-
-def test_lab_tiff_is_what_littlecms_makes_of_it(tmp_path):
-    lab = Image.merge("LAB", [Image.new("L", (2, 2), value) for value in (160, 150, 90)])
-    path = save(tmp_path / "x", lab, "TIFF")
-    np.testing.assert_array_equal(load_image(path).rgb, np.asarray(lab.convert("RGB")))
-
-
 # ---- colour profiles -----------------------------------------------------------------------------
 
 
@@ -362,26 +319,10 @@ def test_linear_profile_by_hand(tmp_path, mode, value, space):
     np.testing.assert_allclose(rgb, 255 if value is None else 137, atol=1)
 
 
-@pytest.mark.parametrize("mode", ["L", "P", "RGBA"])
-def test_display_p3_of_other_modes(tmp_path, mode):
-    image = noise("RGB").convert(mode)
-    rgb = load_image(save(tmp_path / "x", image, icc_profile=p3_icc())).rgb
-    np.testing.assert_array_equal(rgb, by_littlecms(image.convert("RGB"), p3_icc()))
-
-
 def test_srgb_profile_leaves_pixels_alone(tmp_path):
     image = noise("RGB")
-    nearly = rgb_icc(*np.round(np.array(SRGB_PRIMARIES), 4))
-    assert np.abs(by_littlecms(image, nearly).astype(int) - np.asarray(image)).max() == 1
-    for number, icc in enumerate([srgb_icc(), nearly]):
-        rgb = load_image(save(tmp_path / str(number), image, icc_profile=icc)).rgb
-        np.testing.assert_array_equal(rgb, np.asarray(image))
-
-
-def test_profile_a_few_levels_from_srgb_is_converted(tmp_path):
-    image, icc = noise("RGB"), rgb_icc(*np.round(np.array(SRGB_PRIMARIES), 2))
-    rgb = load_image(save(tmp_path / "x", image, icc_profile=icc)).rgb
-    np.testing.assert_array_equal(rgb, by_littlecms(image, icc))
+    rgb = load_image(save(tmp_path / "x", image, icc_profile=srgb_icc())).rgb
+    np.testing.assert_array_equal(rgb, np.asarray(image))
 
 
 @pytest.mark.parametrize(
@@ -426,7 +367,6 @@ SIZE = [(EXIF_WIDTH, LONG, 300), (EXIF_HEIGHT, LONG, 200)]  # the picture is 150
     ("fields", "f_px", "source"),
     [
         ([(FOCAL_35MM, SHORT, 24)], 100, FROM_35MM),  # 24 / 36 * 150, as the picture is 3:2
-        ([(FOCAL_35MM, SHORT, 24), LENS, *PITCH], 100, FROM_35MM),
         ([LENS, *PITCH], 1600, FROM_PLANE),  # 4 mm * 400 per mm
         ([LENS, *PITCH, *SIZE], 800, FROM_PLANE),
         ([LENS, *PITCH, SIZE[0]], 800, FROM_PLANE),
@@ -434,24 +374,15 @@ SIZE = [(EXIF_WIDTH, LONG, 300), (EXIF_HEIGHT, LONG, 200)]  # the picture is 150
         ([LENS, *PITCH, (EXIF_WIDTH, LONG, 300), (EXIF_HEIGHT, LONG, 225)], None, None),  # cropped
         # 267 is 400 / 1.5 rounded; 1600 * 150 / 400
         ([LENS, *PITCH, (EXIF_WIDTH, LONG, 400), (EXIF_HEIGHT, LONG, 267)], 600, FROM_PLANE),
-        ([LENS, *PITCH, (EXIF_WIDTH, LONG, 0)], 1600, FROM_PLANE),
         ([LENS, (PLANE_X, RATIONAL, 25400, 10)], 400, FROM_PLANE),  # 2540 per inch: 100 per mm
-        ([LENS, (PLANE_X, RATIONAL, 2540, 1), (PLANE_UNIT, SHORT, 2)], 400, FROM_PLANE),
         ([LENS, (PLANE_X, RATIONAL, 1000, 1), (PLANE_UNIT, SHORT, 3)], 400, FROM_PLANE),  # per cm
         ([LENS, (PLANE_X, RATIONAL, 1, 10), (PLANE_UNIT, SHORT, 5)], 400, FROM_PLANE),  # per µm
         ([LENS, (PLANE_X, RATIONAL, 1000, 1), (PLANE_UNIT, SHORT, 1)], None, None),  # no such unit
-        ([(FOCAL_35MM, SHORT, 0), LENS, *PITCH], 1600, FROM_PLANE),
         ([(FOCAL_35MM, SHORT, 65535), LENS, *PITCH], 1600, FROM_PLANE),  # "unknown"
-        ([(FOCAL_35MM, RATIONAL, 24, 1)], 100, FROM_35MM),
         ([(FOCAL_35MM, RATIONAL, 24, 0)], None, None),
-        ([(FOCAL_35MM, DOUBLE, nan)], None, None),
         ([(FOCAL_35MM, DOUBLE, inf)], None, None),
-        ([(FOCAL_35MM, DOUBLE, -24.0)], None, None),
         ([LENS], None, None),
-        (PITCH, None, None),
         ([(FOCAL_MM, RATIONAL, 4, 0), *PITCH], None, None),
-        ([(FOCAL_MM, RATIONAL, 0, 1), *PITCH], None, None),
-        ([(FOCAL_MM, DOUBLE, nan), *PITCH], None, None),
         ([(FOCAL_MM, DOUBLE, -4.0), (PLANE_X, DOUBLE, -400.0)], None, None),
         ([LENS, (PLANE_X, RATIONAL, 1, 1)], None, None),  # 0.16 pixels
         ([LENS, *PITCH, (EXIF_WIDTH, DOUBLE, nan)], 1600, FROM_PLANE),
@@ -482,13 +413,6 @@ def test_resized_portrait_uses_the_stored_width(tmp_path, fmt):
     assert photo.f_px == pytest.approx(800)
 
 
-def test_focal_length_in_the_main_directory(tmp_path):
-    path = save(
-        tmp_path / "x", Image.new("L", (150, 100)), exif=make_exif([(FOCAL_35MM, SHORT, 24)])
-    )
-    assert load_image(path).f_px == pytest.approx(100)
-
-
 @pytest.mark.filterwarnings("ignore")  # Pillow's own
 def test_damaged_exif_does_not_fail(tmp_path):
     whole = make_exif([(ORIENTATION, SHORT, 1), (0x011A, RATIONAL, 72, 1)], [LENS, *PITCH])
@@ -497,10 +421,6 @@ def test_damaged_exif_does_not_fail(tmp_path):
     for exif in [*cuts, *wild, b"", b"Exif\0\0", b"garbage" * 9]:
         path = save(tmp_path / "x.jpg", paint(UPRIGHT), "JPEG", exif=exif)
         assert load_image(path).rgb.size == 18
-
-
-def test_nothing_but_pixels_and_focal_length_is_kept():
-    assert [field.name for field in dataclasses.fields(Photo)] == ["rgb", "f_px", "f_px_source"]
 
 
 # ---- refusals ------------------------------------------------------------------------------------
@@ -558,25 +478,3 @@ def test_raw_photo_is_refused(tmp_path):
     for number, tag in enumerate([(DNG_VERSION, LONG, 0x01040000), (0x00FE, LONG, 1)]):
         path = save(tmp_path / f"{number}.dng", paint(UPRIGHT), "TIFF", exif=make_exif([tag]))
         assert_refused(path, "expected a developed photo; got the raw file")
-
-
-def test_lack_of_memory_is_not_called_damage(tmp_path, monkeypatch):
-    path = save(tmp_path / "x", paint(UPRIGHT), "JPEG")
-    monkeypatch.setattr(JpegImageFile, "load", lambda self: bytearray(2**62))
-    with pytest.raises(MemoryError):
-        load_image(path)
-
-
-def test_one_pixel(tmp_path):
-    assert load_image(save(tmp_path / "x", Image.new("RGB", (1, 1), "red"))).rgb.tolist() == [
-        [[255, 0, 0]]
-    ]
-
-
-def test_threads_do_not_disturb_each_other(tmp_path):
-    images = [noise("RGB").rotate(90 * turn, expand=True) for turn in range(4)]
-    paths = [save(tmp_path / str(k), image, icc_profile=p3_icc()) for k, image in enumerate(images)]
-    alone = [load_image(path).rgb for path in paths]
-    with ThreadPoolExecutor(4) as pool:
-        for k, photo in enumerate(pool.map(load_image, paths * 10)):
-            np.testing.assert_array_equal(photo.rgb, alone[k % 4])

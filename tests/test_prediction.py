@@ -32,11 +32,6 @@ def test_depth_is_that_of_a_loop(prediction: Prediction) -> None:
         np.testing.assert_allclose(prediction.depth[i], expected, rtol=2e-5)
 
 
-def test_depth_is_made_once(prediction: Prediction) -> None:
-    assert "depth" not in vars(prediction)
-    assert prediction.depth is prediction.depth
-
-
 def test_field_of_view_belongs_to_the_focal_length(prediction: Prediction) -> None:
     # 2 atan(w / 2f): 2 atan(30 / 60) and 2 atan(30 / 90)
     expected = [2 * math.degrees(math.atan(1 / 2)), 2 * math.degrees(math.atan(1 / 3))]
@@ -54,10 +49,6 @@ def test_another_size_shows_the_same_scene(prediction: Prediction) -> None:
         torch.testing.assert_close(depth[0], torch.full((height, width), 4.0))
         torch.testing.assert_close(depth[1], torch.full((height, width), 6.0))
     assert prediction.f_px_at(15).tolist() == [15.0, 22.5]
-
-
-def test_depth_at_the_pictures_size_is_depth(prediction: Prediction) -> None:
-    assert torch.equal(prediction.depth_at(20, 30), prediction.depth)
 
 
 def test_depth_is_proportional_to_the_focal_length(prediction: Prediction) -> None:
@@ -90,11 +81,6 @@ def test_impossible_focal_lengths_are_refused(prediction: Prediction, f_px) -> N
         prediction.with_focal(f_px)
 
 
-def test_as_many_focal_lengths_as_pictures(prediction: Prediction) -> None:
-    with pytest.raises(ValueError, match=r"each of the 2 pictures; got shape \(3,\)"):
-        prediction.with_focal(torch.tensor([1.0, 2.0, 3.0]))
-
-
 def test_the_focal_length_is_a_copy(prediction: Prediction) -> None:
     mine = torch.tensor([5.0, 6.0])
     changed = prediction.with_focal(mine)
@@ -111,8 +97,3 @@ def test_all_tensors_move_together(prediction: Prediction, estimated: bool) -> N
     assert moved.f_px.is_meta
     assert moved.estimated_f_px.is_meta if estimated else moved.estimated_f_px is None
     assert moved.depth.shape == (2, 20, 30)
-
-
-def test_prediction_cannot_be_changed(prediction: Prediction) -> None:
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        prediction.f_px = torch.ones(2)  # pyright: ignore[reportAttributeAccessIssue]

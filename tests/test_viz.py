@@ -15,14 +15,6 @@ from depthpro.viz import (
 )
 
 
-def test_colours_are_linear_in_inverse_depth_with_near_at_the_end() -> None:
-    # Between 1 m and 4 m, 1.6 m is the middle: 1/1.6 = 0.625 = (1 + 1/4) / 2.
-    depth = np.array([[1.0, 1.6, 4.0]])
-    turbo = matplotlib.colormaps["turbo"]
-    wanted = [np.round(255 * np.array(turbo(level / 255)[:3])) for level in (255, 128, 0)]
-    np.testing.assert_array_equal(colorize(depth, DepthRange(1, 4))[0], wanted)
-
-
 @pytest.mark.parametrize(
     ("scale", "middle"),
     # Between 1 m and 4 m: 1/1.6 = (1 + 1/4) / 2, 2² = 1 * 4, 2.5 = (1 + 4) / 2.
@@ -66,7 +58,7 @@ def test_range_of_a_flat_wall_is_not_empty(depth_m: float) -> None:
 
 
 @pytest.mark.parametrize("scale", ["inverse", "log", "linear"])
-@pytest.mark.parametrize("span", [(0.5, 200), (0.05, 0.3), (3, 4), (2, 2000), (3, 3.3)])
+@pytest.mark.parametrize("span", [(0.5, 200), (0.05, 0.3), (2, 2000), (3, 3.3)])
 def test_bar_ticks_are_ordered_apart_and_truthful(span: tuple[float, float], scale: str) -> None:
     near_far = DepthRange(*span)
     ticks = bar_ticks(near_far, scale=scale)
@@ -105,9 +97,3 @@ def test_colour_bar_leaves_the_picture_alone_and_runs_from_far_to_near(height: i
     assert row_of[0] < 0.15 * len(bar)  # near on top
     assert row_of[1] > 0.85 * len(bar)
     assert (bar[:, bar.shape[1] // 2 :] < 128).any()  # labels
-
-
-def test_the_bar_of_a_very_tall_picture_stays_small() -> None:
-    out = with_colour_bar(np.zeros((20_000, 4, 3), np.uint8), DepthRange(1, 9))
-    assert out.shape[0] == 20_000
-    assert out.shape[1] < 1000

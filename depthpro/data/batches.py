@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from depthpro.data.sample import Sample
-from depthpro.encoder import resize_bytes
+from depthpro.preprocess import resize_bytes
 from depthpro.training.recipe import Augmentation
 
 RANDOM_NUMBERS = 17

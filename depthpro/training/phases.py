@@ -12,9 +12,9 @@ from torch.nn import functional as F
 from depthpro import losses
 from depthpro.data.batches import Batch, augment
 from depthpro.decoder import in_float32
-from depthpro.encoder import resize
 from depthpro.losses import ssi_normalize
 from depthpro.model import DepthPro
+from depthpro.preprocess import resize
 from depthpro.stem import HybridEncoder
 from depthpro.training.recipe import Phase, Recipe
 from depthpro.training.window_pretraining import WindowNetwork, cut_windows, window_encoders

@@ -18,11 +18,11 @@ from depthpro import losses
 from depthpro.config import DepthProConfig
 from depthpro.data.batches import Batch, Box, as_item, cut
 from depthpro.data.sample import Sample
-from depthpro.encoder import resize
 from depthpro.fov import FieldOfView
 from depthpro.geometry import focal_from_fov
 from depthpro.metrics import focal_accuracy
 from depthpro.model import DepthPro
+from depthpro.preprocess import resize
 from depthpro.training.phases import (
     DepthNetwork,
     Estimate,

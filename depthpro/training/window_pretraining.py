@@ -20,8 +20,8 @@ from torch.nn import functional as F
 from depthpro.config import DepthProConfig
 from depthpro.data.batches import Batch
 from depthpro.decoder import FusionBlock, in_float32
-from depthpro.encoder import resize
 from depthpro.model import DepthPro
+from depthpro.preprocess import resize
 from depthpro.stem import TAP_DIMS, HybridEncoder, load_imagenet
 from depthpro.vit import build_encoder, build_vit, encode
 

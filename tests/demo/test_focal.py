@@ -17,7 +17,7 @@ from demo.tabs.focal.focal import calibrate
 from demo.tabs.measure.measure import Spots, locate
 from depthpro import Prediction, load_image
 from depthpro.checkpoint import OWN_LICENCE, Provenance
-from depthpro.image import focal_px_from_35mm
+from depthpro.exif import focal_px_from_35mm
 
 FLOOR = plane((0, 1 / 1.5, 0))  # y = 1.5 m, below a level camera
 

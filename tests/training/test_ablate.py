@@ -20,8 +20,8 @@ from depthpro.__main__ import main
 from depthpro.data.batches import Batch, as_item
 from depthpro.data.sample import Sample
 from depthpro.data.shards import write_shard
-from depthpro.encoder import resize
 from depthpro.fov import FieldOfView
+from depthpro.preprocess import resize
 from depthpro.training import ablate, variants
 from depthpro.training.ablate import (
     AUGMENTATION,

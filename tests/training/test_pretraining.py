@@ -13,7 +13,7 @@ from training import make_samples
 from depthpro import DepthPro
 from depthpro.config import DepthProConfig
 from depthpro.data.batches import RANDOM_NUMBERS, Batch, as_item
-from depthpro.encoder import resize
+from depthpro.preprocess import resize
 from depthpro.stem import load_imagenet
 from depthpro.training.window_pretraining import (
     WindowNetwork,

@@ -17,8 +17,8 @@ from torch import Tensor
 from demo.pipeline import Analysis
 from demo.tabs.focal.focal import Opinion
 from depthpro import DepthPro
-from depthpro.encoder import resize_bytes
 from depthpro.geometry import fov_from_focal
+from depthpro.preprocess import resize_bytes
 
 CROPS = (1.0, 0.85, 0.7, 0.55, 0.4)
 """Shares of the photo's width and height that are kept, around the centre."""

@@ -19,8 +19,8 @@ from demo.pipeline import FOV_RANGE_DEG, Analysis, FocalSource
 from demo.screen import SKY_M
 from demo.tabs.measure.measure import Spots, measure
 from depthpro import Prediction
+from depthpro.exif import focal_px_from_35mm
 from depthpro.geometry import fov_from_focal
-from depthpro.image import focal_px_from_35mm
 
 LEAST_SHARE = 0.1
 """Of a length's square, this share has to lead away from the camera, or it says too little."""

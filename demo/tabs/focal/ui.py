@@ -19,8 +19,8 @@ from demo.tabs.measure.measure import Spots, locate, measure, sky_sentence
 from demo.units import FEET_PER_METRE, Units
 from demo.viewer.viewer import on_click, viewer
 from depthpro import DepthPro
+from depthpro.exif import focal_px_from_35mm
 from depthpro.geometry import focal_from_fov
-from depthpro.image import focal_px_from_35mm
 
 _MANY: dict[str, Any] = {"concurrency_limit": PARALLEL, **PRIVATE}
 _EMPTY = "Choose a photo; then click on two points whose distance you know."

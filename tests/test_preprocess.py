@@ -1,0 +1,97 @@
+# pyright: reportArgumentType=false
+"""Every kind of picture, and the way to the network's square."""
+
+import numpy as np
+import pytest
+import reference
+import torch
+from PIL import Image
+from torch import Tensor
+
+from depthpro.preprocess import network_input, resize, resize_bytes, to_batch
+
+RGB = np.random.default_rng(0).integers(0, 256, (45, 60, 3), dtype=np.uint8)
+FLOATS = torch.from_numpy(RGB.copy()).permute(2, 0, 1)[None] / 255
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        RGB,
+        np.frombuffer(RGB.tobytes(), np.uint8).reshape(RGB.shape),  # read-only
+        RGB[..., ::-1].copy()[..., ::-1],  # a view of BGR, as OpenCV's users have it
+        np.asfortranarray(RGB),
+        torch.from_numpy(RGB),
+        Image.fromarray(RGB),
+        Image.fromarray(np.dstack([RGB, np.full((45, 60), 9, np.uint8)])),
+        FLOATS,
+        FLOATS.double().numpy(),
+        FLOATS.numpy().astype(">f4"),
+    ],
+)
+def test_every_kind_of_picture_means_the_same(picture) -> None:
+    batch = to_batch(picture)
+    assert batch.shape == (1, 3, 45, 60)
+    torch.testing.assert_close(network_input(batch, 32), network_input(FLOATS, 32))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "CMYK"])
+def test_pil_modes_become_rgb(mode: str) -> None:
+    image = Image.fromarray(RGB).convert(mode)
+    assert torch.equal(to_batch(image), to_batch(np.asarray(image.convert("RGB"))))
+
+
+@pytest.mark.parametrize(
+    ("picture", "got"),
+    [
+        ("photo.jpg", "got str"),
+        (RGB.astype(np.uint16), r"got uint16 \(45, 60, 3\)"),
+        (RGB[..., 0], r"got uint8 \(45, 60\)"),
+        (RGB[:0], r"got uint8 \(0, 60, 3\)"),
+        (torch.rand(1, 4, 5, 3), r"got float32 \(1, 4, 5, 3\)"),
+        (torch.rand(0, 3, 5, 3), r"got float32 \(0, 3, 5, 3\)"),
+        (torch.rand(1, 3, 5, 5) * 255, "with values from .* to 2\\d\\d"),
+        (torch.rand(1, 3, 5, 5) - 0.5, "with values from -0"),
+        (torch.full((1, 3, 5, 5), torch.nan), "with values from nan to nan"),
+        (np.zeros((1, 3, 5, 5), complex), r"got complex128 \(1, 3, 5, 5\)"),
+        (Image.fromarray(np.full((5, 6), 30000, np.uint16)), "got a PIL image of mode 'I;16'"),
+        (Image.new("F", (4, 4)), "got a PIL image of mode 'F'"),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_other_pictures_are_refused(picture: object, got: str) -> None:
+    message = rf"expected a PIL image.*uint8 \(h, w, 3\).*float \(b, 3, h, w\) in \[0, 1\]; .*{got}"
+    with pytest.raises(ValueError, match=message + r".*load_image\(path\)"):
+        to_batch(picture)
+
+
+def test_black_and_white_become_minus_one_and_one() -> None:
+    black_and_white = np.zeros((2, 4, 3), np.uint8)
+    black_and_white[:, 2:] = 255
+    # Stretched to a square, bilinear, without antialiasing.
+    expected = reference.resize(black_and_white[..., 0] / 127.5 - 1, 64, 64)
+    assert (expected.min(), expected.max()) == (-1, 1)
+    image = network_input(to_batch(black_and_white), 64)
+    np.testing.assert_allclose(image[0, 1], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("height", "width", "side"), [(5, 7, 4), (3, 2, 9), (1, 6, 4), (8, 8, 2)])
+def test_resize_is_bilinear_between_pixel_edges(height: int, width: int, side: int) -> None:
+    image = torch.rand(1, 1, height, width)
+    expected = reference.resize(image[0, 0].numpy(), side, side)
+    np.testing.assert_allclose(resize(image, side)[0, 0], expected, atol=1e-6)
+
+
+def test_the_picture_stays_as_it_is() -> None:
+    image: Tensor = torch.rand(1, 3, 8, 8)  # already of the network's size
+    before = image.clone()
+    torch.testing.assert_close(network_input(image, 8), before * 2 - 1)
+    assert torch.equal(image, before)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 100), (33, 31), (64, 64), (200, 50)])
+def test_bytes_are_resized_as_floats_are(size: tuple[int, int]) -> None:
+    photo = torch.randint(0, 256, (2, *size, 3), dtype=torch.uint8).movedim(-1, 1)
+    torch.testing.assert_close(
+        resize_bytes(photo, 32), resize(photo.float(), 32), rtol=0, atol=1e-4
+    )
