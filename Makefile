@@ -11,7 +11,7 @@ demo: .venv/demo
 	$(BIN)/python app.py $(ARGS)
 
 test: check chromium vulkan
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: .venv/test
 	$(BIN)/ruff format --check

@@ -4,6 +4,8 @@ import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports huggingface_hub
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch, as app.py does
+if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each process of the tests, and what it starts
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from collections.abc import Iterator
 
@@ -23,7 +25,7 @@ from depthpro import DepthPro, DepthProConfig  # noqa: E402
 
 pytest_plugins = ["browser"]
 
-torch.set_num_threads(min(2, os.cpu_count() or 1))
+torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", min(2, os.cpu_count() or 1))))
 
 TINY = DepthProConfig(
     window=128,

@@ -188,7 +188,7 @@ def limits(made: Provenance) -> str:
         return ""
     return (
         '<p class="hint">The small embedded network hardly draws edges: on held-out rendered '
-        "pictures its boundary F1 is 0.019, where 1 is perfect. Its few contours lie where large "
+        "pictures its boundary F1 is 0.032, where 1 is perfect. Its few contours lie where large "
         "shapes end, softly and often beside the edge. It can show how the measures work, not how "
         "sharp Depth Pro is.</p>"
     )
