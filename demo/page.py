@@ -1,4 +1,4 @@
-"""The page: a photo on the left, and tabs that show what it tells."""
+"""The page: a photo on the left, and the tabs beside it."""
 
 import signal
 from collections.abc import Callable, Sequence
@@ -7,14 +7,15 @@ from functools import partial
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import gradio as gr
 from gradio.helpers import Examples
 from gradio.themes import Default
 
 from demo import export, figures, lessons, pipeline, screen
-from demo.api import endpoints
+from demo.api import programs
+from demo.gradio_internals import uploaded
 from demo.session import (
     KEEP_S,
     NETWORK,
@@ -35,7 +36,6 @@ from demo.tabs.sharpness import truth
 from demo.tabs.sharpness import ui as sharpness
 from demo.tabs.view3d import ui as view3d
 from demo.units import Units
-from demo.uploads import uploaded
 from depthpro import DepthPro
 
 LAUNCH: dict[str, Any] = {
@@ -58,7 +58,7 @@ LAUNCH: dict[str, Any] = {
     # Each holds some 50 MB with a photo of 12 megapixels, and Gradio forgets none for its age.
     "state_session_capacity": 100,
 }
-"""How the page is served; what Gradio takes only at launch."""
+"""Arguments of `launch`."""
 
 _EXAMPLES = ("coffee.png", "astronaut.png", "chelsea.png", "rocket.jpg", "motorcycle_left.png")
 _NO_ZIP = gr.update(value=None, visible=False)
@@ -69,14 +69,14 @@ _SHOWN = (".jpg", ".jpeg", ".png", ".webp")  # what browsers can show
 
 
 def serve(page: gr.Blocks, host: str | None = None, port: int | None = None) -> None:
-    """Serve the page until it is stopped, and leave none of its visitors' files.
+    """Serve the page until it is stopped, and delete its visitors' files.
 
     Args:
-        page: What `build_page` returned.
-        host: Address; if not given what GRADIO_SERVER_NAME says, or else this machine only.
-        port: If not given what GRADIO_SERVER_PORT says, or else the first free from 7860.
+        page: From `build_page`.
+        host: Address; the default is GRADIO_SERVER_NAME, or else this machine only.
+        port: The default is GRADIO_SERVER_PORT, or else the first free one from 7860.
     """
-    # What stops a server or a Space sends this signal, which would end the process on the spot.
+    # Spaces and servers stop a process by this signal, which would end it without cleaning up.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
         page.launch(server_name=host, server_port=port, **LAUNCH)
@@ -87,7 +87,7 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
 
     Args:
         model: Any network; it is called once a photo.
-        note: What visitors should know about how it was chosen.
+        note: A sentence for visitors about the choice of the network.
     """
     with gr.Blocks(
         title="Depth Pro", delete_cache=(KEEP_S, KEEP_S), analytics_enabled=False
@@ -97,7 +97,15 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
         gr.HTML(figures.banner(model.provenance, note))
         with gr.Row(elem_id="desk"):
             with gr.Column(scale=2, min_width=260, elem_id="left"):
-                photo = _photo()
+                photo = gr.Image(
+                    label="Photo",
+                    type="filepath",
+                    image_mode=None,
+                    sources=["upload", "clipboard", "webcam"],
+                    height=300,
+                    elem_id="photo",
+                    alt_text="The photo as it was given",
+                )
                 problem = gr.HTML(elem_id="problem")
                 examples = _examples(photo)
                 with gr.Column(elem_id="facts"):
@@ -113,35 +121,17 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
                     panels = [tab.build(model, shared) for tab in _TABS]
         refresh = _wire_panels(shared, active, panels)
         _wire_photo(model, shared, photo, examples, [problem, summary], refresh)
-        _lessons()
+        if lesson_cards := lessons.cards():
+            gr.set_static_paths([lessons.NOTEBOOKS])
+            with gr.Accordion("Learn how it works: the lessons", open=False, elem_id="learn"):
+                gr.HTML(lesson_cards)
         refresh(page.load)  # numbers would show 0 before there are any
-        endpoints.register(model)
+        programs.register(model)
     return page.queue(max_size=16)
 
 
-def _photo() -> gr.Image:
-    return gr.Image(
-        label="Photo",
-        type="filepath",
-        image_mode=None,
-        sources=["upload", "clipboard", "webcam"],
-        height=300,
-        elem_id="photo",
-        alt_text="The photo as it was given",
-    )
-
-
-def _lessons() -> None:
-    """Offer the notebooks below everything else."""
-    found = lessons.lessons()
-    if found:
-        gr.set_static_paths([lessons.NOTEBOOKS])
-        with gr.Accordion("Learn how it works: the lessons", open=False, elem_id="learn"):
-            gr.HTML(lessons.cards(found))
-
-
 def _examples(photo: gr.Image) -> Examples:
-    """Return the example photos: scikit-image's, and rendered ones; nothing is fetched."""
+    """Return the example photos: scikit-image's, and rendered ones; nothing is downloaded."""
     folder = files("skimage") / "data"
     paths = [*(folder / name for name in _EXAMPLES), *(truth.EXAMPLES / n for n in truth.RENDERED)]
     return gr.Examples(
@@ -154,6 +144,7 @@ def _examples(photo: gr.Image) -> Examples:
 
 
 def _download(visit: gr.State) -> tuple[gr.Button, gr.DownloadButton]:
+    """Return the button that writes the ZIP, and the one that saves it."""
     with gr.Row():
         prepare = gr.Button(
             "Download everything (ZIP)", variant="primary", visible=False, elem_id="prepare"
@@ -169,12 +160,13 @@ def _download(visit: gr.State) -> tuple[gr.Button, gr.DownloadButton]:
 def _wire_panels(
     shared: Shared, active: gr.State, panels: Sequence[Panel]
 ) -> Callable[[Any], None]:
-    """Keep the open tab and the figures on the left up to date; return what does it after events.
+    """Update the open tab and the sidebar on events; return a function that adds an event.
 
-    Only the open tab is computed; the others are when they are opened.
+    Tabs that are not open are computed when they are opened.
     """
     inputs = [shared.visit, active, shared.units, *(c for p in panels for c in p.inputs)]
     outputs = [*shared.beside, *(c for p in panels for c in p.outputs)]
+    latest = {"trigger_mode": "always_last", "concurrency_limit": PARALLEL, **PRIVATE}
 
     def show_all(visit: Visit | None, number: int, units: Units, *values: Any) -> list[Any]:
         updates, start = shared.tell(visit, units), 0
@@ -188,14 +180,7 @@ def _wire_panels(
         return updates
 
     def refresh(listen: Any) -> None:
-        listen(
-            show_all,
-            inputs,
-            outputs,
-            trigger_mode="always_last",
-            concurrency_limit=PARALLEL,
-            **PRIVATE,
-        )
+        listen(show_all, inputs, outputs, **latest)
 
     refresh(shared.units.input)
     for index, panel in enumerate(panels):
@@ -204,9 +189,7 @@ def _wire_panels(
             panel.show,
             [shared.visit, shared.units, *panel.inputs],
             list(panel.outputs),
-            concurrency_limit=PARALLEL,
-            trigger_mode="always_last",
-            **PRIVATE,
+            **latest,
         )
     return refresh
 
@@ -216,29 +199,26 @@ def _wire_photo(
     shared: Shared,
     photo: gr.Image,
     examples: Examples,
-    said: list[gr.HTML],
+    messages: list[gr.HTML],
     refresh: Callable[[Any], None],
 ) -> None:
-    """Ask the network about every photo that is chosen, then show it and what follows from it."""
+    """Predict depth of every photo that is chosen, then show the photo and all tabs."""
+    # The photo that the network was asked about, and the picture that takes its place: none if it
+    # was refused, the decoded one if no browser can show it.
     taken = gr.State(None)
     for trigger in (photo.input, examples.load_input_event.then):
         event = trigger(
             partial(_estimate, model),
             [shared.visit, shared.units, photo],
-            [shared.visit, taken, *said],
+            [shared.visit, taken, *messages],
             preprocess=False,  # would open the file, before `load_image` can say what is wrong
-            show_progress_on=said[-1:],
+            show_progress_on=messages[-1:],
             trigger_mode="always_last",  # else the next photo is ignored while this one runs
             api_visibility="private",
             **NETWORK,
         )
         event.then(
-            _show_taken,
-            [photo, taken],
-            [photo, taken],
-            queue=False,
-            preprocess=False,
-            **PRIVATE,
+            _show_taken, [photo, taken], [photo, taken], queue=False, preprocess=False, **PRIVATE
         )
         refresh(event.then)
 
@@ -246,7 +226,7 @@ def _wire_photo(
 def _estimate(
     model: DepthPro, visit: Visit | None, units: Units, photo: dict[str, Any] | None
 ) -> list[Any]:
-    """Return what the network says about a photo, or what is wrong with it."""
+    """Predict depth of a photo, or say what is wrong with it."""
     if visit is not None:
         visit.left = True
     if photo is None:
@@ -254,26 +234,20 @@ def _estimate(
     try:
         path = uploaded(photo)
         analysis = pipeline.analyse(model, path)
-    # Of a GPU: what torch says, and a Space that has none to lend.
+    # RuntimeError: torch, of a GPU. gr.Error: a Space that has no GPU to lend.
     except (ValueError, OSError, MemoryError, RuntimeError, gr.Error) as error:
         text = sentence(error.message if isinstance(error, gr.Error) else error)
-        return [None, _Taken(photo, None), figures.problem(text), figures.empty_summary()]
+        return [None, (photo, None), figures.problem(text), figures.empty_summary()]
     shown = gr.skip() if path.suffix.lower() in _SHOWN else screen.preview(analysis)
-    return [Visit(analysis), _Taken(photo, shown), "", figures.summary(analysis, units)]
+    return [Visit(analysis), (photo, shown), "", figures.summary(analysis, units)]
 
 
-class _Taken(NamedTuple):
-    """A photo that the network was asked about."""
-
-    photo: dict[str, Any]
-    shown: Any
-    """What takes its place: nothing if it was refused, what was read if no browser can show it."""
-
-
-def _show_taken(photo: dict[str, Any] | None, taken: _Taken | None) -> list[Any]:
-    """Show a photo as it was read, unless another one has been chosen in the meantime."""
-    same = photo and taken and photo.get("path") == taken.photo.get("path")
-    return [taken.shown if taken and same else gr.skip(), None]
+def _show_taken(
+    photo: dict[str, Any] | None, taken: tuple[dict[str, Any], Any] | None
+) -> list[Any]:
+    """Show the photo as it was decoded, unless another one has been chosen in the meantime."""
+    same = photo and taken and photo.get("path") == taken[0].get("path")
+    return [taken[1] if taken and same else gr.skip(), None]
 
 
 def _left(visit: Visit | None, units: Units) -> list[Any]:
@@ -284,7 +258,7 @@ def _left(visit: Visit | None, units: Units) -> list[Any]:
 
 
 def _bundle(visit: Visit | None) -> dict[str, Any]:
-    """One ZIP with depth, pictures, 3D files and what they mean."""
+    """Write the ZIP with depth, pictures, 3D files and what they mean."""
     visit = needed(visit)
     analysis = visit.analysis
     try:

@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from demo import screen
-from demo.ground import Search, ground_of
+from demo.ground import GroundResult, ground_of
 from demo.session import PARALLEL, PRIVATE, Panel, Point, Shared, Visit, needed
 from demo.tabs.measure import table as measure_table
 from demo.tabs.measure.drawing import draw
@@ -137,7 +137,7 @@ def _drawn(visit: Visit | None, units: Units, kind: Kind, refused: str = "") -> 
     ]
 
 
-def _problem(spots: Spots, kind: Kind, search: Search, units: Units) -> str:
+def _problem(spots: Spots, kind: Kind, search: GroundResult, units: Units) -> str:
     """Return why there are no results, or why they are doubtful, or nothing."""
     if spots.sky.any():
         return sky_sentence(spots)
@@ -157,7 +157,7 @@ def _paragraph(name: str, text: str) -> str:
     return f'<p class="{name}">{html.escape(text)}</p>'
 
 
-def _file(visit: Visit, spots: Spots, search: Search, units: Units) -> Any:
+def _file(visit: Visit, spots: Spots, search: GroundResult, units: Units) -> Any:
     """Write what the points allow as CSV, for the button."""
     if not visit.points or spots.sky.any():
         return gr.update(value=None, interactive=False)

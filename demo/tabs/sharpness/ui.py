@@ -8,6 +8,7 @@ from gradio.components import Component
 from torch import Tensor
 
 from demo import figures, screen
+from demo.gradio_internals import uploaded
 from demo.session import (
     KEEP_S,
     NETWORK,
@@ -24,7 +25,6 @@ from demo.tabs.sharpness import drawing
 from demo.tabs.sharpness import sharpness as measures
 from demo.tabs.sharpness.truth import SUFFIXES, Truth, known, read_truth, thinning
 from demo.units import Units
-from demo.uploads import uploaded
 from demo.viewer.viewer import viewer
 from depthpro import DepthPro, Prediction
 

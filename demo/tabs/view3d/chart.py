@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 from PIL import Image
 
-from demo.tabs.view3d.space import Parts, Segments, Space, frustum, grid, held_pixels, scale_bar
+from demo.tabs.view3d.space import Parts, PointMap, Segments, frustum, grid, held_pixels, scale_bar
 from demo.units import FEET_PER_METRE, Units
 from depthpro.export import MAX_RATIO
 
@@ -20,18 +20,17 @@ _TEXT = "#64748b"
 
 def chart(
     rgb: UInt8[ndarray, "hp wp 3"],
-    space: Space,
+    space: PointMap,
     ratio: float = MAX_RATIO,
     parts: Parts | None = None,
     units: Units = "m",
 ) -> go.Figure:
-    """Return the figure, seen over the shoulder of whoever took the photo.
+    """Return the figure, seen from behind the camera.
 
     Args:
         rgb: The photo.
         space: Its points, at most `MAX_POINTS`.
-        ratio: Where neighbouring depths differ by more, flying pixels are left out; for a map with
-            `demo.tabs.view3d.space.CUT_SIDE` pixels along its longer side.
+        ratio: Flying pixels are left out where neighbouring depths differ by more; see `ratio_at`.
         parts: What is drawn among the points; everything if None.
         units: Of the axes: x to the right, y ahead, z up, the camera at the origin.
     """
@@ -52,14 +51,14 @@ def chart(
             upright = _upright(segments) * scale
             figure.add_trace(_line(name, upright))
             drawn.append(upright.reshape(-1, 3))
-    _set_scene(figure, np.concatenate(drawn), _upright(space.turn[:, 2]) * scale, space, units)
+    _set_scene(figure, np.concatenate(drawn), _upright(space.rotation[:, 2]) * scale, space, units)
     return figure
 
 
 def _cloud(
     points: Float[ndarray, "n 3"], picture: Image.Image, held: Bool[ndarray, "h w"], units: Units
 ) -> go.Scatter3d:
-    """Return the points in the photo's colours: numbers on a scale of its 256 most frequent.
+    """Return the points in the photo's colours, as numbers on a scale of 256 colours.
 
     Plotly takes seconds to check 50,000 colours by name.
     """
@@ -107,10 +106,10 @@ def _set_scene(
     figure: go.Figure,
     drawn: Float[ndarray, "n 3"],
     ahead: Float[ndarray, "3"],
-    space: Space,
+    space: PointMap,
     units: Units,
 ) -> None:
-    """Give the axes one scale, and put the viewer behind the camera, which is at the origin.
+    """Give all axes one scale, and put the viewer behind the camera, which is at the origin.
 
     Plotly places its camera in a box around the middle of the axes whose sides are `aspectratio`.
     """

@@ -10,12 +10,12 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 from PIL import Image
 
-from demo.tabs.view3d.space import Space, grid_step, held_pixels
+from demo.tabs.view3d.space import PointMap, grid_step, held_pixels
 from demo.units import Units, length
 from depthpro.export import MAX_RATIO
 
 ROOF_M = 1.0
-"""What is higher above the camera is cut away, as in the plan of a floor: ceilings hide rooms."""
+"""Height above the camera where the map is cut, as in a floor plan: ceilings hide rooms."""
 
 _LONG = 720  # of the map, in pixels
 _MARGIN = 60
@@ -49,16 +49,15 @@ class Sheet(NamedTuple):
 
 
 def plan(
-    rgb: UInt8[ndarray, "hp wp 3"], space: Space, ratio: float = MAX_RATIO, units: Units = "m"
+    rgb: UInt8[ndarray, "hp wp 3"], space: PointMap, ratio: float = MAX_RATIO, units: Units = "m"
 ) -> str:
     """Return the map as an SVG picture: up is where the camera looks.
 
     Args:
         rgb: The photo.
         space: Its points.
-        ratio: Where neighbouring depths differ by more, flying pixels are left out; for a map with
-            `demo.tabs.view3d.space.CUT_SIDE` pixels along its longer side.
-        units: What the grid is round in.
+        ratio: Flying pixels are left out where neighbouring depths differ by more; see `ratio_at`.
+        units: The grid has a round step in these.
     """
     height, width = space.depth.shape
     colours = Image.fromarray(rgb).resize((width, height), reducing_gap=1.0)
@@ -103,7 +102,7 @@ def from_above(
 
 
 def _drawing(
-    space: Space,
+    space: PointMap,
     sheet: Sheet,
     picture: UInt8[ndarray, "rows columns 4"],
     step: float,
@@ -146,11 +145,11 @@ def _grid(sheet: Sheet, step: float, units: Units) -> tuple[list[str], list[str]
     return lines, labels
 
 
-def _camera(space: Space, sheet: Sheet) -> tuple[str, str, str]:
+def _camera(space: PointMap, sheet: Sheet) -> tuple[str, str, str]:
     """Return the wedge that the camera sees, its rim, and the camera."""
     half = space.depth.shape[1] / 2 / space.f_px
     far = 2 * float(np.hypot(*(sheet.high - sheet.low)))
-    left, right = ((space.turn @ [side, 0, 1])[[0, 2]] for side in (-half, half))
+    left, right = ((space.rotation @ [side, 0, 1])[[0, 2]] for side in (-half, half))
     rim = [sheet.place(*(far * ray / np.hypot(*ray))) for ray in (left, right)]
     (x0, y0), (x1, y1) = ((float(column), float(row)) for column, row in rim)
     column, row = (float(part) for part in sheet.place(0.0, 0.0))
