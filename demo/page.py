@@ -24,10 +24,9 @@ from demo.session import (
     Panel,
     Shared,
     Visit,
-    needed,
-    refusal,
+    download_file,
+    download_on_click,
     sentence,
-    still,
 )
 from demo.tabs.depth import ui as depth
 from demo.tabs.focal import ui as focal
@@ -62,8 +61,6 @@ LAUNCH: dict[str, Any] = {
 
 _EXAMPLES = ("coffee.png", "astronaut.png", "chelsea.png", "rocket.jpg", "motorcycle_left.png")
 _NO_ZIP = gr.update(value=None, visible=False)
-# The browser starts the download itself once the file is there.
-_CLICK_ZIP = "() => setTimeout(() => document.querySelector('#zip')?.click(), 300)"
 _TABS = (depth, focal, view3d, measure, sharpness)
 _SHOWN = (".jpg", ".jpeg", ".png", ".webp")  # what browsers can show
 
@@ -150,10 +147,7 @@ def _download(visit: gr.State) -> tuple[gr.Button, gr.DownloadButton]:
             "Download everything (ZIP)", variant="primary", visible=False, elem_id="prepare"
         )
         zip_file = gr.DownloadButton("Save the ZIP again", visible=False, elem_id="zip")
-    event = prepare.click(
-        _bundle, visit, zip_file, concurrency_limit=PARALLEL, api_visibility="private"
-    )
-    event.success(None, js=_CLICK_ZIP, api_visibility="private")
+    download_on_click(prepare, _bundle, visit, zip_file)
     return prepare, zip_file
 
 
@@ -259,14 +253,4 @@ def _left(visit: Visit | None, units: Units) -> list[Any]:
 
 def _bundle(visit: Visit | None) -> dict[str, Any]:
     """Write the ZIP with depth, pictures, 3D files and what they mean."""
-    visit = needed(visit)
-    analysis = visit.analysis
-    try:
-        path = export.bundle(analysis, visit.folder)
-    except (ValueError, OSError, MemoryError) as error:
-        raise refusal(error) from None
-    still(visit, analysis)
-    megabytes = path.stat().st_size / 1e6
-    return gr.update(
-        value=str(path), label=f"Save the ZIP again ({megabytes:.0f} MB)", visible=True
-    )
+    return download_file(visit, export.bundle, "Save the ZIP again")

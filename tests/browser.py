@@ -44,20 +44,23 @@ class Served(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def served() -> Iterator[Served]:
-    """Serve the page with the embedded weights."""
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Serve the page with the embedded weights, at the first free port."""
     model = DepthPro.from_pretrained("small", device="cpu")
     calls: list[int] = []
     model.register_forward_hook(lambda *_: calls.append(1))
-    page = build_page(model)
-    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **LAUNCH)
-    yield Served(url, model, calls)
-    page.close(verbose=False)
+    with pytest.MonkeyPatch.context() as patch:
+        # Uploads are named by their content: pages served at once must not share a folder.
+        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("gradio")))
+        page = build_page(model)
+        _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **LAUNCH)
+        yield Served(url, model, calls)
+        page.close(verbose=False)
 
 
 @pytest.fixture(scope="session")
 def expected(served: Served) -> Prediction:
-    """Return what `infer` says about the astronaut."""
+    """Return the prediction for the astronaut."""
     return served.model.infer(load_image(ASTRONAUT).rgb)
 
 
@@ -90,7 +93,7 @@ def upload(page: Page, photo: Path) -> None:
 
 
 def wait_for_depth(page: Page) -> None:
-    """Wait until the photo and its depth are drawn, and the figures said."""
+    """Wait until the photo, its depth and the figures are shown."""
     expect(page.locator(".cards")).to_be_visible()
     page.wait_for_function(
         "() => { const all = [...document.querySelectorAll('#depth-view img')];"
@@ -110,7 +113,7 @@ def shot(page: Page, name: str) -> None:
 
 
 def card(page: Page, title: str) -> str:
-    """Return the figure that a card says."""
+    """Return the value on a card."""
     return page.locator(f".cards > div:has(dt:text-is('{title}')) dd").first.inner_text()
 
 

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 from browser import ASTRONAUT, Served
+from gradio.utils import get_upload_folder
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from mcp import ClientSession
@@ -138,7 +139,7 @@ def test_no_function_reads_a_path_of_the_server(served: Served) -> None:
             {"path": path, "meta": mark},
             {"path": path, "meta": mark, "is_stream": True},
             {"path": path, "url": f"{served.url}logo.png", "meta": mark},
-            {"path": f"/tmp/gradio/../..{path}", "meta": mark},
+            {"path": f"{get_upload_folder()}/{'../' * 20}{path}", "meta": mark},
             {"path": f"file://{path}", "meta": mark},
             {"path": f"{served.url}static/img/logo.svg", "meta": mark},
             {"path": f"{served.url}gradio_api/file={path}", "meta": mark},
@@ -287,7 +288,7 @@ def test_an_agent_measures_a_photo_and_looks_at_its_depth(
 def test_a_picture_too_large_for_an_agent_is_refused(
     served: Served, estimated: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("demo.api.endpoints._MCP_BYTES", 10)
+    monkeypatch.setattr("demo.api.programs._MCP_BYTES", 10)
     (said,) = over_mcp(served, ("export", {"token": estimated["token"], "format": "colour-png"}))
     assert said.isError
     assert "ask for preview, or for zip" in text(said)
@@ -306,7 +307,7 @@ def test_an_agent_cannot_name_a_path_or_a_private_address(served: Served) -> Non
         "http://127.0.0.1:22/photo.jpg",
         "http://169.254.169.254/latest/meta-data",
         f"http://localhost/gradio_api/file={ASTRONAUT}",
-        f"http://localhost/gradio_api/file=/tmp/gradio/../..{ASTRONAUT}",
+        f"http://localhost/gradio_api/file={get_upload_folder()}/{'../' * 20}{ASTRONAUT}",
         f"http://localhost/gradio_api/file={Path(client_upload(served, ASTRONAUT)).parents[1]}",
         "photo.jpg",
     ]

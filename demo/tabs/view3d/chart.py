@@ -67,11 +67,8 @@ def _cloud(
     used = np.array(few.getpalette("RGB")).reshape(-1, 3)
     palette[: len(used)] = used
     scale = [[i / 255, f"rgb({r},{g},{b})"] for i, (r, g, b) in enumerate(palette.tolist())]
-    x, y, z = points.astype(np.float32).T
     return go.Scatter3d(
-        x=x,
-        y=y,
-        z=z,
+        **dict(zip("xyz", points.astype(np.float32).T, strict=True)),
         mode="markers",
         marker={
             "size": 2,
@@ -89,14 +86,11 @@ def _cloud(
 
 def _line(name: str, segments: Segments) -> go.Scatter3d:
     gap = np.full((len(segments), 1, 3), np.nan)  # lifts the pen
-    x, y, z = np.concatenate([segments, gap], axis=1).reshape(-1, 3).astype(np.float32).T
-    width = 8 if name == "scale bar" else 3
+    points = np.concatenate([segments, gap], axis=1).reshape(-1, 3).astype(np.float32)
     return go.Scatter3d(
-        x=x,
-        y=y,
-        z=z,
+        **dict(zip("xyz", points.T, strict=True)),
         mode="lines",
-        line={"color": _LINES[name], "width": width},
+        line={"color": _LINES[name], "width": 8 if name == "scale bar" else 3},
         name=name,
         hoverinfo="skip",
     )
@@ -116,17 +110,16 @@ def _set_scene(
     low, high = np.minimum(drawn.min(axis=0), 0), np.maximum(drawn.max(axis=0), 0)
     size, middle = high - low, (high + low) / 2
     unit = float(size.max()) / 2
-    axes = {}
-    for name, title, least, greatest in zip(
-        "xyz", ("right", "ahead", "up"), low, high, strict=True
-    ):
-        axes[f"{name}axis"] = {
+    axes = {
+        f"{'xyz'[i]}axis": {
             "title": {"text": f"{title} ({units})"},
-            "range": [float(least), float(greatest)],
+            "range": [float(low[i]), float(high[i])],
             "gridcolor": _GREY,
             "zerolinecolor": _GREY,
             "showbackground": False,
         }
+        for i, title in enumerate(("right", "ahead", "up"))
+    }
     target = ahead * space.middle_m  # on the optical axis
     # From the camera itself the axes would be out of sight.
     eye = -1.6 * target + np.array([0.8, 0, 0.9]) * np.linalg.norm(target)

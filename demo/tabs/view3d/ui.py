@@ -1,13 +1,24 @@
 """The tab "3D": the photo as a surface, as points, as a chart and as a map, and its files."""
 
 import html
+from pathlib import Path
 from typing import Any, Literal
 
 import gradio as gr
 import numpy as np
 
 from demo import export
-from demo.session import PARALLEL, PRIVATE, Panel, Shared, Visit, needed, refusal, still
+from demo.pipeline import Analysis
+from demo.session import (
+    PARALLEL,
+    PRIVATE,
+    Panel,
+    Shared,
+    Visit,
+    download_file,
+    download_on_click,
+    refusal,
+)
 from demo.tabs.view3d import scene
 from demo.tabs.view3d.chart import MAX_POINTS, chart
 from demo.tabs.view3d.plan import ROOF_M, plan
@@ -33,8 +44,6 @@ _FORMATS: dict[export.Format, str] = {
 }
 _NO_FILE = gr.update(value=None, visible=False)
 _MAP_SIDE = 640  # points along the longer side
-# The browser starts the download itself once the file is there.
-_CLICK_FILE = "() => setTimeout(() => document.querySelector('#solid-file')?.click(), 300)"
 
 
 def build(model: DepthPro, shared: Shared) -> Panel:
@@ -92,7 +101,7 @@ def build(model: DepthPro, shared: Shared) -> Panel:
 
 
 def _downloads(shared: Shared, percent: gr.Slider) -> gr.DownloadButton:
-    """Offer single files; return what saves the last one again while it is of what is shown."""
+    """Offer single files; return the button that saves the last one again."""
     with gr.Group(elem_id="solid-files"):
         kind = gr.Radio(
             [(_FORMATS[kind], kind) for kind in export.available()],
@@ -121,21 +130,15 @@ def _downloads(shared: Shared, percent: gr.Slider) -> gr.DownloadButton:
         **PRIVATE,
     )
     gr.on([number.input for number in numbers], lambda: _NO_FILE, None, file, **PRIVATE)
-    event = prepare.click(
-        _write,
-        [shared.visit, kind, percent, *numbers],
-        file,
-        concurrency_limit=PARALLEL,
-        api_visibility="private",
-    )
-    event.success(None, js=_CLICK_FILE, api_visibility="private")
+    inputs = [shared.visit, kind, percent, *numbers]
+    download_on_click(prepare, _write, inputs, file)
     return file
 
 
 def _show(
     visit: Visit | None, units: Units, view: View, percent: float, parts: list[str]
 ) -> list[Any]:
-    """Draw what is chosen, seen from where the photo was taken."""
+    """Draw the chosen view from the position of the camera."""
     surface, figure, above = (gr.update(visible=view in views) for views in _PLACES)
     if visit is None:
         places = [place | {"value": None} for place in (surface, figure, above)]
@@ -163,11 +166,11 @@ def _redraw(
     parts: list[str],
     surface: gr.Model3D,
 ) -> list[Any]:
-    """Draw what is chosen, seen from where the visitor is now."""
+    """Draw the chosen view from the visitor's present position."""
     updates = _show(visit, units, view, percent, parts)
     here = getattr(surface, "camera_position", None)
     if "camera_position" in updates[0] and here and None not in here:
-        # Given back exactly what it told, the viewer would go to where it was last sent instead.
+        # Given exactly its own position, the viewer would return to the last one it was sent.
         updates[0]["camera_position"] = (here[0], here[1], here[2] * (1 + 1e-6))
     return updates
 
@@ -221,16 +224,12 @@ def _parts(names: list[str]) -> Parts:
 def _write(
     visit: Visit | None, kind: export.Format, percent: float, *sizes: float | None
 ) -> dict[str, Any]:
-    """One file in the format that is chosen."""
-    visit = needed(visit)
+    """Write one file in the chosen format."""
     if kind == "stl" and None in sizes:
         raise refusal("Give the width, the base and the height of the relief in millimetres.")
     relief = export.Relief(*(size or 0 for size in sizes))
-    analysis = visit.analysis
-    try:
-        path = export.write_file(analysis, visit.folder, kind, _ratio(percent), relief)
-    except (ValueError, OSError, MemoryError) as error:
-        raise refusal(error) from None
-    still(visit, analysis)
-    megabytes = path.stat().st_size / 1e6
-    return gr.update(value=str(path), label=f"Save it again ({megabytes:.1f} MB)", visible=True)
+
+    def write(analysis: Analysis, folder: Path) -> Path:
+        return export.write_file(analysis, folder, kind, _ratio(percent), relief)
+
+    return download_file(visit, write, "Save it again")
