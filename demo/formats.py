@@ -78,9 +78,10 @@ def Xform "Photo" (kind = "component")
 def has_usd() -> bool:
     """Return whether USDZ can be written: whether usd-core is installed."""
     try:
-        return bool(_pxr("Usd"))
+        importlib.import_module("pxr")
     except ImportError:
         return False
+    return True
 
 
 def write_obj_zip(path: str | Path, surface: trimesh.Trimesh, stem: str, notice: str) -> None:

@@ -110,7 +110,7 @@ def _take_addresses(photo: Any) -> None:
 
 def _clean_up_copies(path: Path) -> None:
     """Have Gradio delete, with the upload, the copy that its MCP server makes of a data URI."""
-    blocks = LocalContext.blocks.get()
+    blocks = LocalContext.blocks.get(None)
     if blocks is not None and path.stem == "file":  # as it calls them
         size = path.stat().st_size
         copies = upload_folder().glob(f"*/{path.name}")

@@ -22,8 +22,8 @@ from demo.session import (
     PARALLEL,
     PRIVATE,
     Panel,
+    Session,
     Shared,
-    Visit,
     download_file,
     download_on_click,
     sentence,
@@ -89,7 +89,7 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
     with gr.Blocks(
         title="Depth Pro", delete_cache=(KEEP_S, KEEP_S), analytics_enabled=False
     ) as page:
-        visit = gr.State(None)
+        session = gr.State(None)
         gr.Markdown("# Depth Pro\nOne photo in, depth in metres out, without any camera data.")
         gr.HTML(figures.banner(model.provenance, note))
         with gr.Row(elem_id="desk"):
@@ -110,9 +110,9 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
                     units = gr.Radio(
                         [("metres", "m"), ("feet", "ft")], value="m", label="Units", elem_id="units"
                     )
-                    prepare, zip_file = _download(visit)
+                    prepare, zip_file = _download(session)
             with gr.Column(scale=3, min_width=320, elem_id="right"):
-                shared = Shared(visit, units, [summary, prepare, zip_file], _left)
+                shared = Shared(session, units, [summary, prepare, zip_file], _left)
                 active = gr.State(0)
                 with gr.Tabs(elem_id="tabs"):
                     panels = [tab.build(model, shared) for tab in _TABS]
@@ -140,14 +140,14 @@ def _examples(photo: gr.Image) -> Examples:
     )
 
 
-def _download(visit: gr.State) -> tuple[gr.Button, gr.DownloadButton]:
+def _download(session: gr.State) -> tuple[gr.Button, gr.DownloadButton]:
     """Return the button that writes the ZIP, and the one that saves it."""
     with gr.Row():
         prepare = gr.Button(
             "Download everything (ZIP)", variant="primary", visible=False, elem_id="prepare"
         )
         zip_file = gr.DownloadButton("Save the ZIP again", visible=False, elem_id="zip")
-    download_on_click(prepare, _bundle, visit, zip_file)
+    download_on_click(prepare, _bundle, session, zip_file)
     return prepare, zip_file
 
 
@@ -158,17 +158,17 @@ def _wire_panels(
 
     Tabs that are not open are computed when they are opened.
     """
-    inputs = [shared.visit, active, shared.units, *(c for p in panels for c in p.inputs)]
-    outputs = [*shared.beside, *(c for p in panels for c in p.outputs)]
+    inputs = [shared.session, active, shared.units, *(c for p in panels for c in p.inputs)]
+    outputs = [*shared.sidebar, *(c for p in panels for c in p.outputs)]
     latest = {"trigger_mode": "always_last", "concurrency_limit": PARALLEL, **PRIVATE}
 
-    def show_all(visit: Visit | None, number: int, units: Units, *values: Any) -> list[Any]:
-        updates, start = shared.tell(visit, units), 0
+    def show_all(session: Session | None, number: int, units: Units, *values: Any) -> list[Any]:
+        updates, start = shared.sidebar_updates(session, units), 0
         for index, panel in enumerate(panels):
             own = values[start : start + len(panel.inputs)]
             start += len(panel.inputs)
-            if visit is None or index == number:
-                updates += panel.show(visit, units, *own)
+            if session is None or index == number:
+                updates += panel.show(session, units, *own)
             else:
                 updates += [gr.skip()] * len(panel.outputs)
         return updates
@@ -181,7 +181,7 @@ def _wire_panels(
         panel.tab.select(lambda index=index: index, None, active, queue=False, **PRIVATE)
         panel.tab.select(
             panel.show,
-            [shared.visit, shared.units, *panel.inputs],
+            [shared.session, shared.units, *panel.inputs],
             list(panel.outputs),
             **latest,
         )
@@ -203,8 +203,8 @@ def _wire_photo(
     for trigger in (photo.input, examples.load_input_event.then):
         event = trigger(
             partial(_estimate, model),
-            [shared.visit, shared.units, photo],
-            [shared.visit, taken, *messages],
+            [shared.session, shared.units, photo],
+            [shared.session, taken, *messages],
             preprocess=False,  # would open the file, before `load_image` can say what is wrong
             show_progress_on=messages[-1:],
             trigger_mode="always_last",  # else the next photo is ignored while this one runs
@@ -218,11 +218,11 @@ def _wire_photo(
 
 
 def _estimate(
-    model: DepthPro, visit: Visit | None, units: Units, photo: dict[str, Any] | None
+    model: DepthPro, session: Session | None, units: Units, photo: dict[str, Any] | None
 ) -> list[Any]:
     """Predict depth of a photo, or say what is wrong with it."""
-    if visit is not None:
-        visit.left = True
+    if session is not None:
+        session.left = True
     if photo is None:
         return [None, None, "", figures.empty_summary()]
     try:
@@ -233,7 +233,7 @@ def _estimate(
         text = sentence(error.message if isinstance(error, gr.Error) else error)
         return [None, (photo, None), figures.problem(text), figures.empty_summary()]
     shown = gr.skip() if path.suffix.lower() in _SHOWN else screen.preview(analysis)
-    return [Visit(analysis), (photo, shown), "", figures.summary(analysis, units)]
+    return [Session(analysis), (photo, shown), "", figures.summary(analysis, units)]
 
 
 def _show_taken(
@@ -244,13 +244,13 @@ def _show_taken(
     return [taken[1] if taken and same else gr.skip(), None]
 
 
-def _left(visit: Visit | None, units: Units) -> list[Any]:
+def _left(session: Session | None, units: Units) -> list[Any]:
     """Return the figures and the buttons below the photo."""
-    if visit is None:
+    if session is None:
         return [figures.empty_summary(), gr.update(visible=False), _NO_ZIP]
-    return [figures.summary(visit.analysis, units), gr.update(visible=True), _NO_ZIP]
+    return [figures.summary(session.analysis, units), gr.update(visible=True), _NO_ZIP]
 
 
-def _bundle(visit: Visit | None) -> dict[str, Any]:
+def _bundle(session: Session | None) -> dict[str, Any]:
     """Write the ZIP with depth, pictures, 3D files and what they mean."""
-    return download_file(visit, export.bundle, "Save the ZIP again")
+    return download_file(session, export.bundle, "Save the ZIP again")

@@ -32,7 +32,7 @@ Point = tuple[float, float]
 
 
 @dataclass(eq=False)
-class Visit:
+class Session:
     """A photo's result and what its visitor did with it; a new photo starts a new one.
 
     Handlers change it in place, under its lock, so that none of two changes at once is lost, and
@@ -41,7 +41,7 @@ class Visit:
 
     analysis: Analysis
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="depthpro-")))
-    """For this visitor's files; deleted when nobody holds the visit any more."""
+    """For this visitor's files; deleted when nobody holds the session any more."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     """Held while anything here changes."""
     left: bool = False
@@ -60,21 +60,21 @@ class Visit:
     """Prediction for the photo's mirror image, mirrored back."""
 
     def __post_init__(self) -> None:
-        """Delete the folder with the visit, also when the process ends."""
+        """Delete the folder with the session, also when the process ends."""
         weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
 
 
 class Shared(NamedTuple):
     """What every tab reads, and the sidebar that it may update."""
 
-    visit: gr.State
-    """A `Visit`, or None before there is a photo."""
+    session: gr.State
+    """A `Session`, or None before there is a photo."""
     units: gr.Radio
     """"m" or "ft"."""
-    beside: Sequence[Component]
+    sidebar: Sequence[Component]
     """Components of the sidebar."""
-    tell: Callable[[Visit | None, Units], list[Any]]
-    """Returns one update for each of `beside`, for tabs that change the focal length."""
+    sidebar_updates: Callable[[Session | None, Units], list[Any]]
+    """Returns one update for each of `sidebar`, for tabs that change the focal length."""
 
 
 class Panel(NamedTuple):
@@ -82,10 +82,10 @@ class Panel(NamedTuple):
 
     tab: gr.Tab
     inputs: Sequence[Component]
-    """Arguments of `show` after the visit and the units."""
+    """Arguments of `show` after the session and the units."""
     outputs: Sequence[Component]
     show: Callable[..., list[Any]]
-    """(Visit | None, Units, *inputs) to one update for each output. Called when the tab is opened,
+    """(Session | None, Units, *inputs) to one update for each output. Called when the tab is opened,
     and, if it is open, when photo, focal length or units change. None: no photo yet."""
 
 
@@ -100,30 +100,30 @@ def refusal(error: Exception | str) -> gr.Error:
     return gr.Error(sentence(error), print_exception=False)
 
 
-def needed(visit: Visit | None) -> Visit:
-    """Return the visit, or say that a photo comes first."""
-    if visit is None:
+def require_photo(session: Session | None) -> Session:
+    """Return the session, or say that a photo comes first."""
+    if session is None:
         raise refusal("Choose a photo first.")
-    return visit
+    return session
 
 
-def still(visit: Visit, analysis: Analysis) -> None:
+def ensure_current(session: Session, analysis: Analysis) -> None:
     """Refuse a file that is no longer of what the page shows; called once it is written."""
-    if visit.left or visit.analysis is not analysis:
+    if session.left or session.analysis is not analysis:
         raise refusal("The photo or its focal length changed in the meantime; make the file again.")
 
 
 def download_file(
-    visit: Visit | None, write: Callable[[Analysis, Path], Path], label: str
+    session: Session | None, write: Callable[[Analysis, Path], Path], label: str
 ) -> dict[str, Any]:
     """Write a file, and return the update of the button that saves it."""
-    visit = needed(visit)
-    analysis = visit.analysis
+    session = require_photo(session)
+    analysis = session.analysis
     try:
-        path = write(analysis, visit.folder)
+        path = write(analysis, session.folder)
     except (ValueError, OSError, MemoryError) as error:
         raise refusal(error) from None
-    still(visit, analysis)
+    ensure_current(session, analysis)
     megabytes = path.stat().st_size / 1e6
     return gr.update(value=str(path), label=f"{label} ({megabytes:.1f} MB)", visible=True)
 

@@ -230,7 +230,7 @@ def test_unknown_format_is_refused(analysis: Analysis, tmp_path: Path) -> None:
 def test_bundle_holds_everything_lists_it_and_leaves_only_itself(
     analysis: Analysis, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "visit"
+    folder = tmp_path / "session"
     folder.mkdir()
     path = bundle(analysis, folder)
     assert [file.name for file in folder.iterdir()] == ["room_depth.zip"]

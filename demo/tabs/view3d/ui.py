@@ -13,8 +13,8 @@ from demo.session import (
     PARALLEL,
     PRIVATE,
     Panel,
+    Session,
     Shared,
-    Visit,
     download_file,
     download_on_click,
     refusal,
@@ -91,7 +91,7 @@ def build(model: DepthPro, shared: Shared) -> Panel:
     gr.on(
         [view.input, percent.change, parts.input],
         _redraw,
-        [shared.visit, shared.units, *inputs, surface],
+        [shared.session, shared.units, *inputs, surface],
         outputs,
         concurrency_limit=PARALLEL,
         trigger_mode="always_last",
@@ -130,28 +130,28 @@ def _downloads(shared: Shared, percent: gr.Slider) -> gr.DownloadButton:
         **PRIVATE,
     )
     gr.on([number.input for number in numbers], lambda: _NO_FILE, None, file, **PRIVATE)
-    inputs = [shared.visit, kind, percent, *numbers]
+    inputs = [shared.session, kind, percent, *numbers]
     download_on_click(prepare, _write, inputs, file)
     return file
 
 
 def _show(
-    visit: Visit | None, units: Units, view: View, percent: float, parts: list[str]
+    session: Session | None, units: Units, view: View, percent: float, parts: list[str]
 ) -> list[Any]:
     """Draw the chosen view from the position of the camera."""
     surface, figure, above = (gr.update(visible=view in views) for views in _PLACES)
-    if visit is None:
+    if session is None:
         places = [place | {"value": None} for place in (surface, figure, above)]
         return [*places, "", gr.skip(), _NO_FILE]
-    rgb, ratio, chosen = visit.analysis.rgb, _ratio(percent), _parts(parts)
-    space = _space(visit, view)
+    rgb, ratio, chosen = session.analysis.rgb, _ratio(percent), _parts(parts)
+    space = _space(session, view)
     if view == "chart":
         figure["value"] = chart(rgb, space, ratio, chosen, units)
     elif view == "map":
         above["value"] = plan(rgb, space, ratio, units)
     else:
-        path = visit.folder / "view" / "surface.glb"
-        notice = visit.analysis.provenance.notice
+        path = session.folder / "view" / "surface.glb"
+        notice = session.analysis.provenance.notice
         start = scene.write_view(path, rgb, space, notice, view, ratio, chosen, units)
         surface |= {"value": str(path), "camera_position": tuple(start)}
     text = f'<p class="hint">{caption(space, None if view == "map" else chosen, units)}</p>'
@@ -159,7 +159,7 @@ def _show(
 
 
 def _redraw(
-    visit: Visit | None,
+    session: Session | None,
     units: Units,
     view: View,
     percent: float,
@@ -167,7 +167,7 @@ def _redraw(
     surface: gr.Model3D,
 ) -> list[Any]:
     """Draw the chosen view from the visitor's present position."""
-    updates = _show(visit, units, view, percent, parts)
+    updates = _show(session, units, view, percent, parts)
     here = getattr(surface, "camera_position", None)
     if "camera_position" in updates[0] and here and None not in here:
         # Given exactly its own position, the viewer would return to the last one it was sent.
@@ -205,8 +205,8 @@ def caption(space: PointMap, parts: Parts | None, units: Units = "m") -> str:
     return " ".join(sentences)
 
 
-def _space(visit: Visit, view: View) -> PointMap:
-    prediction = visit.analysis.prediction
+def _space(session: Session, view: View) -> PointMap:
+    prediction = session.analysis.prediction
     if view == "chart":
         return unproject_level(prediction, *size_for(prediction, MAX_POINTS))
     side = {"mesh": scene.VIEW_SIDE, "points": scene.POINT_SIDE, "map": _MAP_SIDE}[view]
@@ -222,7 +222,7 @@ def _parts(names: list[str]) -> Parts:
 
 
 def _write(
-    visit: Visit | None, kind: export.Format, percent: float, *sizes: float | None
+    session: Session | None, kind: export.Format, percent: float, *sizes: float | None
 ) -> dict[str, Any]:
     """Write one file in the chosen format."""
     if kind == "stl" and None in sizes:
@@ -232,4 +232,4 @@ def _write(
     def write(analysis: Analysis, folder: Path) -> Path:
         return export.write_file(analysis, folder, kind, _ratio(percent), relief)
 
-    return download_file(visit, write, "Save it again")
+    return download_file(session, write, "Save it again")
