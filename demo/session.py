@@ -85,8 +85,8 @@ class Panel(NamedTuple):
     """Arguments of `show` after the session and the units."""
     outputs: Sequence[Component]
     show: Callable[..., list[Any]]
-    """(Session | None, Units, *inputs) to one update for each output. Called when the tab is opened,
-    and, if it is open, when photo, focal length or units change. None: no photo yet."""
+    """(Session | None, Units, *inputs) to one update for each output. Called when the tab is
+    opened, and, if it is open, when photo, focal length or units change. None: no photo yet."""
 
 
 def sentence(error: Exception | str) -> str:

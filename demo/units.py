@@ -16,12 +16,6 @@ def length(value_m: float, units: Units = "m") -> str:
     return f"{value_m / size:.3g} {name}"
 
 
-def area(value_m2: float, units: Units = "m") -> str:
-    """Return an area in square metres as three significant digits with the unit that fits."""
-    name, size = _fitting(value_m2, "m²", units)
-    return f"{_digits(value_m2 / size, 3)} {name}"
-
-
 def with_spread(value: float, plus_minus: float, unit: Unit, units: Units = "m") -> str:
     """Return a value of three significant digits and its ± in the unit that fits.
 

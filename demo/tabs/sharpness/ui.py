@@ -18,6 +18,7 @@ from demo.session import (
     Session,
     Shared,
     refusal,
+    require_photo,
     sentence,
 )
 from demo.tabs.sharpness import drawing
