@@ -16,7 +16,7 @@ from demo.tabs.view3d.chart import MAX_POINTS, chart
 from demo.tabs.view3d.plan import Sheet, from_above, plan
 from demo.tabs.view3d.scene import line_mesh, write_view
 from demo.tabs.view3d.space import (
-    Parts,
+    PARTS,
     PointMap,
     frustum,
     grid,
@@ -69,6 +69,7 @@ def test_sizes() -> None:
     assert size_for(prediction, 50_000) == (223, 223)  # 223² = 49,729
     assert size_for(prediction, 1) == (2, 2)
     assert size_for(prediction, 10**9) == (SIDE, SIDE)  # no more than the photo has
+    assert [grid_step(size) for size in (0.5, 2, 40, 41, 4000)] == [0.1, 1, 1, 10, 100]
     assert ratio_at(1.08, 512) == 1.08
     assert ratio_at(1.08, 1024) ** 2 == pytest.approx(1.08)  # two small steps for a large one
 
@@ -78,22 +79,14 @@ def test_sizes() -> None:
     [
         (1.0, "m", 1.0),
         (1.99, "m", 1.0),
-        (7.3, "m", 5.0),
         (430.0, "m", 200.0),
         (0.034, "m", 0.02),
-        (0.3048, "ft", 0.3048),
         (2.0, "ft", 5 * 0.3048),
         (0.29, "ft", 10 * 0.0254),
-        (0.06, "ft", 2 * 0.0254),
     ],
 )
 def test_round_length(longest_m: float, units: str, wanted_m: float) -> None:
     assert round_length(longest_m, units) == pytest.approx(wanted_m)
-
-
-def test_grid_step_is_a_metre_or_a_foot_where_that_fits() -> None:
-    assert [grid_step(size) for size in (0.5, 2, 40, 41, 4000)] == [0.1, 1, 1, 10, 100]
-    assert grid_step(5, "ft") == pytest.approx(0.3048)
 
 
 @pytest.mark.parametrize("units", ["m", "ft"])
@@ -165,15 +158,12 @@ def test_view_holds_the_panel_in_metres(tmp_path: Path) -> None:
     bars = [scene.geometry[name].bounds for name in ("bar, light", "bar, dark")]
     ends = np.concatenate(bars)[:, 0]
     assert np.ptp(ends) == pytest.approx(round_length(np.ptp(ends)), rel=0.01)
+    bare = view(tmp_path / "bare", parts=())
+    assert set(bare.geometry) == {"photo", "middle"}
     tree = glb_json(tmp_path / "view.glb")
     assert tree["asset"]["copyright"] == NOTICE
     assert all("KHR_materials_unlit" in material["extensions"] for material in tree["materials"])
     assert {image["mimeType"] for image in tree["images"]} == {"image/jpeg"}
-
-
-def test_view_draws_what_is_chosen(tmp_path: Path) -> None:
-    scene = view(tmp_path, parts=Parts(grid=False, frustum=False, scale_bar=False))
-    assert set(scene.geometry) == {"photo", "middle"}
 
 
 def test_view_of_points_has_a_square_for_each(tmp_path: Path) -> None:
@@ -222,7 +212,7 @@ def test_chart_has_equal_axes_in_the_unit(units: str, scale: float) -> None:
     analysis = room(18)
     space = unproject_level(analysis.prediction, *size_for(analysis.prediction, MAX_POINTS))
     figure = chart(analysis.rgb, space, units=units)
-    assert [trace.name for trace in figure.data] == ["photo", "grid", "camera", "scale bar"]
+    assert [trace.name for trace in figure.data] == ["photo", "grid", "frustum", "scale_bar"]
     photo = figure.data[0]
     assert 40_000 < len(photo.x) == len(photo.marker.color) <= MAX_POINTS
     # y is ahead and z up: the floor is below the camera.
@@ -232,24 +222,22 @@ def test_chart_has_equal_axes_in_the_unit(units: str, scale: float) -> None:
     sides = [scene.aspectratio[name] for name in "xyz"]
     np.testing.assert_allclose(np.array(spans) / sides, spans[0] / sides[0])
     assert scene.yaxis.title.text == f"ahead ({units})"
+    # It looks along the optical axis from behind the camera.
+    middle = [np.mean(axis.range) for axis in (scene.xaxis, scene.yaxis, scene.zaxis)]
+    unit = spans[0] / sides[0]
+    eye, target = (
+        np.array([point[name] for name in "xyz"]) * unit + middle
+        for point in (scene.camera.eye, scene.camera.center)
+    )
+    ahead = space.rotation[[0, 2, 1], 2] * [1, 1, -1] * space.middle_m * scale
+    np.testing.assert_allclose(target, ahead, atol=0.01 * scale)
+    assert eye[1] < 0 < eye[2]
     colours = [colour for _, colour in photo.marker.colorscale]
     red = list(photo.marker.color).index(colours.index("rgb(200,30,30)"))
     distance = math.hypot(photo.x[red], photo.y[red], photo.z[red])
     assert distance == pytest.approx(PANEL_M * scale, rel=0.1)  # up to the ray of its corner
-    bare = chart(analysis.rgb, space, parts=Parts(False, False, False))
+    bare = chart(analysis.rgb, space, parts=())
     assert len(bare.data) == 1
-
-
-def test_chart_looks_from_behind_the_camera_along_its_axis() -> None:
-    analysis = room()
-    scene = chart(analysis.rgb, space_of()).layout.scene
-    spans = [np.ptp(axis.range) for axis in (scene.xaxis, scene.yaxis, scene.zaxis)]
-    middle = [np.mean(axis.range) for axis in (scene.xaxis, scene.yaxis, scene.zaxis)]
-    unit = spans[0] / scene.aspectratio.x
-    eye = np.array([scene.camera.eye[name] for name in "xyz"]) * unit + middle
-    target = np.array([scene.camera.center[name] for name in "xyz"]) * unit + middle
-    np.testing.assert_allclose(target, [0, space_of().middle_m, 0], atol=0.01)
-    assert eye[1] < 0 < eye[2]
 
 
 def test_map_shows_the_highest_point_where_it_stands() -> None:
@@ -289,13 +277,13 @@ def test_map_is_drawn_to_scale() -> None:
 
 def test_captions() -> None:
     space = space_of(18)
-    text = caption(space, Parts())
+    text = caption(space, PARTS)
     assert "Grid: 1 m." in text
     assert "1.5 m above the ground and looks 18° down" in text
-    assert "Grid: 1 ft." in caption(space, Parts(), "ft")
-    assert "Grid" not in caption(space, Parts(grid=False))
+    assert "Grid: 1 ft." in caption(space, PARTS, "ft")
+    assert "Grid" not in caption(space, ("scale_bar",))
     assert "more than 1 m above" in caption(space, None)
-    assert "No ground was found" in caption(unproject_level(sky().prediction, 48, 64), Parts())
+    assert "No ground was found" in caption(unproject_level(sky().prediction, 48, 64), PARTS)
 
 
 def test_a_photo_of_the_sky_alone_is_drawn(tmp_path: Path) -> None:

@@ -1,19 +1,21 @@
 """The photo's points as a Plotly figure: axes in metres or feet, equal on all sides."""
 
+from collections.abc import Collection
+
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 from PIL import Image
 
-from demo.tabs.view3d.space import Parts, PointMap, Segments, frustum, grid, held_pixels, scale_bar
+from demo.tabs.view3d.space import PARTS, PointMap, Segments, frustum, grid, held_pixels, scale_bar
 from demo.units import FEET_PER_METRE, Units
 from depthpro.export import MAX_RATIO
 
 MAX_POINTS = 50_000
 """More make browsers slow."""
 
-_LINES = {"grid": "#00a5d8", "camera": "#ff8c00", "scale bar": "#e11d48"}
+_LINES = {"grid": "#00a5d8", "frustum": "#ff8c00", "scale_bar": "#e11d48"}
 _GREY = "#94a3b8"  # can be seen on light pages and on dark ones
 _TEXT = "#64748b"
 
@@ -22,7 +24,7 @@ def chart(
     rgb: UInt8[ndarray, "hp wp 3"],
     space: PointMap,
     ratio: float = MAX_RATIO,
-    parts: Parts | None = None,
+    parts: Collection[str] = PARTS,
     units: Units = "m",
 ) -> go.Figure:
     """Return the figure, seen from behind the camera.
@@ -31,7 +33,7 @@ def chart(
         rgb: The photo.
         space: Its points, at most `MAX_POINTS`.
         ratio: Flying pixels are left out where neighbouring depths differ by more; see `ratio_at`.
-        parts: What is drawn among the points; everything if None.
+        parts: Which of `PARTS` are drawn among the points.
         units: Of the axes: x to the right, y ahead, z up, the camera at the origin.
     """
     held = held_pixels(space, ratio)
@@ -40,14 +42,13 @@ def chart(
     scale = 1.0 if units == "m" else FEET_PER_METRE
     points = _upright(space.points[held]) * scale
     figure = go.Figure(_cloud(points, colours, held, units))
-    parts = parts or Parts()
     drawn = [points]
-    for name, wanted, segments in (
-        ("grid", parts.grid, grid(space, units)[0]),
-        ("camera", parts.frustum, frustum(space)),
-        ("scale bar", parts.scale_bar, scale_bar(space, units)[None]),
+    for name, segments in (
+        ("grid", grid(space, units)[0]),
+        ("frustum", frustum(space)),
+        ("scale_bar", scale_bar(space, units)[None]),
     ):
-        if wanted and len(segments):
+        if name in parts and len(segments):
             upright = _upright(segments) * scale
             figure.add_trace(_line(name, upright))
             drawn.append(upright.reshape(-1, 3))
@@ -90,7 +91,7 @@ def _line(name: str, segments: Segments) -> go.Scatter3d:
     return go.Scatter3d(
         **dict(zip("xyz", points.T, strict=True)),
         mode="lines",
-        line={"color": _LINES[name], "width": 8 if name == "scale bar" else 3},
+        line={"color": _LINES[name], "width": 8 if name == "scale_bar" else 3},
         name=name,
         hoverinfo="skip",
     )

@@ -4,6 +4,7 @@ In the file y is up and z points back, as viewers expect; where a ground was fou
 """
 
 import math
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -17,7 +18,7 @@ from trimesh.visual.texture import TextureVisuals
 
 from demo.tabs.view3d.space import (
     CUT_SIDE,
-    Parts,
+    PARTS,
     PointMap,
     Segments,
     frustum,
@@ -68,7 +69,7 @@ def write_view(
     notice: str,
     kind: Literal["mesh", "points"] = "mesh",
     ratio: float = MAX_RATIO,
-    parts: Parts | None = None,
+    parts: Collection[str] = PARTS,
     units: Units = "m",
 ) -> Start:
     """Write the photo in 3D as GLB, as the page shows it, and return where to look at it from.
@@ -80,18 +81,18 @@ def write_view(
         notice: Licence notice, kept in the file.
         kind: A textured surface, or points.
         ratio: The surface is cut where neighbouring depths differ by more; see `ratio_at`.
-        parts: What is drawn beside it; everything if None.
+        parts: Which of `PARTS` are drawn beside it.
         units: The grid and the bar have round lengths in these.
     """
-    parts, texture = parts or Parts(), small_texture(rgb)
+    texture = small_texture(rgb)
     photo = surface(texture, space, ratio) if kind == "mesh" else point_mesh(texture, space, ratio)
     scene = trimesh.Scene({"photo": photo})
     cells, lines, bar = grid(space, units)[0], frustum(space), scale_bar(space, units)
-    if parts.grid and len(cells):
+    if "grid" in parts and len(cells):
         scene.add_geometry(line_mesh(cells, _COLOURS["grid"]), geom_name="grid")
-    if parts.frustum:
+    if "frustum" in parts:
         scene.add_geometry(line_mesh(lines, _COLOURS["frustum"]), geom_name="frustum")
-    if parts.scale_bar:
+    if "scale_bar" in parts:
         for name, part in scale_bar_mesh(bar, units).items():
             scene.add_geometry(part, geom_name=name)
     drawn = (space.points[space.depth <= FAR_M], cells, lines, bar)

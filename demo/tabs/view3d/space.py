@@ -25,17 +25,11 @@ _BAR_NEARER = 0.85  # than where the photo's lower edge meets the ground
 _BAR_SHARE = 0.4  # of the view's width, at most
 _FRUSTUM_SHARE = 0.06  # of the distance to the middle
 
+PARTS = ("grid", "frustum", "scale_bar")
+"""Names of what can be drawn among the points."""
+
 Segments = Float[ndarray, "n 2 3"]
 """Straight lines from one point to another, metres, level frame."""
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What is drawn among the points."""
-
-    grid: bool = True
-    frustum: bool = True
-    scale_bar: bool = True
 
 
 @dataclass(frozen=True, eq=False)

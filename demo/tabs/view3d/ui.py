@@ -1,6 +1,7 @@
 """The tab "3D": the photo as a surface, as points, as a chart and as a map, and its files."""
 
 import html
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +23,7 @@ from demo.session import (
 from demo.tabs.view3d import scene
 from demo.tabs.view3d.chart import MAX_POINTS, chart
 from demo.tabs.view3d.plan import ROOF_M, plan
-from demo.tabs.view3d.space import Parts, PointMap, grid, scale_bar, size_for, unproject_level
+from demo.tabs.view3d.space import PointMap, grid, scale_bar, size_for, unproject_level
 from demo.units import Units, length
 from depthpro import DepthPro
 from depthpro.export import MAX_RATIO, surface_size
@@ -143,18 +144,18 @@ def _show(
     if session is None:
         places = [place | {"value": None} for place in (surface, figure, above)]
         return [*places, "", gr.skip(), _NO_FILE]
-    rgb, ratio, chosen = session.analysis.rgb, _ratio(percent), _parts(parts)
+    rgb, ratio = session.analysis.rgb, _ratio(percent)
     space = _space(session, view)
     if view == "chart":
-        figure["value"] = chart(rgb, space, ratio, chosen, units)
+        figure["value"] = chart(rgb, space, ratio, parts, units)
     elif view == "map":
         above["value"] = plan(rgb, space, ratio, units)
     else:
         path = session.folder / "view" / "surface.glb"
         notice = session.analysis.provenance.notice
-        start = scene.write_view(path, rgb, space, notice, view, ratio, chosen, units)
+        start = scene.write_view(path, rgb, space, notice, view, ratio, parts, units)
         surface |= {"value": str(path), "camera_position": tuple(start)}
-    text = f'<p class="hint">{caption(space, None if view == "map" else chosen, units)}</p>'
+    text = f'<p class="hint">{caption(space, None if view == "map" else parts, units)}</p>'
     return [surface, figure, above, text, gr.update(visible=view != "map"), _NO_FILE]
 
 
@@ -175,7 +176,7 @@ def _redraw(
     return updates
 
 
-def caption(space: PointMap, parts: Parts | None, units: Units = "m") -> str:
+def caption(space: PointMap, parts: Collection[str] | None, units: Units = "m") -> str:
     """Return the sizes of the grid and the bar, and where the ground is, as HTML.
 
     Args:
@@ -186,9 +187,9 @@ def caption(space: PointMap, parts: Parts | None, units: Units = "m") -> str:
     sentences = []
     if parts is None:
         sentences.append(f"What is more than {length(ROOF_M, units)} above the camera is cut away.")
-    elif parts.grid and space.ground is not None:
+    elif "grid" in parts and space.ground is not None:
         sentences.append(f"Grid: {length(grid(space, units)[1], units)}.")
-    if parts is not None and parts.scale_bar:
+    if parts is not None and "scale_bar" in parts:
         left, right = scale_bar(space, units)
         sentences.append(f"Scale bar: {length(float(np.linalg.norm(right - left)), units)}.")
     ground = space.ground
@@ -215,10 +216,6 @@ def _space(session: Session, view: View) -> PointMap:
 
 def _ratio(percent: float) -> float:
     return 1 + min(max(percent, 1), 50) / 100
-
-
-def _parts(names: list[str]) -> Parts:
-    return Parts(**{name: name in names for name in _PARTS})
 
 
 def _write(
