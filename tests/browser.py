@@ -27,7 +27,7 @@ FLAGS = (
 )
 
 
-expect.set_options(timeout=20_000)  # machines may be busy
+expect.set_options(timeout=60_000)  # machines may be busy
 
 
 def find_chromium() -> str | None:
@@ -77,7 +77,7 @@ def page(browser: Browser, served: Served) -> Iterator[Page]:
     """Open the page as a new visitor, who must see no script error."""
     context = browser.new_context(viewport={"width": 1440, "height": 1000}, accept_downloads=True)
     page = context.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(60_000)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(served.url)
