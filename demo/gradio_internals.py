@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-import gradio as gr
 from gradio.context import Context, LocalContext
+from gradio.events import api
 from gradio.utils import get_function_description, get_function_params, get_upload_folder
 from gradio_client.utils import is_file_obj_with_meta, is_http_url_like
 
@@ -66,14 +66,13 @@ def offer(function: Callable[..., Any], examples: Mapping[str, Any], **options: 
             raise refusal(error) from None
 
     name = function.__name__
-    gr.api(answer, api_name=name, **options)
+    api(answer, api_name=name, **options)
     blocks = Context.root_block
     assert blocks is not None
     (offered,) = (each for each in blocks.fns.values() if each.api_name == name)
     descriptions = get_function_description(function)[1]
-    for component, (argument, *_) in zip(
-        offered.inputs, get_function_params(function), strict=True
-    ):
+    inputs: list[Any] = list(offered.inputs)
+    for component, (argument, *_) in zip(inputs, get_function_params(function), strict=True):
         component.label = argument
         component._api_info["additional_description"] = descriptions[argument]
         if argument in examples:
