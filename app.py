@@ -11,9 +11,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 with contextlib.suppress(ImportError):
     import spaces  # noqa: F401  # pyright: ignore  # also before torch, on ZeroGPU
 
-from demo.gpu import borrowing
 from demo.page import build_page, serve
-from demo.pipeline import load_model
+from demo.pipeline import borrow_gpu, load_model
 
 
 def main() -> None:
@@ -32,7 +31,7 @@ def main() -> None:
         model, note = load_model(options.model, options.device)
     except ValueError as error:
         sys.exit(f"app.py: {error}")
-    serve(build_page(borrowing(model), note), options.host, options.port)
+    serve(build_page(borrow_gpu(model), note), options.host, options.port)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
-"""The files that the page gives away: one at a time, or everything in a ZIP that explains it."""
+"""The files that visitors download: one at a time, or everything in a ZIP that explains it."""
 
 import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, TypedDict, get_args
 
 import numpy as np
-import trimesh
 from PIL import Image
 
 from demo import formats
@@ -28,7 +27,7 @@ from depthpro.version import __version__
 
 Format = Literal["glb", "ply", "obj", "usdz", "stl", "npz", "depth-png", "colour-png"]
 FORMATS: tuple[Format, ...] = get_args(Format)
-"""All that there are; `available` says which can be written here."""
+"""All formats; `available` returns those that can be written on this machine."""
 
 
 class Relief(NamedTuple):
@@ -39,28 +38,45 @@ class Relief(NamedTuple):
     relief_mm: float = 12.0
 
 
-_ENDINGS: dict[Format, str] = {
-    "glb": ".glb",
-    "ply": ".ply",
-    "obj": "_obj.zip",
-    "usdz": ".usdz",
-    "stl": "_relief.stl",
-    "npz": ".npz",
-    "depth-png": "_depth.png",
-    "colour-png": "_colour.png",
+class Description(TypedDict):
+    """Focal length, its origin, and the weights of a result, for programs."""
+
+    name: str
+    width_px: int
+    height_px: int
+    f_px: float
+    f_px_source: str
+    fov_deg: float
+    estimated_f_px: float | None
+    metadata_f_px: float | None
+    depth_unit: str
+    depth_clamped_to_m: list[float]
+    weights: str
+    weights_licence: str
+    weights_record: str
+    depthpro_version: str
+
+
+_FILES: dict[Format, tuple[str, str]] = {
+    "glb": (".glb", "textured surface in metres: y up, the camera at the origin looks along -z"),
+    "ply": (".ply", "coloured points in metres: x right, y down, z forward"),
+    "obj": (
+        "_obj.zip",
+        "the surface as Wavefront OBJ with its material and photo, in metres: y up",
+    ),
+    "usdz": (".usdz", "the surface for Quick Look on iPhone, iPad and Mac, in metres: y up"),
+    "stl": ("_relief.stl", "a relief to print, watertight, in millimetres"),
+    "npz": (".npz", "depth (h, w) in metres along the optical axis, f_px, intrinsics"),
+    "depth-png": (
+        "_depth.png",
+        "the same in 16 bits: metres = value * scale_m (a text chunk of the file)",
+    ),
+    "colour-png": ("_colour.png", "inverse depth in colours, with a bar in metres"),
 }
-_CONTENTS: dict[Format, str] = {
-    "glb": "textured surface in metres: y up, the camera at the origin looks along -z",
-    "ply": "coloured points in metres: x right, y down, z forward",
-    "obj": "the surface as Wavefront OBJ with its material and photo, in metres: y up",
-    "usdz": "the surface for Quick Look on iPhone, iPad and Mac, in metres: y up",
-    "stl": "a relief to print, watertight, in millimetres",
-    "npz": "depth (h, w) in metres along the optical axis, f_px, intrinsics",
-    "depth-png": "the same in 16 bits: metres = value * scale_m (a text chunk of the file)",
-    "colour-png": "inverse depth in colours, with a bar in metres",
-}
+"""End of the file's name, and what it holds."""
 # Vertices along the longer side: text files are ten times larger, and phones show the USDZ.
 _MOST_VERTICES: dict[Format, int] = {"obj": 768, "usdz": 512}
+_RELIEF_SIDE = 400  # a printer's line is 0.4 mm: a 160 mm print shows no more
 
 
 def available() -> list[Format]:
@@ -69,8 +85,8 @@ def available() -> list[Format]:
 
 
 def file_name(analysis: Analysis, kind: Format) -> str:
-    """Return what a photo's file in a format is called."""
-    return analysis.name + _ENDINGS[kind]
+    """Return the name of a photo's file in a format."""
+    return analysis.name + _FILES[kind][0]
 
 
 def write_file(
@@ -86,9 +102,9 @@ def write_file(
         analysis: The photo.
         folder: Where the file goes.
         kind: One of `FORMATS`. The OBJ is a ZIP of its three files.
-        ratio: Where neighbouring depths differ by more, surfaces and points are cut; for a map
-            `demo.tabs.view3d.space.CUT_SIDE` pixels long, as in the page.
-        sizes: Of the relief; the usual ones if None.
+        ratio: Surfaces and points are cut where neighbouring depths differ by more, on a map
+            `demo.tabs.view3d.space.CUT_SIDE` pixels long.
+        sizes: Of the relief; None takes the defaults.
 
     Raises:
         ValueError: If there is no such format, it cannot be written here, or a size of the relief
@@ -100,19 +116,28 @@ def write_file(
     path = Path(folder) / file_name(analysis, kind)
     if kind in ("npz", "depth-png", "colour-png"):
         write_prediction(folder, analysis.name, analysis.rgb, prediction, notice, (kind,))
-    elif kind == "stl":
-        height, width = formats.relief_size(prediction.height, prediction.width)
-        depth = prediction.depth_at(height, width)[0].numpy()
+        return path
+    # No more vertices than the network's map has detail for.
+    side = max(prediction.canonical_inverse_depth.shape[-2:])
+    height, width = surface_size(prediction, min(side, _MOST_VERTICES.get(kind, side)))
+    if kind == "stl":
+        height, width = surface_size(prediction, _RELIEF_SIDE)
+    depth = prediction.depth_at(height, width)[0].numpy()
+    f_px = float(prediction.f_px_at(width)[0])
+    cut = ratio_at(ratio, max(height, width))
+    if kind == "stl":
         formats.write_stl(path, formats.relief(depth, *(sizes or Relief())), notice)
     elif kind == "ply":
-        height, width = _vertices(analysis, kind)
         colours = Image.fromarray(analysis.rgb).resize((width, height), Image.Resampling.BOX)
-        depth = prediction.depth_at(height, width)[0].numpy()
-        f_px = float(prediction.f_px_at(width)[0])
-        cut = ratio_at(ratio, max(height, width))
         write_ply(path, np.asarray(colours), depth, f_px, notice, cut)
     else:
-        _write_surface(path, analysis, kind, ratio)
+        surface = textured_surface(analysis.rgb, depth, f_px, cut)
+        if kind == "glb":
+            write_glb(path, surface, notice)
+        elif kind == "usdz":
+            formats.write_usdz(path, surface, notice)
+        else:
+            formats.write_obj_zip(path, surface, analysis.name, notice)
     return path
 
 
@@ -134,43 +159,15 @@ def bundle(analysis: Analysis, folder: str | Path) -> Path:
         photo, metadata = (Path(parts, analysis.name + end) for end in (".jpg", ".json"))
         notice = analysis.provenance.notice.encode()
         Image.fromarray(analysis.rgb).save(photo, quality=92, comment=notice)
-        write_json(metadata, describe(analysis))
+        write_json(metadata, dict(describe(analysis)))
         for file in (photo, metadata):
             archive.write(file, file.name)
-            file.unlink()
         archive.writestr("README.txt", _readme(analysis, kinds))
     return path
 
 
-def _write_surface(path: Path, analysis: Analysis, kind: Format, ratio: float) -> None:
-    surface, notice = _surface(analysis, kind, ratio), analysis.provenance.notice
-    if kind == "glb":
-        write_glb(path, surface, notice)
-    elif kind == "usdz":
-        formats.write_usdz(path, surface, notice)
-    else:
-        with whole_file(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-            for name, content in formats.obj_files(surface, analysis.name, notice).items():
-                text = not name.endswith(".jpg")
-                packing = zipfile.ZIP_DEFLATED if text else zipfile.ZIP_STORED
-                archive.writestr(name, content, packing, compresslevel=1 if text else None)
-
-
-def _surface(analysis: Analysis, kind: Format, ratio: float) -> trimesh.Trimesh:
-    height, width = _vertices(analysis, kind)
-    depth = analysis.prediction.depth_at(height, width)[0].numpy()
-    f_px = float(analysis.prediction.f_px_at(width)[0])
-    return textured_surface(analysis.rgb, depth, f_px, ratio_at(ratio, max(height, width)))
-
-
-def _vertices(analysis: Analysis, kind: Format) -> tuple[int, int]:
-    """Return rows and columns of vertices: no more than the network's map has detail for."""
-    side = max(analysis.prediction.canonical_inverse_depth.shape[-2:])
-    return surface_size(analysis.prediction, min(side, _MOST_VERTICES.get(kind, side)))
-
-
 def _readme(analysis: Analysis, kinds: Sequence[Format]) -> str:
-    contents = [(file_name(analysis, kind), _CONTENTS[kind]) for kind in kinds]
+    contents = [(file_name(analysis, kind), _FILES[kind][1]) for kind in kinds]
     contents += [
         (f"{analysis.name}.jpg", "the photo as the network saw it: upright, sRGB, no metadata"),
         (
@@ -182,9 +179,9 @@ def _readme(analysis: Analysis, kinds: Sequence[Format]) -> str:
     return f"Depth of {analysis.name}\n\n{listed}\n\n{analysis.provenance.notice}\n"
 
 
-def describe(analysis: Analysis) -> dict:
-    """Return what is known about a result, with units, for programs."""
-    prediction, made = analysis.prediction, analysis.provenance
+def describe(analysis: Analysis) -> Description:
+    """Return the focal length, its origin, and the weights of a result, for programs."""
+    prediction, provenance = analysis.prediction, analysis.provenance
     return {
         "name": analysis.name,
         "width_px": prediction.width,
@@ -200,8 +197,8 @@ def describe(analysis: Analysis) -> dict:
         "metadata_f_px": analysis.metadata_f_px,
         "depth_unit": "metre along the optical axis",
         "depth_clamped_to_m": [MIN_DEPTH_M, MAX_DEPTH_M],
-        "weights": made.name,
-        "weights_licence": made.licence,
-        "weights_record": made.record,
+        "weights": provenance.name,
+        "weights_licence": provenance.licence,
+        "weights_record": provenance.record,
         "depthpro_version": __version__,
     }

@@ -1,4 +1,4 @@
-"""What the page shows of an analysis: pictures as arrays, the rest as HTML."""
+"""Figures of a photo as HTML: cards, colour bar, legend, banner."""
 
 import html
 import math
@@ -42,26 +42,26 @@ def colour_bar(
 
 
 def legend(picture: Picture, look: Look, units: Units = "m") -> str:
-    """Return what the marks in the coloured depth mean, and how much of the photo they cover."""
+    """Return the meaning of the marks in the coloured depth, and their share of the photo."""
     if not look.marks:
         return '<p class="legend">Sky and clamped pixels are not marked.</p>'
-    said = []
+    sentences = []
     if picture.sky:
-        text = f"{_percent(picture.sky)} sky, or farther than {length(SKY_M, units)}"
-        said.append(f'<i class="sky"></i>{text}')
+        text = f"{percent(picture.sky)} sky, or farther than {length(SKY_M, units)}"
+        sentences.append(f'<i class="sky"></i>{text}')
     near_m = MIN_DEPTH_M if look.fixed is None else picture.span.near_m
     outside = []
     if picture.nearer:
-        outside.append(f"{_percent(picture.nearer)} nearer than {length(near_m, units)}")
+        outside.append(f"{percent(picture.nearer)} nearer than {length(near_m, units)}")
     if picture.farther:
         far = length(picture.span.far_m, units)
-        outside.append(f"{_percent(picture.farther)} farther than {far}")
+        outside.append(f"{percent(picture.farther)} farther than {far}")
     if outside:
-        said.append(f'<i class="outside"></i>{", ".join(outside)}')
+        sentences.append(f'<i class="outside"></i>{", ".join(outside)}')
     if look.fixed is None:
-        said.append("The nearest and the farthest 1% share the end colours.")
-    said = said or ["No sky, and no pixel is clamped."]
-    return f'<p class="legend">{"".join(f"<span>{each}</span>" for each in said)}</p>'
+        sentences.append("The nearest and the farthest 1% share the end colours.")
+    sentences = sentences or ["No sky, and no pixel is clamped."]
+    return f'<p class="legend">{"".join(f"<span>{each}</span>" for each in sentences)}</p>'
 
 
 def _feet(feet: float) -> str:
@@ -72,8 +72,8 @@ def _feet(feet: float) -> str:
     return f"{round(feet, digits):,.0f} ft"
 
 
-def _percent(share: float) -> str:
-    """Return a share as people read it; what is there is never 0%."""
+def percent(share: float) -> str:
+    """Return a share as a rounded percentage; small ones are "under 0.1%", never 0%."""
     if share < 0.001:
         return "under 0.1%"
     return f"{share:.1%}" if share < 0.0995 else f"{share:.0%}"
@@ -88,12 +88,12 @@ def summary(analysis: Analysis, units: Units = "m") -> str:
     field = re.sub(r"(?<=[a-z])(?=[A-Z])", "<wbr>", html.escape(analysis.metadata_field or ""))
     source = _SOURCES[analysis.source].format(field=field)
     vertical = fov_from_focal(f_px, height)
-    found = reach(prediction)
-    ends = f"{length(found.near_m, units)} to {length(found.far_m, units)}"
-    median = ("Median depth", length(found.median_m, units), ends)
-    if found.sky == 1:
+    depth = reach(prediction)
+    ends = f"{length(depth.near_m, units)} to {length(depth.far_m, units)}"
+    median = ("Median depth", length(depth.median_m, units), ends)
+    if depth.sky == 1:
         median = ("Median depth", "sky", f"all is farther than {length(SKY_M, units)}")
-    return _cards(
+    return cards(
         [
             ("Field of view", f"{prediction.fov_deg.item():.1f}°", f"{vertical:.1f}° vertical"),
             ("Focal length", f"{f_px:.0f} px", source),
@@ -104,38 +104,39 @@ def summary(analysis: Analysis, units: Units = "m") -> str:
 
 
 def empty_summary() -> str:
-    """Return what stands in the place of the figures before there is a photo."""
+    """Return the hint that stands in place of the figures before there is a photo."""
     return '<p class="hint">Choose a photo above, or pick an example, to see it in metres.</p>'
 
 
 def problem(sentence: str) -> str:
-    """Return what is wrong with a photo, in the place where people look for it."""
+    """Return an error message as HTML."""
     sentence = html.escape(sentence[:1].upper() + sentence[1:])
     return f'<p class="problem" role="alert">{sentence}</p>'
 
 
-def banner(made: Provenance, note: str = "") -> str:
-    """Return which weights are at work, how good they are, and what they may be used for."""
-    parts = [f"<b>Weights: {html.escape(made.name)}</b> ({html.escape(made.licence)})."]
-    if made.name == EMBEDDED:
+def banner(weights: Provenance, note: str = "") -> str:
+    """Return the name, quality and licence of the weights."""
+    parts = [f"<b>Weights: {html.escape(weights.name)}</b> ({html.escape(weights.licence)})."]
+    if weights.name == EMBEDDED:
         parts.append(
             "This is the small embedded network, not the published one: trained briefly on "
             "rendered scenes, it shows rough layout, has few sharp edges yet, and its metres "
             "are often wrong."
         )
-    elif made.licence != OWN_LICENCE:
+    elif weights.licence != OWN_LICENCE:
         parts.append("Whatever is made with them falls under the same restriction.")
     if note:
         parts.append(html.escape(note))
     return f'<div class="banner" role="note">{" ".join(parts)}</div>'
 
 
-def _cards(cards: list[tuple[str, str, str]]) -> str:
+def cards(rows: list[tuple[str, str, str]]) -> str:
+    """Return cards of a title, a value and a detail each, all of them HTML."""
     return (
         '<dl class="cards">'
         + "".join(
             f"<div><dt>{title}</dt><dd>{value}</dd><dd class='from'>{detail}</dd></div>"
-            for title, value, detail in cards
+            for title, value, detail in rows
         )
         + "</dl>"
     )

@@ -1,8 +1,8 @@
 """Files that other people's programs open: OBJ, USDZ for Apple's Quick Look, STL for printers."""
 
 import importlib
-import io
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,10 @@ import trimesh
 from jaxtyping import Float
 from numpy import ndarray
 from PIL import Image
+from trimesh.exchange.obj import export_obj
+from trimesh.exchange.stl import export_stl
+from trimesh.visual.material import SimpleMaterial
+from trimesh.visual.texture import TextureVisuals
 
 from depthpro.files import whole_file
 from depthpro.geometry import grid_faces
@@ -18,8 +22,6 @@ from depthpro.viz import depth_range
 
 RELIEF_MM = {"width": (20.0, 500.0), "base": (0.5, 20.0), "relief": (1.0, 100.0)}
 """Least and greatest sizes of a relief."""
-
-_RELIEF_SIDE = 400  # a printer's line is 0.4 mm: a 160 mm print shows no more
 
 # A photo is lit already: it shines by itself, and takes no other light.
 _USD = """#usda 1.0
@@ -82,29 +84,33 @@ def has_usd() -> bool:
     return True
 
 
-def obj_files(surface: trimesh.Trimesh, stem: str, notice: str) -> dict[str, bytes]:
-    """Return the three files of a Wavefront OBJ by their names; they belong in one folder.
+def write_obj_zip(path: str | Path, surface: trimesh.Trimesh, stem: str, notice: str) -> None:
+    """Write the three files of a Wavefront OBJ as a ZIP, in metres: y up.
 
     Args:
-        surface: Textured, as of `depthpro.export.textured_surface`.
-        stem: How the names start; letters that old readers trip over become "_".
+        path: The ZIP.
+        surface: Textured, as `depthpro.export.textured_surface` returns it.
+        stem: How the names in it start; letters that old readers cannot read become "_".
         notice: Licence notice, kept as a comment.
     """
     stem = "".join(letter if letter.isalnum() and letter.isascii() else "_" for letter in stem)
-    comment = f"# metres; y up, the camera at the origin looks along -z\n# {_one_line(notice)}\n"
-    faces = np.repeat(surface.faces + 1, 2, axis=1)  # a corner's position and its uv share a number
-    parts = [
-        f"{comment}mtllib {stem}.mtl\nusemtl photo\n",
-        _lines("v %.6g %.6g %.6g\n", surface.vertices),
-        _lines("vt %.5f %.5f\n", _uv(surface)),
-        _lines("f %d/%d %d/%d %d/%d\n", faces),
-    ]
-    material = f"{comment}newmtl photo\nKd 1 1 1\nillum 0\nmap_Kd {stem}.jpg\n"
-    return {
-        f"{stem}.obj": "".join(parts).encode(),
-        f"{stem}.mtl": material.encode(),
-        f"{stem}.jpg": _jpeg(surface),
-    }
+    white, black = (255, 255, 255), (0, 0, 0)  # viewers multiply the photo by the first
+    material = SimpleMaterial(_texture(surface), white, black, black, name=stem)
+    visual = TextureVisuals(uv=_uv(surface), material=material)
+    text, files = export_obj(
+        trimesh.Trimesh(surface.vertices, surface.faces, visual=visual, process=False),
+        include_normals=False,
+        return_texture=True,
+        digits=5,
+        mtl_name=f"{stem}.mtl",
+        header=f"metres; y up, the camera at the origin looks along -z\n# {_one_line(notice)}",
+    )
+    with (
+        whole_file(path) as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+    ):
+        for name, content in {f"{stem}.obj": text, **files}.items():
+            archive.writestr(name, content)
 
 
 def write_usdz(path: str | Path, surface: trimesh.Trimesh, notice: str) -> None:
@@ -119,7 +125,7 @@ def write_usdz(path: str | Path, surface: trimesh.Trimesh, notice: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as name, whole_file(path) as temporary:
         folder = Path(name)
-        (folder / "photo.jpg").write_bytes(_jpeg(surface))
+        _texture(surface).save(folder / "photo.jpg", quality=92)
         layer = _usd_layer(surface, notice)
         package = folder / "package.usdz"
         if not (
@@ -182,23 +188,11 @@ def relief(
     )
 
 
-def relief_size(height: int, width: int) -> tuple[int, int]:
-    """Return rows and columns of a relief of a photo; at least the two it needs."""
-    scale = min(1.0, _RELIEF_SIDE / max(height, width))
-    return max(2, round(height * scale)), max(2, round(width * scale))
-
-
 def write_stl(path: str | Path, solid: trimesh.Trimesh, notice: str) -> None:
     """Write a solid as binary STL, with as much of the notice as its header holds (80 letters)."""
-    corners = solid.triangles.astype("<f4")
-    triangles = np.zeros(
-        len(corners), [("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("unused", "<u2")]
-    )
-    triangles["corners"] = corners
-    triangles["normal"] = solid.face_normals
     header = f"mm; {_one_line(notice)}".encode("ascii", "replace")[:80].ljust(80)
     with whole_file(path) as temporary:
-        temporary.write_bytes(header + np.uint32(len(corners)).tobytes() + triangles.tobytes())
+        temporary.write_bytes(header + export_stl(solid)[80:])
 
 
 def _usd_layer(surface: trimesh.Trimesh, notice: str) -> Any:
@@ -228,20 +222,12 @@ def _pxr(name: str) -> Any:
     return importlib.import_module(f"pxr.{name}")
 
 
-def _lines(template: str, values: ndarray) -> str:
-    """Return one line a row; far faster than formatting row by row."""
-    return (template * len(values)) % tuple(values.ravel().tolist())
-
-
 def _uv(surface: trimesh.Trimesh) -> Float[ndarray, "n 2"]:
     return np.asarray(getattr(surface.visual, "uv"))  # noqa: B009
 
 
-def _jpeg(surface: trimesh.Trimesh) -> bytes:
-    texture: Image.Image = getattr(surface.visual, "material").baseColorTexture  # noqa: B009
-    buffer = io.BytesIO()
-    texture.save(buffer, "JPEG", quality=92)
-    return buffer.getvalue()
+def _texture(surface: trimesh.Trimesh) -> Image.Image:
+    return getattr(surface.visual, "material").baseColorTexture  # noqa: B009
 
 
 def _one_line(text: str) -> str:

@@ -19,16 +19,17 @@ from depthpro.export import surface_size
 TOLERANCE = 0.03
 """Points whose depth differs from the plane's by at most this share lie on it."""
 MAX_TILT_DEG = 45.0
-"""What faces up is within this angle of the camera's own up."""
+"""Largest angle between the camera's up and the normal of a surface that faces up."""
 MIN_SHARE = 0.05
-"""A ground covers at least this share of the pixels whose depth is known."""
+"""Least share of the pixels with known depth that lie on a ground."""
 
+_MIN_COSINE = math.cos(math.radians(MAX_TILT_DEG))
 _FAR_M = 200.0  # what is farther is sky or a guess
 _SIDE = 192  # samples along the longer side
-_TRIALS = 300
-_JURY = 3000  # points that vote; all of them refine
-_ROUNDS = 8  # of the refinement
-_CONSENSUS = 0.25  # of what faces up must agree, or it is no plane
+_RANSAC_TRIALS = 300  # at once in NumPy: scikit-image's one by one takes longer than a click may
+_RANSAC_SAMPLE = 3000  # points that each plane is tried on; all of them refine it
+_REFINEMENTS = 8
+_CONSENSUS = 0.25  # of what faces up must lie on the plane
 _LOWER = 0.5  # a lower plane with this share of the points is the floor, the upper one furniture
 
 
@@ -38,20 +39,10 @@ class Ground:
 
     normal: Float[ndarray, "3"]
     """Unit vector that points up, to the camera's side."""
-    offset_m: float
-    """Height above the ground is normal · point + offset_m."""
+    camera_height_m: float
+    """Height of the camera above the ground."""
     inlier_share: float
     """Share of the pixels with a known depth that lie on it, within `TOLERANCE`."""
-
-    @property
-    def camera_height_m(self) -> float:
-        """Height of the camera above the ground."""
-        return self.offset_m
-
-    @property
-    def tilt_deg(self) -> float:
-        """Angle between the camera's up and the ground's."""
-        return math.degrees(math.acos(min(1.0, -float(self.normal[1]))))
 
     @property
     def pitch_deg(self) -> float:
@@ -73,44 +64,39 @@ class Ground:
 
     def height_of(self, points: Float[ndarray, "n 3"]) -> Float[ndarray, " n"]:
         """Return metres above the ground of points in the camera frame; negative below."""
-        return points @ self.normal + self.offset_m
+        return points @ self.normal + self.camera_height_m
 
 
-class Search(NamedTuple):
-    """A ground, or why there is none."""
+class GroundResult(NamedTuple):
+    """A ground, or the reason why there is none."""
 
     ground: Ground | None
     reason: str
-    """A sentence for people; empty if there is a ground."""
+    """A sentence for visitors; empty if there is a ground."""
 
 
-def ground_of(prediction: Prediction) -> Search:
+def ground_of(prediction: Prediction) -> GroundResult:
     """Return the ground of a photo, or why there is none; the same wherever the page asks."""
     height, width = surface_size(prediction, _SIDE)
     depth = prediction.depth_at(height, width)[0].numpy()
-    return search_ground(depth, float(prediction.f_px_at(width)[0]))
+    return fit_ground(depth, float(prediction.f_px_at(width)[0]))
 
 
-def fit_ground(depth: Float[ndarray, "h w"], f_px: float) -> Ground | None:
-    """Return the ground of a photo, or None if it shows none.
+def fit_ground(depth: Float[ndarray, "h w"], f_px: float) -> GroundResult:
+    """Return the ground of a depth map, or why there is none.
 
     Args:
         depth: Metres along the optical axis; what is not finite and positive is unknown.
         f_px: Focal length in pixels of a picture as wide as `depth`.
     """
-    return search_ground(depth, f_px).ground
-
-
-def search_ground(depth: Float[ndarray, "h w"], f_px: float) -> Search:
-    """Return the ground as `fit_ground` does, and the reason if there is none."""
     points, known = _sample(depth, f_px)
     if not known.any():
-        return Search(None, f"No depth is known nearer than {_FAR_M:.0f} m.")
+        return GroundResult(None, f"No depth is known nearer than {_FAR_M:.0f} m.")
     upward = points[known & _faces_up(points)]
     everything = points[known]
     if len(upward) < MIN_SHARE * len(everything):
         share = len(upward) / len(everything)
-        return Search(
+        return GroundResult(
             None,
             f"Only {share:.0%} of the photo faces up; a ground needs {MIN_SHARE:.0%}. "
             "Take a photo that shows the floor.",
@@ -119,15 +105,15 @@ def search_ground(depth: Float[ndarray, "h w"], f_px: float) -> Search:
     if plane is not None:
         plane = _lower_plane(upward, plane)
     if plane is None or _on(upward, plane).mean() < _CONSENSUS:
-        return Search(None, "What faces up in this photo does not lie in one plane.")
+        return GroundResult(None, "What faces up in this photo does not lie in one plane.")
     share = float(_on(everything, plane).mean())
     if share < MIN_SHARE:
-        return Search(
+        return GroundResult(
             None,
             f"Only {share:.1%} of the photo lies in one level plane; {MIN_SHARE:.0%} is needed.",
         )
     size = float(np.linalg.norm(plane))
-    return Search(Ground(-plane / size, 1 / size, share), "")
+    return GroundResult(Ground(-plane / size, 1 / size, share), "")
 
 
 def _sample(
@@ -153,31 +139,30 @@ def _faces_up(points: Float[ndarray, "r c 3"]) -> Bool[ndarray, "r c"]:
     down = points[2:, 1:-1] - points[:-2, 1:-1]
     normal = np.cross(right, down)  # away from the camera: z x-right x y-down is forward
     with np.errstate(invalid="ignore"):
-        steep = normal[..., 1] >= math.cos(math.radians(MAX_TILT_DEG)) * np.linalg.norm(
-            normal, axis=-1
-        )
-    faces[1:-1, 1:-1] = steep & np.isfinite(normal).all(axis=-1)
+        level = normal[..., 1] >= _MIN_COSINE * np.linalg.norm(normal, axis=-1)
+    faces[1:-1, 1:-1] = level & np.isfinite(normal).all(axis=-1)
     return faces
 
 
 def _largest_plane(points: Float[ndarray, "n 3"]) -> Float[ndarray, "3"] | None:
     """Return m of the plane that most points lie on, or None if three points span none."""
-    random = np.random.default_rng(0)
-    corners = points[random.integers(0, len(points), (_TRIALS, 3))]
+    rng = np.random.default_rng(0)
+    corners = points[rng.integers(0, len(points), (_RANSAC_TRIALS, 3))]
     spans = np.abs(np.linalg.det(corners)) > 1e-6 * np.prod(
         np.linalg.norm(corners, axis=-1), axis=-1
     )
     planes = np.linalg.solve(corners[spans], np.ones((int(spans.sum()), 3, 1)))[..., 0]
-    planes = planes[_level(planes)]
+    sizes = np.linalg.norm(planes, axis=-1)
+    planes = planes[planes[:, 1] >= _MIN_COSINE * sizes]
     if not len(planes):
         return None
-    jury = points[random.permutation(len(points))[:_JURY]]
-    found = (np.abs(jury @ planes.T - 1) <= TOLERANCE).sum(axis=0)
-    return _refine(points, planes[int(found.argmax())])
+    sample = points[rng.permutation(len(points))[:_RANSAC_SAMPLE]]
+    inliers = (np.abs(sample @ planes.T - 1) <= TOLERANCE).sum(axis=0)
+    return _refine(points, planes[int(inliers.argmax())])
 
 
 def _lower_plane(points: Float[ndarray, "n 3"], plane: Float[ndarray, "3"]) -> ndarray:
-    """Return a floor below the plane where one is as good as seen; else the plane."""
+    """Return a floor below the plane if enough points lie on one, else the plane."""
     below = points[points @ plane > 1 + 3 * TOLERANCE]
     if len(below) < _LOWER * len(points) * MIN_SHARE:
         return plane
@@ -190,7 +175,7 @@ def _lower_plane(points: Float[ndarray, "n 3"], plane: Float[ndarray, "3"]) -> n
 
 def _refine(points: Float[ndarray, "n 3"], plane: Float[ndarray, "3"]) -> Float[ndarray, "3"]:
     """Return the plane by least squares with Tukey's weights, which end at three tolerances."""
-    for _ in range(_ROUNDS):
+    for _ in range(_REFINEMENTS):
         residual = (points @ plane - 1) / (2 * TOLERANCE)
         weight = np.where(np.abs(residual) < 1, (1 - residual**2) ** 2, 0)
         weighted = points * weight[:, None]
@@ -200,8 +185,3 @@ def _refine(points: Float[ndarray, "n 3"], plane: Float[ndarray, "3"]) -> Float[
 
 def _on(points: Float[ndarray, "n 3"], plane: Float[ndarray, "3"]) -> Bool[ndarray, " n"]:
     return np.abs(points @ plane - 1) <= TOLERANCE
-
-
-def _level(planes: Float[ndarray, "n 3"]) -> Bool[ndarray, " n"]:
-    size = np.linalg.norm(planes, axis=-1)
-    return planes[:, 1] >= math.cos(math.radians(MAX_TILT_DEG)) * size

@@ -1,10 +1,9 @@
-"""The lessons of notebooks/, as the page offers them."""
+"""The lessons of notebooks/ as cards with links."""
 
 import html
 import os
 import re
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import quote
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
@@ -12,52 +11,28 @@ NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 _ROW = re.compile(r"^\| !\[\]\((.+?)\) \| \[(\d+)\]\((.+?)\) \| (.+?): (.+?) \|$", re.M)
 
 
-class Lesson(NamedTuple):
-    """A row of the index."""
+def cards(folder: Path = NOTEBOOKS) -> str:
+    """Return a card for each lesson in the index README.md of a folder; empty without an index.
 
-    number: str
-    title: str
-    about: str
-    notebook: Path
-    picture: Path
-
-
-def lessons(folder: Path = NOTEBOOKS) -> list[Lesson]:
-    """Return the lessons that the index in a folder's README.md names; none if there is none."""
+    On a Space the link shows the notebook on the hub, elsewhere it downloads it. The page serves
+    the pictures and notebooks (`gradio.set_static_paths`).
+    """
     index = folder / "README.md"
     if not index.exists():  # the page was copied without its notebooks
-        return []
-    return [
-        Lesson(number, title, about, folder / notebook, folder / picture)
-        for picture, number, notebook, title, about in _ROW.findall(index.read_text("utf-8"))
-    ]
-
-
-def cards(found: list[Lesson]) -> str:
-    """Return the lessons as HTML: each a picture, what it is about, and a link.
-
-    On a Space the link shows the notebook on the hub, elsewhere it downloads it. Pictures and
-    notebooks are served by the page (`gradio.set_static_paths`).
-    """
-    items = "".join(
-        f'<li><a href="{html.escape(_address(lesson))}"{_how()}>'
-        f'<img src="{_served(lesson.picture)}" alt="" loading="lazy">'
-        f"<b>{lesson.number} {html.escape(lesson.title)}</b>"
-        f"<span>{html.escape(lesson.about[:1].upper() + lesson.about[1:])}</span></a></li>"
-        for lesson in found
-    )
-    return f'<ul class="lessons">{items}</ul>'
-
-
-def _address(lesson: Lesson) -> str:
+        return ""
     space = os.environ.get("SPACE_ID")
-    if space:
-        return f"https://huggingface.co/spaces/{space}/blob/main/notebooks/{lesson.notebook.name}"
-    return _served(lesson.notebook)
-
-
-def _how() -> str:
-    return ' target="_blank" rel="noopener"' if os.environ.get("SPACE_ID") else " download"
+    hub = f"https://huggingface.co/spaces/{space}/blob/main/notebooks"
+    items = []
+    for picture, number, notebook, title, about in _ROW.findall(index.read_text("utf-8")):
+        address = f"{hub}/{notebook}" if space else _served(folder / notebook)
+        target = 'target="_blank" rel="noopener"' if space else "download"
+        items.append(
+            f'<li><a href="{html.escape(address)}" {target}>'
+            f'<img src="{_served(folder / picture)}" alt="" loading="lazy">'
+            f"<b>{number} {html.escape(title)}</b>"
+            f"<span>{html.escape(about[:1].upper() + about[1:])}</span></a></li>"
+        )
+    return f'<ul class="lessons">{"".join(items)}</ul>'
 
 
 def _served(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""The page: a photo on the left, and tabs that show what it tells."""
+"""The page: a photo on the left, and the tabs beside it."""
 
 import signal
 from collections.abc import Callable, Sequence
@@ -7,26 +7,26 @@ from functools import partial
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import gradio as gr
 from gradio.helpers import Examples
 from gradio.themes import Default
 
 from demo import export, figures, lessons, pipeline, screen
-from demo.api import endpoints
+from demo.api import programs
+from demo.gradio_internals import uploaded
 from demo.session import (
     KEEP_S,
     NETWORK,
     PARALLEL,
     PRIVATE,
     Panel,
+    Session,
     Shared,
-    Visit,
-    needed,
-    refusal,
+    download_file,
+    download_on_click,
     sentence,
-    still,
 )
 from demo.tabs.depth import ui as depth
 from demo.tabs.focal import ui as focal
@@ -35,7 +35,6 @@ from demo.tabs.sharpness import truth
 from demo.tabs.sharpness import ui as sharpness
 from demo.tabs.view3d import ui as view3d
 from demo.units import Units
-from demo.uploads import uploaded
 from depthpro import DepthPro
 
 LAUNCH: dict[str, Any] = {
@@ -58,25 +57,23 @@ LAUNCH: dict[str, Any] = {
     # Each holds some 50 MB with a photo of 12 megapixels, and Gradio forgets none for its age.
     "state_session_capacity": 100,
 }
-"""How the page is served; what Gradio takes only at launch."""
+"""Arguments of `launch`."""
 
 _EXAMPLES = ("coffee.png", "astronaut.png", "chelsea.png", "rocket.jpg", "motorcycle_left.png")
 _NO_ZIP = gr.update(value=None, visible=False)
-# The browser starts the download itself once the file is there.
-_CLICK_ZIP = "() => setTimeout(() => document.querySelector('#zip')?.click(), 300)"
 _TABS = (depth, focal, view3d, measure, sharpness)
 _SHOWN = (".jpg", ".jpeg", ".png", ".webp")  # what browsers can show
 
 
 def serve(page: gr.Blocks, host: str | None = None, port: int | None = None) -> None:
-    """Serve the page until it is stopped, and leave none of its visitors' files.
+    """Serve the page until it is stopped, and delete its visitors' files.
 
     Args:
-        page: What `build_page` returned.
-        host: Address; if not given what GRADIO_SERVER_NAME says, or else this machine only.
-        port: If not given what GRADIO_SERVER_PORT says, or else the first free from 7860.
+        page: From `build_page`.
+        host: Address; the default is GRADIO_SERVER_NAME, or else this machine only.
+        port: The default is GRADIO_SERVER_PORT, or else the first free one from 7860.
     """
-    # What stops a server or a Space sends this signal, which would end the process on the spot.
+    # Spaces and servers stop a process by this signal, which would end it without cleaning up.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
         page.launch(server_name=host, server_port=port, **LAUNCH)
@@ -87,17 +84,25 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
 
     Args:
         model: Any network; it is called once a photo.
-        note: What visitors should know about how it was chosen.
+        note: A sentence for visitors about the choice of the network.
     """
     with gr.Blocks(
         title="Depth Pro", delete_cache=(KEEP_S, KEEP_S), analytics_enabled=False
     ) as page:
-        visit = gr.State(None)
+        session = gr.State(None)
         gr.Markdown("# Depth Pro\nOne photo in, depth in metres out, without any camera data.")
         gr.HTML(figures.banner(model.provenance, note))
         with gr.Row(elem_id="desk"):
             with gr.Column(scale=2, min_width=260, elem_id="left"):
-                photo = _photo()
+                photo = gr.Image(
+                    label="Photo",
+                    type="filepath",
+                    image_mode=None,
+                    sources=["upload", "clipboard", "webcam"],
+                    height=300,
+                    elem_id="photo",
+                    alt_text="The photo as it was given",
+                )
                 problem = gr.HTML(elem_id="problem")
                 examples = _examples(photo)
                 with gr.Column(elem_id="facts"):
@@ -105,43 +110,25 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
                     units = gr.Radio(
                         [("metres", "m"), ("feet", "ft")], value="m", label="Units", elem_id="units"
                     )
-                    prepare, zip_file = _download(visit)
+                    prepare, zip_file = _download(session)
             with gr.Column(scale=3, min_width=320, elem_id="right"):
-                shared = Shared(visit, units, [summary, prepare, zip_file], _left)
+                shared = Shared(session, units, [summary, prepare, zip_file], _left)
                 active = gr.State(0)
                 with gr.Tabs(elem_id="tabs"):
                     panels = [tab.build(model, shared) for tab in _TABS]
         refresh = _wire_panels(shared, active, panels)
         _wire_photo(model, shared, photo, examples, [problem, summary], refresh)
-        _lessons()
+        if lesson_cards := lessons.cards():
+            gr.set_static_paths([lessons.NOTEBOOKS])
+            with gr.Accordion("Learn how it works: the lessons", open=False, elem_id="learn"):
+                gr.HTML(lesson_cards)
         refresh(page.load)  # numbers would show 0 before there are any
-        endpoints.register(model)
+        programs.register(model)
     return page.queue(max_size=16)
 
 
-def _photo() -> gr.Image:
-    return gr.Image(
-        label="Photo",
-        type="filepath",
-        image_mode=None,
-        sources=["upload", "clipboard", "webcam"],
-        height=300,
-        elem_id="photo",
-        alt_text="The photo as it was given",
-    )
-
-
-def _lessons() -> None:
-    """Offer the notebooks below everything else."""
-    found = lessons.lessons()
-    if found:
-        gr.set_static_paths([lessons.NOTEBOOKS])
-        with gr.Accordion("Learn how it works: the lessons", open=False, elem_id="learn"):
-            gr.HTML(lessons.cards(found))
-
-
 def _examples(photo: gr.Image) -> Examples:
-    """Return the example photos: scikit-image's, and rendered ones; nothing is fetched."""
+    """Return the example photos: scikit-image's, and rendered ones; nothing is downloaded."""
     folder = files("skimage") / "data"
     paths = [*(folder / name for name in _EXAMPLES), *(truth.EXAMPLES / n for n in truth.RENDERED)]
     return gr.Examples(
@@ -153,60 +140,50 @@ def _examples(photo: gr.Image) -> Examples:
     )
 
 
-def _download(visit: gr.State) -> tuple[gr.Button, gr.DownloadButton]:
+def _download(session: gr.State) -> tuple[gr.Button, gr.DownloadButton]:
+    """Return the button that writes the ZIP, and the one that saves it."""
     with gr.Row():
         prepare = gr.Button(
             "Download everything (ZIP)", variant="primary", visible=False, elem_id="prepare"
         )
         zip_file = gr.DownloadButton("Save the ZIP again", visible=False, elem_id="zip")
-    event = prepare.click(
-        _bundle, visit, zip_file, concurrency_limit=PARALLEL, api_visibility="private"
-    )
-    event.success(None, js=_CLICK_ZIP, api_visibility="private")
+    download_on_click(prepare, _bundle, session, zip_file)
     return prepare, zip_file
 
 
 def _wire_panels(
     shared: Shared, active: gr.State, panels: Sequence[Panel]
 ) -> Callable[[Any], None]:
-    """Keep the open tab and the figures on the left up to date; return what does it after events.
+    """Update the open tab and the sidebar on events; return a function that adds an event.
 
-    Only the open tab is computed; the others are when they are opened.
+    Tabs that are not open are computed when they are opened.
     """
-    inputs = [shared.visit, active, shared.units, *(c for p in panels for c in p.inputs)]
-    outputs = [*shared.beside, *(c for p in panels for c in p.outputs)]
+    inputs = [shared.session, active, shared.units, *(c for p in panels for c in p.inputs)]
+    outputs = [*shared.sidebar, *(c for p in panels for c in p.outputs)]
+    latest = {"trigger_mode": "always_last", "concurrency_limit": PARALLEL, **PRIVATE}
 
-    def show_all(visit: Visit | None, number: int, units: Units, *values: Any) -> list[Any]:
-        updates, start = shared.tell(visit, units), 0
+    def show_all(session: Session | None, number: int, units: Units, *values: Any) -> list[Any]:
+        updates, start = shared.sidebar_updates(session, units), 0
         for index, panel in enumerate(panels):
             own = values[start : start + len(panel.inputs)]
             start += len(panel.inputs)
-            if visit is None or index == number:
-                updates += panel.show(visit, units, *own)
+            if session is None or index == number:
+                updates += panel.show(session, units, *own)
             else:
                 updates += [gr.skip()] * len(panel.outputs)
         return updates
 
     def refresh(listen: Any) -> None:
-        listen(
-            show_all,
-            inputs,
-            outputs,
-            trigger_mode="always_last",
-            concurrency_limit=PARALLEL,
-            **PRIVATE,
-        )
+        listen(show_all, inputs, outputs, **latest)
 
     refresh(shared.units.input)
     for index, panel in enumerate(panels):
         panel.tab.select(lambda index=index: index, None, active, queue=False, **PRIVATE)
         panel.tab.select(
             panel.show,
-            [shared.visit, shared.units, *panel.inputs],
+            [shared.session, shared.units, *panel.inputs],
             list(panel.outputs),
-            concurrency_limit=PARALLEL,
-            trigger_mode="always_last",
-            **PRIVATE,
+            **latest,
         )
     return refresh
 
@@ -216,83 +193,64 @@ def _wire_photo(
     shared: Shared,
     photo: gr.Image,
     examples: Examples,
-    said: list[gr.HTML],
+    messages: list[gr.HTML],
     refresh: Callable[[Any], None],
 ) -> None:
-    """Ask the network about every photo that is chosen, then show it and what follows from it."""
+    """Predict depth of every photo that is chosen, then show the photo and all tabs."""
+    # The photo that the network was asked about, and the picture that takes its place: none if it
+    # was refused, the decoded one if no browser can show it.
     taken = gr.State(None)
     for trigger in (photo.input, examples.load_input_event.then):
         event = trigger(
             partial(_estimate, model),
-            [shared.visit, shared.units, photo],
-            [shared.visit, taken, *said],
+            [shared.session, shared.units, photo],
+            [shared.session, taken, *messages],
             preprocess=False,  # would open the file, before `load_image` can say what is wrong
-            show_progress_on=said[-1:],
+            show_progress_on=messages[-1:],
             trigger_mode="always_last",  # else the next photo is ignored while this one runs
             api_visibility="private",
             **NETWORK,
         )
         event.then(
-            _show_taken,
-            [photo, taken],
-            [photo, taken],
-            queue=False,
-            preprocess=False,
-            **PRIVATE,
+            _show_taken, [photo, taken], [photo, taken], queue=False, preprocess=False, **PRIVATE
         )
         refresh(event.then)
 
 
 def _estimate(
-    model: DepthPro, visit: Visit | None, units: Units, photo: dict[str, Any] | None
+    model: DepthPro, session: Session | None, units: Units, photo: dict[str, Any] | None
 ) -> list[Any]:
-    """Return what the network says about a photo, or what is wrong with it."""
-    if visit is not None:
-        visit.left = True
+    """Predict depth of a photo, or say what is wrong with it."""
+    if session is not None:
+        session.left = True
     if photo is None:
         return [None, None, "", figures.empty_summary()]
     try:
         path = uploaded(photo)
         analysis = pipeline.analyse(model, path)
-    # Of a GPU: what torch says, and a Space that has none to lend.
+    # RuntimeError: torch, of a GPU. gr.Error: a Space that has no GPU to lend.
     except (ValueError, OSError, MemoryError, RuntimeError, gr.Error) as error:
         text = sentence(error.message if isinstance(error, gr.Error) else error)
-        return [None, _Taken(photo, None), figures.problem(text), figures.empty_summary()]
+        return [None, (photo, None), figures.problem(text), figures.empty_summary()]
     shown = gr.skip() if path.suffix.lower() in _SHOWN else screen.preview(analysis)
-    return [Visit(analysis), _Taken(photo, shown), "", figures.summary(analysis, units)]
+    return [Session(analysis), (photo, shown), "", figures.summary(analysis, units)]
 
 
-class _Taken(NamedTuple):
-    """A photo that the network was asked about."""
-
-    photo: dict[str, Any]
-    shown: Any
-    """What takes its place: nothing if it was refused, what was read if no browser can show it."""
-
-
-def _show_taken(photo: dict[str, Any] | None, taken: _Taken | None) -> list[Any]:
-    """Show a photo as it was read, unless another one has been chosen in the meantime."""
-    same = photo and taken and photo.get("path") == taken.photo.get("path")
-    return [taken.shown if taken and same else gr.skip(), None]
+def _show_taken(
+    photo: dict[str, Any] | None, taken: tuple[dict[str, Any], Any] | None
+) -> list[Any]:
+    """Show the photo as it was decoded, unless another one has been chosen in the meantime."""
+    same = photo and taken and photo.get("path") == taken[0].get("path")
+    return [taken[1] if taken and same else gr.skip(), None]
 
 
-def _left(visit: Visit | None, units: Units) -> list[Any]:
+def _left(session: Session | None, units: Units) -> list[Any]:
     """Return the figures and the buttons below the photo."""
-    if visit is None:
+    if session is None:
         return [figures.empty_summary(), gr.update(visible=False), _NO_ZIP]
-    return [figures.summary(visit.analysis, units), gr.update(visible=True), _NO_ZIP]
+    return [figures.summary(session.analysis, units), gr.update(visible=True), _NO_ZIP]
 
 
-def _bundle(visit: Visit | None) -> dict[str, Any]:
-    """One ZIP with depth, pictures, 3D files and what they mean."""
-    visit = needed(visit)
-    analysis = visit.analysis
-    try:
-        path = export.bundle(analysis, visit.folder)
-    except (ValueError, OSError, MemoryError) as error:
-        raise refusal(error) from None
-    still(visit, analysis)
-    megabytes = path.stat().st_size / 1e6
-    return gr.update(
-        value=str(path), label=f"Save the ZIP again ({megabytes:.0f} MB)", visible=True
-    )
+def _bundle(session: Session | None) -> dict[str, Any]:
+    """Write the ZIP with depth, pictures, 3D files and what they mean."""
+    return download_file(session, export.bundle, "Save the ZIP again")

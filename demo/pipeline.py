@@ -1,16 +1,20 @@
 """What the page knows about a photo, and how it follows from one call of the network."""
 
+import contextlib
+import ctypes
 import dataclasses
+import functools
+import importlib
 import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from demo import memory
 from depthpro import DepthPro, Prediction, load_image
 from depthpro.checkpoint import Provenance
 from depthpro.geometry import focal_from_fov, fov_from_focal
@@ -19,22 +23,24 @@ from depthpro.model import default_device
 PUBLISHED = "apple/DepthPro"
 EMBEDDED = "small"
 FocalSource = Literal["metadata", "network", "hand"]
+GPU_SECONDS = 20
+"""How long a call of the network borrows a GPU on ZeroGPU; short calls wait less."""
 FOV_RANGE_DEG = (1.0, 175.0)
-"""No camera sees less or more; the network's own estimates are held within it."""
+"""Horizontal fields of view that a camera can have; the network's estimates are clamped to it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """A photo, what the network said about it, and whose focal length is in use."""
+    """A photo, its predicted depth, and the focal length in use."""
 
     name: str
     """The photo's file name without its suffix."""
     rgb: UInt8[ndarray, "h w 3"]
     prediction: Prediction
     metadata_f_px: float | None
-    """Focal length in pixels by the photo's metadata; None if it does not say."""
+    """Focal length in pixels by the photo's metadata, if it has one."""
     metadata_field: str | None
-    """Which field of the metadata said it."""
+    """The field of the metadata that gave it."""
     source: FocalSource
     provenance: Provenance
 
@@ -51,12 +57,12 @@ class Analysis:
 
 
 def load_model(name: str | None, device: str | None = None) -> tuple[DepthPro, str]:
-    """Return the network for the page, and a sentence if it is not the one that was wanted.
+    """Return the network for the page, and a sentence if it is not the preferred one.
 
-    Without a name: on CUDA the published weights if they can be had, else the embedded ones.
+    Without a name: on CUDA the published weights if they can be loaded, else the embedded ones.
 
     Raises:
-        ValueError: If weights that were asked for by name cannot be had.
+        ValueError: If weights that were asked for by name cannot be loaded.
     """
     cuda = (device or str(default_device())).startswith("cuda")
     dtype = torch.float16 if cuda else torch.float32
@@ -69,8 +75,29 @@ def load_model(name: str | None, device: str | None = None) -> tuple[DepthPro, s
     return DepthPro.from_pretrained(name or EMBEDDED, device=device, dtype=dtype), ""
 
 
+def borrow_gpu(model: DepthPro) -> DepthPro:
+    """Return the network; on ZeroGPU each call of its `infer` borrows a GPU, and nothing else does.
+
+    Predictions come back on the CPU: a GPU's memory is gone when it is given back. Call this before
+    the page is launched, which is when Spaces looks for such functions.
+    """
+    try:
+        spaces = importlib.import_module("spaces")
+    except ImportError:
+        return model
+    infer = model.infer
+
+    @spaces.GPU(duration=GPU_SECONDS)
+    @functools.wraps(infer)  # the network is not among the arguments, which are pickled
+    def borrowed(*args: Any, **kwargs: Any) -> Prediction:
+        return infer(*args, **kwargs).to("cpu")
+
+    model.infer = borrowed
+    return model
+
+
 def analyse(model: DepthPro, path: str | Path) -> Analysis:
-    """Return what the network says about a photo; this is the one call of the network.
+    """Predict depth and focal length of a photo; this is the one call of the network.
 
     The focal length is the metadata's where there is one, else the network's.
 
@@ -79,7 +106,7 @@ def analyse(model: DepthPro, path: str | Path) -> Analysis:
     """
     photo = load_image(path)
     prediction = model.infer(photo.rgb, photo.f_px).to("cpu")
-    memory.give_back()
+    _trim_memory()
     return Analysis(
         name=Path(path).stem,
         rgb=photo.rgb,
@@ -96,11 +123,11 @@ def with_source(analysis: Analysis, source: FocalSource, f_px: float | None = No
 
     Args:
         analysis: The photo.
-        source: Whose focal length to use.
+        source: Where the focal length comes from.
         f_px: The focal length in pixels, for the source "hand".
 
     Raises:
-        ValueError: If the source has none, or one of no camera is given by hand.
+        ValueError: If the source has none, or no camera has the one that is given by hand.
     """
     chosen = {
         "metadata": analysis.metadata_f_px,
@@ -122,7 +149,7 @@ def with_source(analysis: Analysis, source: FocalSource, f_px: float | None = No
 
 
 def _check(f_px: float, width: int) -> None:
-    """See to it that a camera may have this focal length."""
+    """Refuse a focal length that no camera has."""
     least, most = FOV_RANGE_DEG
     if not 0 < f_px < math.inf:
         raise ValueError(
@@ -134,3 +161,13 @@ def _check(f_px: float, width: int) -> None:
             f"Expected a focal length f_px of {nearest:.3g} to {farthest:.4g} px, which sees "
             f"{most:.0f} to {least:.0f} degrees of this photo; got {f_px:g} px."
         )
+
+
+def _trim_memory() -> None:
+    """Return freed memory, which glibc keeps for each thread, to the system.
+
+    Without it a page that has seen fifty photos of 12 megapixels holds 500 MB more than after one.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(AttributeError, OSError):  # not glibc
+            ctypes.CDLL(None).malloc_trim(0)

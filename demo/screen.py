@@ -1,7 +1,7 @@
-"""What the picture component of the page is given: pictures, depth for the read-out, drawings.
+"""Values of the picture component: pictures, depth for the read-out, drawings.
 
-The component (`ui/viewer.js`) merges each value into what it has, so that a change sends only what
-changed.
+The component (`viewer/viewer.js`) merges each value into the last one, so that only changes are
+sent.
 """
 
 import base64
@@ -22,7 +22,7 @@ from depthpro.geometry import MAX_DEPTH_M, MIN_DEPTH_M
 PREVIEW_SIDE = 1280
 """Longer side of the pictures in the page, in pixels."""
 SKY_M = 1000.0
-"""What is farther is called sky: the network's inverse depth is too near 0 to say how far."""
+"""Sky is farther: there the network's inverse depth is too near 0 to tell distances apart."""
 
 DepthKind = Literal["z", "ray"]
 

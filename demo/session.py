@@ -1,4 +1,4 @@
-"""What one visitor's page holds, and what the tabs have in common."""
+"""A visitor's session, and what the tabs have in common."""
 
 import shutil
 import tempfile
@@ -31,71 +31,66 @@ Point = tuple[float, float]
 """Column and row in pixels of the photo; pixel centres at integers."""
 
 
-def _own_folder() -> Path:
-    return Path(tempfile.mkdtemp(prefix="depthpro-"))
-
-
 @dataclass(eq=False)
-class Visit:
+class Session:
     """A photo's result and what its visitor did with it; a new photo starts a new one.
 
-    What visitors do changes it in place, under its lock: of two things at once none is lost, and
-    what ends after a new photo has come touches the former photo alone.
+    Handlers change it in place, under its lock, so that none of two changes at once is lost, and
+    one that ends after a new photo has come changes the former photo alone.
     """
 
     analysis: Analysis
-    folder: Path = field(default_factory=_own_folder)
-    """For this visitor's files; it goes when nobody holds the visit any more."""
+    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="depthpro-")))
+    """For this visitor's files; deleted when nobody holds the session any more."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     """Held while anything here changes."""
     left: bool = False
     """Whether another photo has come."""
     hand_f_px: float | None = None
-    """Focal length that was given by hand last, in pixels."""
+    """The last focal length given by hand, in pixels."""
     points: tuple[Point, ...] = ()
-    """What is measured."""
+    """Points to measure between."""
     ruler: tuple[Point, ...] = ()
     """Up to two points whose distance is known, for calibration."""
     crops: tuple[CropEstimate, ...] = ()
-    """What the network says about the photo's crops, if it was asked."""
+    """Predictions for the photo's crops, if they were asked for."""
     truth: Truth | None = None
     """True depth that was uploaded."""
     mirrored: Prediction | None = None
-    """What the network says of the photo's mirror image, mirrored back."""
+    """Prediction for the photo's mirror image, mirrored back."""
 
     def __post_init__(self) -> None:
-        """See to it that the files go, also when the process ends."""
+        """Delete the folder with the session, also when the process ends."""
         weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
 
 
 class Shared(NamedTuple):
-    """What every tab reads, and what it may update beside itself."""
+    """What every tab reads, and the sidebar that it may update."""
 
-    visit: gr.State
-    """A `Visit`, or None before there is a photo."""
+    session: gr.State
+    """A `Session`, or None before there is a photo."""
     units: gr.Radio
     """"m" or "ft"."""
-    beside: Sequence[Component]
-    """What the page shows beside the tabs."""
-    tell: Callable[[Visit | None, Units], list[Any]]
-    """Return one update for each of `beside`. A tab that changes the focal length also updates
-    these, and itself."""
+    sidebar: Sequence[Component]
+    """Components of the sidebar."""
+    sidebar_updates: Callable[[Session | None, Units], list[Any]]
+    """Returns one update for each of `sidebar`, for tabs that change the focal length."""
 
 
 class Panel(NamedTuple):
-    """One tab, and how it is shown."""
+    """One tab, and the function that draws it."""
 
     tab: gr.Tab
     inputs: Sequence[Component]
-    """What `show` takes after the visit and the units."""
+    """Arguments of `show` after the session and the units."""
     outputs: Sequence[Component]
     show: Callable[..., list[Any]]
-    """(Visit | None, Units, *inputs) to one update for each output. Called when the tab is opened,
-    and, if it is open, when photo, focal length or units change. None: no photo yet."""
+    """(Session | None, Units, *inputs) to one update for each output. Called when the tab is
+    opened, and, if it is open, when photo, focal length or units change. None: no photo yet."""
 
 
 def sentence(error: Exception | str) -> str:
-    """Return an error as the page says it."""
+    """Return an error as a sentence for visitors."""
     text = str(error) or "There is too little memory for this photo; take a smaller one."
     return text[:1].upper() + text[1:]
 
@@ -105,14 +100,38 @@ def refusal(error: Exception | str) -> gr.Error:
     return gr.Error(sentence(error), print_exception=False)
 
 
-def needed(visit: Visit | None) -> Visit:
-    """Return the visit, or say that a photo comes first."""
-    if visit is None:
+def require_photo(session: Session | None) -> Session:
+    """Return the session, or say that a photo comes first."""
+    if session is None:
         raise refusal("Choose a photo first.")
-    return visit
+    return session
 
 
-def still(visit: Visit, analysis: Analysis) -> None:
-    """See to it that a file is of what the page shows now; to be called once it is written."""
-    if visit.left or visit.analysis is not analysis:
+def ensure_current(session: Session, analysis: Analysis) -> None:
+    """Refuse a file that is no longer of what the page shows; called once it is written."""
+    if session.left or session.analysis is not analysis:
         raise refusal("The photo or its focal length changed in the meantime; make the file again.")
+
+
+def download_file(
+    session: Session | None, write: Callable[[Analysis, Path], Path], label: str
+) -> dict[str, Any]:
+    """Write a file, and return the update of the button that saves it."""
+    session = require_photo(session)
+    analysis = session.analysis
+    try:
+        path = write(analysis, session.folder)
+    except (ValueError, OSError, MemoryError) as error:
+        raise refusal(error) from None
+    ensure_current(session, analysis)
+    megabytes = path.stat().st_size / 1e6
+    return gr.update(value=str(path), label=f"{label} ({megabytes:.1f} MB)", visible=True)
+
+
+def download_on_click(
+    prepare: gr.Button, write: Callable[..., dict[str, Any]], inputs: Any, save: gr.DownloadButton
+) -> None:
+    """Have a button write a file, and the browser download it at once."""
+    event = prepare.click(write, inputs, save, concurrency_limit=PARALLEL, api_visibility="private")
+    click = f"() => setTimeout(() => document.querySelector('#{save.elem_id}')?.click(), 300)"
+    event.success(None, js=click, api_visibility="private")

@@ -3,30 +3,17 @@
 import math
 from typing import Literal
 
-from depthpro.viz import metres
-
 Units = Literal["m", "ft"]
 Unit = Literal["m", "m²", "°"]
-"""What a value is counted in, before it is shown in `Units`."""
+"""Unit of a value before it is converted to `Units`."""
 
 FEET_PER_METRE = 1 / 0.3048
-_INCHES_PER_METRE = 1 / 0.0254
 
 
 def length(value_m: float, units: Units = "m") -> str:
     """Return a length in metres as three significant digits with the unit that fits."""
-    if units == "m":
-        return metres(value_m)
-    if value_m < 0.3048:
-        return f"{value_m * _INCHES_PER_METRE:.3g} in"
-    feet = value_m * FEET_PER_METRE
-    return f"{feet:.3g} ft" if feet < 999.5 else f"{feet / 5280:.3g} mi"
-
-
-def area(value_m2: float, units: Units = "m") -> str:
-    """Return an area in square metres as three significant digits with the unit that fits."""
-    name, size = _fitting(value_m2, "m²", units)
-    return f"{_digits(value_m2 / size, 3)} {name}"
+    name, size = _fitting(value_m, "m", units)
+    return f"{value_m / size:.3g} {name}"
 
 
 def with_spread(value: float, plus_minus: float, unit: Unit, units: Units = "m") -> str:
@@ -69,9 +56,7 @@ _SIZES: dict[tuple[Unit, Units], tuple[tuple[str, float, float], ...]] = {
 
 def _fitting(value: float, unit: Unit, units: Units) -> tuple[str, float]:
     """Return the unit that a value fits, and its size in metres or square metres."""
-    fits = (row for row in _SIZES[unit, units] if abs(value) >= row[2])
-    name, size, _ = next(fits)
-    return name, size
+    return next((name, size) for name, size, least in _SIZES[unit, units] if abs(value) >= least)
 
 
 def _digits(value: float, count: int) -> str:

@@ -14,7 +14,6 @@ import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.spatial import KDTree
-from scipy.stats import rankdata
 from torch import Tensor
 
 from depthpro.boundary import (
@@ -282,6 +281,8 @@ def average_rank(
             "scores must be methods x sets with a score for every method; "
             f"got shape {scores.shape} with {np.isnan(scores).sum()} missing; leave out such rows"
         )
+    from scipy.stats import rankdata  # takes longer to load than the rest of this module
+
     ranks = rankdata(-scores if higher_is_better else scores, axis=0, nan_policy="omit")
     return np.nanmean(ranks, axis=1)
 

@@ -5,6 +5,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -12,8 +14,16 @@ PORT = 7999
 
 
 def main() -> None:
-    """Start the page, ask until it answers, print what that took, and stop it."""
+    """Start the page, print how long it takes and its memory, and stop it."""
     start = time.perf_counter()
+    with served() as server:
+        print(f"page answers after {time.perf_counter() - start:.1f} s")
+        print(f"peak memory so far: {memory_mb(server, 'VmHWM'):.0f} MB")
+
+
+@contextmanager
+def served() -> Iterator[subprocess.Popen]:
+    """Serve the page in a process of its own."""
     command = [sys.executable, "app.py", "--model", "small", "--port", str(PORT)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as server:
         try:
@@ -21,12 +31,15 @@ def main() -> None:
                 if server.poll() is not None:
                     sys.exit("the page did not start")
                 time.sleep(0.05)
-            print(f"page answers after {time.perf_counter() - start:.1f} s")
-            status = Path(f"/proc/{server.pid}/status").read_text()
-            peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-            print(f"peak memory so far: {int(peak.split()[1]) / 1000:.0f} MB")
+            yield server
         finally:
             server.terminate()
+
+
+def memory_mb(server: subprocess.Popen, kind: str = "VmRSS") -> float:
+    """Return the resident memory of a process, now or (VmHWM) at its peak."""
+    lines = Path(f"/proc/{server.pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(kind)).split()[1]) / 1000
 
 
 def answers(port: int = PORT) -> bool:

@@ -1,55 +1,58 @@
-"""What the page can do, as functions for programs: dictionaries and files, with units."""
+"""The page's functions for programs, over HTTP and, where `mcp` is installed, as MCP tools.
 
+Gradio makes the API page and the tools' schemas from the annotations and docstrings of `Programs`:
+of an argument's description it reads one line.
+"""
+
+import threading
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypedDict, get_args
 
-from jaxtyping import Float
-from numpy import ndarray
+import gradio as gr
+from gradio_client import handle_file
 
-from demo import export as files
-from demo import pipeline
+from demo import export, gradio_internals, pipeline
 from demo.api.store import Store
-from demo.ground import Search, ground_of
+from demo.ground import GroundResult, ground_of
 from demo.pipeline import Analysis
+from demo.session import KEEP_S, NETWORK, PARALLEL
 from demo.tabs.depth.look import reach
 from demo.tabs.measure import measure as rulers
-from depthpro import DepthPro, Prediction
+from depthpro import DepthPro
 from depthpro.export import fit_size, write_png
 from depthpro.geometry import focal_from_fov
 from depthpro.viz import colorize, depth_range, with_colour_bar
 
-Kind = Literal["all", "distance", "height", "angle", "area"]
-Format = Literal[
-    "preview", "zip", "npz", "depth-png", "colour-png", "glb", "ply", "obj", "usdz", "stl"
-]
+Kind = Literal["all", rulers.Kind]
+Format = Literal["preview", "zip", export.Format]
 
 _PREVIEW_SIDE = 1024
+_MCP_BYTES = 3_000_000  # of a picture, which MCP packs into the answer
+_EXAMPLES: dict[str, Any] = {
+    "photo": handle_file(
+        "https://raw.githubusercontent.com/gradio-app/gradio/main/test/test_files/bus.png"
+    ),
+    "points": [[100, 200], [300, 200]],
+    "fov_deg": 60,
+}
+"""In the page that shows programs how to call a function."""
 
 
-class Estimate(TypedDict):
-    """What is known about a photo."""
+class Estimate(export.Description):
+    """Focal length and depth of a photo."""
 
     token: str
-    name: str
-    width_px: int
-    height_px: int
-    f_px: float
-    f_px_source: str
-    fov_deg: float
-    estimated_f_px: float | None
-    metadata_f_px: float | None
-    depth_unit: str
     near_m: float
     median_m: float
     far_m: float
     sky_share: float
-    weights: str
-    weights_licence: str
     notice: str
 
 
-class Spot(TypedDict):
+class PointValues(TypedDict):
     """A point of a photo in 3D."""
 
     x_px: float
@@ -59,7 +62,7 @@ class Spot(TypedDict):
     position_m: list[float]
 
 
-class Value(TypedDict):
+class MeasuredValue(TypedDict):
     """A measured quantity."""
 
     what: str
@@ -69,7 +72,7 @@ class Value(TypedDict):
     unit: str
 
 
-class Level(TypedDict):
+class GroundValues(TypedDict):
     """The ground, as the camera sees it."""
 
     camera_height_m: float
@@ -78,175 +81,206 @@ class Level(TypedDict):
 
 
 class Measurement(TypedDict):
-    """What some points of a photo measure."""
+    """Positions of some points of a photo, and what lies between them."""
 
-    points: list[Spot]
-    results: list[Value]
-    ground: Level | None
+    points: list[PointValues]
+    results: list[MeasuredValue]
+    ground: GroundValues | None
     remark: str
     notice: str
 
 
-def estimate(model: DepthPro, store: Store, path: str | Path) -> Estimate:
-    """Return what the network says about a photo, and keep it; this calls the network once.
+@dataclass(frozen=True)
+class Programs:
+    """The functions; nothing here belongs to a visitor of the page."""
 
-    Raises:
-        ValueError: If the file is not a photo that can be read.
-    """
-    return _described(store, pipeline.analyse(model, path))
+    model: DepthPro
+    store: Store
+
+    def estimate(self, photo: gr.FileData) -> Estimate:
+        """Estimate depth in metres and the focal length of one photo.
+
+        The photo stays for an hour under the token that comes back: give it to rescale, measure
+        and export. The focal length is that of the photo's metadata, else the network's estimate.
+        Depth is along the optical axis; near_m and far_m leave out one percent each.
+
+        Args:
+            photo: A JPEG, PNG, WebP, TIFF or HEIC file, at most 100 megapixels and 100 MB.
+
+        Returns:
+            A token, focal length in pixels, field of view in degrees, depth in metres, licence.
+        """
+        return self._kept(pipeline.analyse(self.model, gradio_internals.uploaded(photo)))
+
+    def rescale(
+        self, token: str, f_px: float | None = None, fov_deg: float | None = None
+    ) -> Estimate:
+        """Use another focal length for a photo; depth and every length are proportional to it.
+
+        Exact and immediate: the network is not called again. Give f_px or fov_deg.
+
+        Args:
+            token: From estimate or rescale; the old one stays valid.
+            f_px: Focal length in pixels of the photo.
+            fov_deg: Horizontal field of view in degrees, between 0 and 180.
+
+        Returns:
+            The same as estimate, under a new token.
+        """
+        analysis = self.store.find(token).analysis
+        given = [value for value in (f_px, fov_deg) if value is not None]
+        if len(given) != 1 or not _is_number(given[0]):
+            raise ValueError(
+                "Expected either f_px (a number of pixels) or fov_deg (degrees); got "
+                f"f_px={f_px!r}, fov_deg={fov_deg!r}; give one of them."
+            )
+        if fov_deg is not None:
+            if not 0 < fov_deg < 180:
+                raise ValueError(f"Expected fov_deg between 0 and 180 degrees; got {fov_deg}.")
+            f_px = focal_from_fov(float(fov_deg), analysis.prediction.width)
+        return self._kept(pipeline.with_source(analysis, "hand", f_px))
+
+    def measure(self, token: str, points: list[list[float]], kind: Kind = "all") -> Measurement:
+        """Measure positions, distances, heights, angles and areas in a photo, each with its ±.
+
+        Two points have a distance, three or more also a path, angles and the area between them;
+        heights are above the ground, if the photo shows one. The ± is the spread of depth around
+        the points; it knows nothing of a wrong focal length, which rescales every length.
+
+        Args:
+            token: From estimate or rescale.
+            points: [column, row] of each point, in pixels of the photo from its upper left corner.
+            kind: What to measure: all, distance, height, angle or area.
+
+        Returns:
+            Each point in metres (x right, y down, z forward), the results, and the ground.
+        """
+        analysis = self.store.find(token).analysis
+        _check_choice("kind", kind, get_args(Kind))
+        pairs = _pairs(points)
+        located = rulers.locate(analysis.prediction, pairs)
+        wanted = kind in ("all", "height")
+        ground, reason = ground_of(analysis.prediction) if wanted else GroundResult(None, "")
+        if kind == "height" and ground is None:
+            raise ValueError(f"Heights need the ground. {reason}")
+        if kind == "all":
+            results = rulers.measure_all(located, ground)
+        else:
+            results = rulers.measure(located, kind, ground)
+        return {
+            "points": [
+                {
+                    "x_px": x,
+                    "y_px": y,
+                    "depth_m": float(located.depth_m[n]),
+                    "plus_minus_m": float(located.far_m[n] - located.near_m[n]) / 2,
+                    "position_m": located.positions[n].tolist(),
+                }
+                for n, (x, y) in enumerate(pairs)
+            ],
+            "results": [
+                {
+                    "what": result.what,
+                    "points": list(result.points),
+                    "value": result.value,
+                    "plus_minus": result.plus_minus,
+                    "unit": result.unit,
+                }
+                for result in results
+            ],
+            "ground": ground
+            and {
+                "camera_height_m": ground.camera_height_m,
+                "pitch_deg": ground.pitch_deg,
+                "roll_deg": ground.roll_deg,
+            },
+            "remark": reason,
+            "notice": analysis.provenance.notice,
+        }
+
+    def export(self, token: str, request: gr.Request, format: Format = "preview") -> gr.FileData:
+        """Get depth as a file: a picture, numbers, a surface or points in metres.
+
+        Args:
+            token: From estimate or rescale.
+            request: Who asks; Gradio fills it in.
+            format: preview is a picture to look at, at most 1024 pixels wide; zip is everything.
+
+        Returns:
+            The file. Over MCP a picture, or a link that is valid for an hour.
+        """
+        path = self.write(token, format)
+        size = path.stat().st_size
+        over_mcp = request.headers.get("x-gradio-user") == "mcp"
+        if over_mcp and path.suffix == ".png" and size > _MCP_BYTES:
+            raise ValueError(
+                f"This picture has {size / 1e6:.0f} MB, too much for an answer over MCP; ask for "
+                "preview, or for zip, which comes as a link."
+            )
+        return gr.FileData(path=str(path), orig_name=path.name)
+
+    def write(self, token: str, format: Format) -> Path:
+        """Write a result as a file, unless it is there already; it is kept as long as the result.
+
+        Raises:
+            ValueError: If the token is unknown or there is no such format.
+        """
+        entry = self.store.find(token)
+        _check_choice("format", format, get_args(Format))
+        with entry.writing:
+            path = entry.files.get(format)
+            if path is None or not path.exists():  # Gradio cleans up old files
+                folder = entry.folder / format
+                path = entry.files[format] = _write(entry.analysis, folder, format)
+        return path
+
+    def _kept(self, analysis: Analysis) -> Estimate:
+        """Keep an analysis, and return its description under a token."""
+        depth = reach(analysis.prediction)
+        return {
+            "token": self.store.add(analysis),
+            **export.describe(analysis),
+            "near_m": depth.near_m,
+            "median_m": depth.median_m,
+            "far_m": depth.far_m,
+            "sky_share": depth.sky,
+            "notice": analysis.provenance.notice,
+        }
 
 
-def rescale(
-    store: Store, token: str, f_px: float | None = None, fov_deg: float | None = None
-) -> Estimate:
-    """Return the same photo at another focal length, under a token of its own; no network.
-
-    Args:
-        store: Where results are kept.
-        token: Of the result.
-        f_px: Focal length in pixels of the photo.
-        fov_deg: Horizontal field of view in degrees, instead of it.
-
-    Raises:
-        ValueError: If the token is unknown, or not exactly one of the two is given, as a number
-            that a camera can have.
-    """
-    analysis = store.find(token).analysis
-    given = [value for value in (f_px, fov_deg) if value is not None]
-    if len(given) != 1 or not _is_number(given[0]):
-        raise ValueError(
-            "Expected either f_px (a number of pixels) or fov_deg (degrees); got "
-            f"f_px={f_px!r}, fov_deg={fov_deg!r}; give one of them."
-        )
-    if fov_deg is not None:
-        if not 0 < fov_deg < 180:
-            raise ValueError(f"Expected fov_deg between 0 and 180 degrees; got {fov_deg}.")
-        f_px = focal_from_fov(float(fov_deg), analysis.prediction.width)
-    return _described(store, pipeline.with_source(analysis, "hand", f_px))
+def register(model: DepthPro) -> None:
+    """Offer the functions to programs; called while the page is built."""
+    store = Store(age_s=KEEP_S, root=gradio_internals.upload_folder())
+    functions = Programs(model, store)
+    gradio_internals.offer(functions.estimate, _EXAMPLES, **NETWORK)
+    for function in (functions.rescale, functions.measure, functions.export):
+        gradio_internals.offer(function, _EXAMPLES, concurrency_limit=PARALLEL)
+    threading.Thread(target=_delete_expired, args=[store], daemon=True).start()
 
 
-def measure(
-    store: Store, token: str, points: Sequence[Sequence[float]], kind: Kind = "all"
-) -> Measurement:
-    """Return positions, and lengths, heights, angles or areas between them, each with its ±.
-
-    Args:
-        store: Where results are kept.
-        token: Of the result.
-        points: Column and row of each, in pixels of the photo; pixel centres at integers.
-        kind: What to measure; "all" is everything that the points allow.
-
-    Raises:
-        ValueError: If the token is unknown, a point is not in the photo or is sky, the kind is
-            none, or heights are wanted of a photo that shows no ground.
-    """
-    analysis = store.find(token).analysis
-    _one_of("kind", kind, get_args(Kind))
-    pairs = _pairs(points)
-    spots = rulers.locate(analysis.prediction, pairs)
-    search = Search(None, "")
-    if kind in ("all", "height"):
-        search = ground_of(analysis.prediction)
-    if kind == "height" and search.ground is None:
-        raise ValueError(f"Heights need the ground. {search.reason}")
-    if kind == "all":
-        results = rulers.measure_all(spots, search.ground)
-    else:
-        results = rulers.measure(spots, kind, search.ground)
-    ground = search.ground
-    return {
-        "points": [
-            {
-                "x_px": x,
-                "y_px": y,
-                "depth_m": float(spots.depth_m[n]),
-                "plus_minus_m": float(spots.far_m[n] - spots.near_m[n]) / 2,
-                "position_m": [float(value) for value in spots.positions[n]],
-            }
-            for n, (x, y) in enumerate(pairs)
-        ],
-        "results": [
-            {
-                "what": result.what,
-                "points": list(result.points),
-                "value": result.value,
-                "plus_minus": result.plus_minus,
-                "unit": result.unit,
-            }
-            for result in results
-        ],
-        "ground": ground
-        and {
-            "camera_height_m": ground.camera_height_m,
-            "pitch_deg": ground.pitch_deg,
-            "roll_deg": ground.roll_deg,
-        },
-        "remark": search.reason,
-        "notice": analysis.provenance.notice,
-    }
-
-
-def export(store: Store, token: str, format: Format) -> Path:
-    """Write a result as a file and return it; it is kept as long as the result.
-
-    Raises:
-        ValueError: If the token is unknown or the format is none.
-    """
-    entry = store.find(token)
-    _one_of("format", format, get_args(Format))
-    with entry.writing:
-        path = entry.files.get(format)
-        if path is None or not path.exists():  # Gradio cleans up old files
-            folder = entry.folder / format
-            folder.mkdir(exist_ok=True)
-            path = entry.files[format] = _write(entry.analysis, folder, format)
-    return path
+def _delete_expired(store: Store) -> None:
+    while True:
+        time.sleep(60)
+        store.delete_expired()
 
 
 def _write(analysis: Analysis, folder: Path, format: Format) -> Path:
+    folder.mkdir(exist_ok=True)
     if format == "zip":
-        return files.bundle(analysis, folder)
+        return export.bundle(analysis, folder)
     if format != "preview":
-        return files.write_file(analysis, folder, format)
+        return export.write_file(analysis, folder, format)
     path = folder / f"{analysis.name}_preview.png"
-    depth = _coarse_depth(analysis.prediction, _PREVIEW_SIDE)
+    prediction = analysis.prediction
+    size = fit_size(prediction.height, prediction.width, _PREVIEW_SIDE)
+    depth = prediction.depth_at(*size)[0].numpy()
     span = depth_range(depth)
     write_png(path, with_colour_bar(colorize(depth, span), span), analysis.provenance.notice)
     return path
 
 
-def _described(store: Store, analysis: Analysis) -> Estimate:
-    """Keep an analysis and return what is known about it."""
-    values, prediction = files.describe(analysis), analysis.prediction
-    found = reach(prediction)
-    return {
-        "token": store.add(analysis),
-        "name": analysis.name,
-        "width_px": prediction.width,
-        "height_px": prediction.height,
-        "f_px": analysis.f_px,
-        "f_px_source": values["f_px_source"],
-        "fov_deg": prediction.fov_deg.item(),
-        "estimated_f_px": analysis.estimated_f_px,
-        "metadata_f_px": analysis.metadata_f_px,
-        "depth_unit": values["depth_unit"],
-        "near_m": found.near_m,
-        "median_m": found.median_m,
-        "far_m": found.far_m,
-        "sky_share": found.sky,
-        "weights": values["weights"],
-        "weights_licence": values["weights_licence"],
-        "notice": analysis.provenance.notice,
-    }
-
-
-def _coarse_depth(prediction: Prediction, side: int) -> Float[ndarray, "h w"]:
-    height, width = fit_size(prediction.height, prediction.width, side)
-    return prediction.depth_at(height, width)[0].numpy()
-
-
 def _pairs(points: Any) -> list[tuple[float, float]]:
-    """Return points as pairs of numbers, or say what came instead."""
+    """Return points as pairs of numbers, or refuse what is not a list of them."""
     if isinstance(points, list | tuple) and points:
         pairs = [tuple(p) for p in points if isinstance(p, list | tuple) and len(p) == 2]
         if len(pairs) == len(points) and all(_is_number(v) for pair in pairs for v in pair):
@@ -261,6 +295,6 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _one_of(name: str, value: Any, choices: Sequence[str]) -> None:
+def _check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
     if value not in choices:
         raise ValueError(f"Expected {name} to be one of {', '.join(choices)}; got {value!r}.")

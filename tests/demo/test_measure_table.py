@@ -2,7 +2,6 @@
 
 import csv
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from demo.ground import Ground
 from demo.pipeline import Analysis
 from demo.tabs.measure import table as measure_table
 from demo.tabs.measure.measure import Result, locate, measure, measure_all
-from demo.units import area, with_spread
+from demo.units import with_spread
 from depthpro.checkpoint import PUBLISHED_LICENCE, Provenance
 
 PLACES = [(300.0, 200.0), (550.0, 200.0), (550.0, 450.0), (300.0, 450.0)]
@@ -121,16 +120,3 @@ def test_value_with_its_spread(
 ) -> None:
     assert with_spread(value, plus_minus, unit) == metric
     assert with_spread(value, plus_minus, unit, "ft") == feet
-
-
-def test_areas_have_no_exponent_and_grow_with_their_numbers() -> None:
-    assert [area(value) for value in (0.005, 0.5, 12_345, 2e6)] == [
-        "50.0 cm²",
-        "0.500 m²",
-        "12300 m²",
-        "2.00 km²",
-    ]
-    assert area(1.0, "ft") == "10.8 ft²"
-    for units in ("m", "ft"):
-        numbers = [float(area(v, units).split()[0]) for v in (1.0, 2.0, 4.0)]
-        assert all(b == pytest.approx(2 * a, rel=0.01) for a, b in pairwise(numbers))

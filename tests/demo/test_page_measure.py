@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 from demo.ground import ground_of
 from demo.page import measure as tab
 from demo.pipeline import Analysis
-from demo.session import Visit
+from demo.session import Session
 from demo.tabs.measure import table as measure_table
 from demo.tabs.measure.measure import Kind, locate, measure
 from demo.units import Units
@@ -162,15 +162,15 @@ def test_phone(page: Page) -> None:
     shot(page, "measure-390")
 
 
-def visit(prediction: Prediction) -> Visit:
+def session(prediction: Prediction) -> Session:
     rgb = np.zeros((prediction.height, prediction.width, 3), np.uint8)
     made = Provenance("small", OWN_LICENCE)
-    return Visit(Analysis("flat", rgb, prediction, None, None, "network", made))
+    return Session(Analysis("flat", rgb, prediction, None, None, "network", made))
 
 
 def test_sky_and_a_second_click_are_refused_by_a_sentence() -> None:
     sky = predict(lambda rays: np.where(rays[..., 1] < 0, np.inf, 5.0))
-    photo = visit(sky)
+    photo = session(sky)
     _, said, *_ = tab._add((600.0, 100.0), photo, "m", "distance")
     assert photo.points == ()
     assert "There is sky at point 1" in said
@@ -185,7 +185,7 @@ def test_sky_and_a_second_click_are_refused_by_a_sentence() -> None:
 
 
 def test_heights_without_ground_are_refused_by_a_sentence() -> None:
-    wall = visit(predict(plane((0, 0, 0.25))))
+    wall = session(predict(plane((0, 0, 0.25))))
     _, said, *_, table = tab._add((600.0, 800.0), wall, "m", "height")
     assert "No ground was found" in said
     assert table == ""
@@ -193,7 +193,7 @@ def test_heights_without_ground_are_refused_by_a_sentence() -> None:
 
 def test_a_click_answers_at_once_at_12_megapixels() -> None:
     large = predict(plane((0.01, -0.1, 0.3)), (4000, 3000), 3500.0, side=1536)
-    photo = visit(large)
+    photo = session(large)
     for number in range(8):
         tab._add((400.0 * number + 100, 1500.0), photo, "m", "area")
     times = []

@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 
 from demo.page import sharpness as tab
 from demo.pipeline import Analysis
-from demo.session import Visit
+from demo.session import Session
 from demo.tabs.sharpness import truth
 from demo.tabs.sharpness.sharpness import compare, difference, mirrored
 from demo.tabs.sharpness.truth import EXAMPLES
@@ -124,14 +124,14 @@ def test_depth_of_ones_own(page: Page, served: Served, tmp_path: Path) -> None:
     expect(page.locator("#truth-file")).not_to_contain_text("millimetres.npy")
 
 
-def visit(prediction: Prediction) -> Visit:
+def session(prediction: Prediction) -> Session:
     rgb = np.zeros((prediction.height, prediction.width, 3), np.uint8)
     made = Provenance("small", OWN_LICENCE)
-    return Visit(Analysis("flat", rgb, prediction, None, None, "network", made))
+    return Session(Analysis("flat", rgb, prediction, None, None, "network", made))
 
 
 def test_a_path_that_a_client_names_is_not_read(tmp_path: Path) -> None:
-    own = visit(predict(plane((0, 0, 0.25))))
+    own = session(predict(plane((0, 0, 0.25))))
     np.save(tmp_path / "secret.npy", np.ones((900, 1200), np.float32))
     around = (
         Path(get_upload_folder()) / Path(*[".."] * 9) / (tmp_path / "secret.npy").relative_to("/")
@@ -150,7 +150,7 @@ def test_a_path_that_a_client_names_is_not_read(tmp_path: Path) -> None:
 
 
 def test_what_the_network_said_of_another_photo_is_dropped() -> None:
-    one, other = visit(predict(plane((0, 0, 0.25)))), visit(predict(plane((0, 0, 0.25))))
+    one, other = session(predict(plane((0, 0, 0.25)))), session(predict(plane((0, 0, 0.25))))
     said = one.analysis.prediction
     fresh = tab.Mirrored(said.canonical_inverse_depth, said)
     emptied, *_ = tab._keep(one, "mirror", 1.05, "metric", fresh)
@@ -166,7 +166,7 @@ def test_everything_answers_at_once_at_12_megapixels(with_truth: bool) -> None:
     def steps(rays: np.ndarray) -> np.ndarray:
         return 2 * 1.2 ** np.floor(8 * rays[..., 0]) * (1.5 - rays[..., 1])
 
-    own = visit(predict(steps, (4000, 3000), 3500.0, side=1536))
+    own = session(predict(steps, (4000, 3000), 3500.0, side=1536))
     own.mirrored = own.analysis.prediction
     if with_truth:
         depth = own.analysis.prediction.depth_at(600, 800)[0].numpy()

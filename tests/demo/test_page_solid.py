@@ -36,7 +36,7 @@ def press(page: Page, label: str) -> None:
 
 def until(page: Page, said: list, count: int) -> None:
     """Wait until so many cameras were told to the server."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while len(said) < count and time.monotonic() < end:
         page.wait_for_timeout(100)
     assert len(said) >= count

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, expect
 from startup import answers
 
 from demo import pipeline
-from demo.session import Visit, still
+from demo.session import Session, ensure_current
 from depthpro import Prediction
 from depthpro.checkpoint import OWN_LICENCE, Provenance
 
@@ -107,18 +107,18 @@ def test_what_the_network_cannot_do_is_said_and_nothing_of_before_stays(
     expect(page.locator("#prepare")).to_be_hidden()
 
 
-def make_visit(prediction: Prediction) -> Visit:
+def make_session(prediction: Prediction) -> Session:
     made = Provenance("small", OWN_LICENCE)
     rgb = np.zeros((prediction.height, prediction.width, 3), np.uint8)
-    return Visit(pipeline.Analysis("photo", rgb, prediction, None, None, "network", made))
+    return Session(pipeline.Analysis("photo", rgb, prediction, None, None, "network", made))
 
 
 def test_files_go_with_the_last_who_holds_the_visit(expected: Prediction) -> None:
-    visit = make_visit(expected)
-    folder = visit.folder
+    session = make_session(expected)
+    folder = session.folder
     (folder / "surface.glb").write_bytes(b"glTF")
-    late = visit  # a handler that is still at work
-    del visit
+    late = session  # a handler that is still at work
+    del session
     assert folder.is_dir()
     del late
     gc.collect()
@@ -126,16 +126,16 @@ def test_files_go_with_the_last_who_holds_the_visit(expected: Prediction) -> Non
 
 
 def test_a_file_of_what_is_no_longer_shown_is_not_given_away(expected: Prediction) -> None:
-    visit = make_visit(expected)
-    analysis = visit.analysis
-    still(visit, analysis)
-    visit.analysis = pipeline.with_source(analysis, "hand", 700.0)
+    session = make_session(expected)
+    analysis = session.analysis
+    ensure_current(session, analysis)
+    session.analysis = pipeline.with_source(analysis, "hand", 700.0)
     with pytest.raises(gr.Error, match="changed in the meantime"):
-        still(visit, analysis)
-    still(visit, visit.analysis)
-    visit.left = True
+        ensure_current(session, analysis)
+    ensure_current(session, session.analysis)
+    session.left = True
     with pytest.raises(gr.Error, match="changed in the meantime"):
-        still(visit, visit.analysis)
+        ensure_current(session, session.analysis)
 
 
 def test_a_file_of_one_visitor_is_not_at_the_address_of_another(
@@ -161,8 +161,8 @@ def test_a_server_that_is_stopped_leaves_no_file_of_a_visitor(
         port = free.getsockname()[1]
     root = Path(__file__).parents[2]
     command = [sys.executable, "app.py", "--model", "small", "--device", "cpu", "--port", str(port)]
-    # A folder of its own for temporary files, Gradio's among them.
-    with subprocess.Popen(command, cwd=root, env=os.environ | {"TMPDIR": str(tmp_path)}) as server:
+    folders = {"TMPDIR": str(tmp_path), "GRADIO_TEMP_DIR": str(tmp_path / "gradio")}
+    with subprocess.Popen(command, cwd=root, env=os.environ | folders) as server:
         try:
             page = browser.new_page()
             deadline = time.monotonic() + 120

@@ -6,15 +6,17 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import numpy as np
 import pytest
 import torch
 import trimesh
 from conftest import make_model
+from gradio.utils import get_upload_folder
 from PIL import Image
 
 from demo import export
-from demo.api import programs
+from demo.api.programs import Estimate, Format, Measurement, Programs
 from demo.api.store import Store
 from demo.pipeline import Analysis
 from depthpro import Prediction
@@ -22,63 +24,74 @@ from depthpro.checkpoint import PUBLISHED_LICENCE, Provenance
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(root=tmp_path / "results")
+def programs(tmp_path: Path) -> Programs:
+    return Programs(make_model(), Store(root=tmp_path / "results"))
+
+
+def wall_of(size: tuple[int, int], f_px: float, pixels: tuple[int, int]) -> Analysis:
+    """Return a photo of `size` columns and rows, of a wall 3 m away."""
+    width, height = size
+    canonical = torch.full((1, 32, 32), f_px / (width * 3.0))
+    prediction = Prediction(canonical, torch.tensor([f_px]), torch.tensor([50.0]), height, width)
+    rgb = np.random.default_rng(0).integers(0, 255, (*pixels, 3), dtype=np.uint8)
+    published = Provenance("apple/DepthPro", PUBLISHED_LICENCE)
+    return Analysis("wall", rgb, prediction, None, None, "network", published)
 
 
 @pytest.fixture
-def wall(store: Store) -> str:
+def wall(programs: Programs) -> str:
     """Return the token of a photo of 80 x 60 pixels, f = 40 px, of a wall 3 m away."""
-    canonical = torch.full((1, 32, 32), 40 / (80 * 3.0))
-    prediction = Prediction(canonical, torch.tensor([40.0]), torch.tensor([50.0]), 60, 80)
-    made = Provenance("apple/DepthPro", PUBLISHED_LICENCE)
-    rgb = np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
-    return store.add(Analysis("wall", rgb, prediction, None, None, "network", made))
+    return programs.store.add(wall_of((80, 60), 40.0, (60, 80)))
 
 
-def test_estimate_keeps_what_the_network_said(store: Store, tmp_path: Path) -> None:
-    model = make_model()
+def test_estimate_keeps_the_result_and_calls_the_network_once(
+    programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    assert get_upload_folder() == str(tmp_path)
     calls: list[int] = []
-    model.register_forward_hook(lambda *_: calls.append(1))
-    Image.new("RGB", (64, 48), "olive").save(tmp_path / "garden.png")
-    said = programs.estimate(model, store, tmp_path / "garden.png")
-    assert set(said) == set(typing.get_type_hints(programs.Estimate))
-    wanted = model.infer(np.asarray(Image.open(tmp_path / "garden.png")))
-    assert calls == [1, 1]
-    assert said["f_px"] == said["estimated_f_px"] == wanted.f_px.item()
-    assert said["fov_deg"] == pytest.approx(wanted.fov_deg.item())
-    assert said["median_m"] == pytest.approx(wanted.depth_at(48, 64).median().item(), rel=0.01)
-    assert said["near_m"] < said["median_m"] < said["far_m"]
-    assert (said["name"], said["width_px"], said["height_px"]) == ("garden", 64, 48)
-    assert said["metadata_f_px"] is None
-    programs.rescale(store, said["token"], f_px=100)
-    programs.measure(store, said["token"], [[1, 2], [30, 40]], "distance")
-    programs.export(store, said["token"], "npz")
-    assert len(calls) == 2
+    programs.model.register_forward_hook(lambda *_: calls.append(1))
+    path = tmp_path / "garden.png"
+    Image.new("RGB", (64, 48), "olive").save(path)
+    photo = {"path": str(path), "meta": {"_type": "gradio.FileData"}}
+    estimate = programs.estimate(photo)  # pyright: ignore[reportArgumentType]
+    assert set(estimate) == set(typing.get_type_hints(Estimate))
+    programs.rescale(estimate["token"], f_px=100)
+    programs.measure(estimate["token"], [[1, 2], [30, 40]], "distance")
+    programs.write(estimate["token"], "npz")
+    assert len(calls) == 1
+    wanted = programs.model.infer(np.asarray(Image.open(path)))
+    assert estimate["f_px"] == estimate["estimated_f_px"] == wanted.f_px.item()
+    assert estimate["fov_deg"] == pytest.approx(wanted.fov_deg.item())
+    assert estimate["median_m"] == pytest.approx(wanted.depth_at(48, 64).median().item(), rel=0.01)
+    assert estimate["near_m"] < estimate["median_m"] < estimate["far_m"]
+    assert (estimate["name"], estimate["width_px"], estimate["height_px"]) == ("garden", 64, 48)
+    with pytest.raises(ValueError, match="a photo that was uploaded"):
+        programs.estimate(gr.FileData(path="/etc/passwd"))
 
 
-def test_results_carry_the_licence_of_the_weights(store: Store, wall: str) -> None:
-    said = programs.rescale(store, wall, f_px=40)
-    assert said["weights"] == "apple/DepthPro"
-    assert "research purposes only" in said["weights_licence"]
-    measured = programs.measure(store, wall, [[1, 1]])
-    for notice in (said["notice"], measured["notice"]):
+def test_results_carry_the_licence_of_the_weights(programs: Programs, wall: str) -> None:
+    estimate = programs.rescale(wall, f_px=40)
+    assert estimate["weights"] == "apple/DepthPro"
+    assert "research purposes only" in estimate["weights_licence"]
+    measured = programs.measure(wall, [[1, 1]])
+    for notice in (estimate["notice"], measured["notice"]):
         assert "apple/DepthPro" in notice
         assert "research purposes only" in notice
 
 
 def test_another_focal_length_rescales_exactly_and_leaves_the_old_result(
-    store: Store, wall: str
+    programs: Programs, wall: str
 ) -> None:
     # 90 degrees across 80 pixels: f = 40 / tan 45 degrees; 60 px: half as far again.
-    same = programs.rescale(store, wall, fov_deg=90)
+    same = programs.rescale(wall, fov_deg=90)
     assert (same["f_px"], same["median_m"]) == pytest.approx((40, 3))
-    longer = programs.rescale(store, wall, f_px=60)
+    longer = programs.rescale(wall, f_px=60)
     assert longer["median_m"] == pytest.approx(4.5)
     assert longer["f_px_source"] == "given by hand"
     assert longer["estimated_f_px"] == 50
     assert len({wall, same["token"], longer["token"]}) == 3
-    old = programs.measure(store, wall, [[40, 30]], "distance")
+    old = programs.measure(wall, [[40, 30]], "distance")
     assert old["points"][0]["depth_m"] == pytest.approx(3)
 
 
@@ -88,38 +101,38 @@ def test_another_focal_length_rescales_exactly_and_leaves_the_old_result(
         {},
         {"f_px": 10, "fov_deg": 20},
         {"f_px": 0},
-        {"f_px": -3},
         {"f_px": float("inf")},
         {"f_px": "long"},
         {"f_px": True},
-        {"fov_deg": 0},
         {"fov_deg": 180},
         {"fov_deg": float("nan")},
         {"fov_deg": [90]},
     ],
 )
-def test_bad_focal_lengths_are_refused(store: Store, wall: str, given: dict[str, Any]) -> None:
+def test_bad_focal_lengths_are_refused(
+    programs: Programs, wall: str, given: dict[str, Any]
+) -> None:
     with pytest.raises(ValueError, match=r"f_px|fov_deg"):
-        programs.rescale(store, wall, **given)
+        programs.rescale(wall, **given)
 
 
-def test_lengths_on_a_wall(store: Store, wall: str) -> None:
+def test_lengths_on_a_wall(programs: Programs, wall: str) -> None:
     # 3 m / 40 px = 0.075 m a pixel: a triangle of 40 and 30 pixels has sides of 3, 2.25, 3.75 m.
-    said = programs.measure(store, wall, [[10, 10], [50, 10], [50, 40]])
-    assert set(said) == set(typing.get_type_hints(programs.Measurement))
-    values = {(r["what"], *r["points"]): (r["value"], r["unit"]) for r in said["results"]}
+    measured = programs.measure(wall, [[10, 10], [50, 10], [50, 40]])
+    assert set(measured) == set(typing.get_type_hints(Measurement))
+    values = {(r["what"], *r["points"]): (r["value"], r["unit"]) for r in measured["results"]}
     assert values["distance", 1, 2] == (pytest.approx(3), "m")
     assert values["distance", 2, 3] == (pytest.approx(2.25), "m")
     assert values["total", 1, 2, 3] == (pytest.approx(5.25), "m")
     assert values["angle", 1, 2, 3] == (pytest.approx(90), "°")
     assert values["area", 1, 2, 3] == (pytest.approx(3 * 2.25 / 2), "m²")
-    assert all(r["plus_minus"] == pytest.approx(0, abs=1e-5) for r in said["results"])
+    assert all(r["plus_minus"] == pytest.approx(0, abs=1e-5) for r in measured["results"])
     # The optical axis is at (39.5, 29.5).
-    position = said["points"][0]["position_m"]
+    position = measured["points"][0]["position_m"]
     assert position == pytest.approx([-29.5 * 0.075, -19.5 * 0.075, 3])
-    assert said["ground"] is None
-    assert said["remark"]
-    json.dumps(said)
+    assert measured["ground"] is None
+    assert measured["remark"]
+    json.dumps(measured)
 
 
 @pytest.mark.parametrize(
@@ -139,48 +152,42 @@ def test_lengths_on_a_wall(store: Store, wall: str) -> None:
     ],
 )
 def test_bad_points_are_refused(
-    store: Store, wall: str, points: Any, kind: Any, match: str
+    programs: Programs, wall: str, points: Any, kind: Any, match: str
 ) -> None:
     with pytest.raises(ValueError, match=match):
-        programs.measure(store, wall, points, kind)
+        programs.measure(wall, points, kind)
 
 
-def test_every_format_of_the_page_and_no_other(store: Store, wall: str) -> None:
-    names = typing.get_args(programs.Format)
+def test_every_format_of_the_page_and_no_other(programs: Programs, wall: str) -> None:
+    names = typing.get_args(Format)
     assert set(names) == {"preview", "zip", *export.FORMATS}
     with pytest.raises(ValueError, match=r"one of preview, zip.*'exe'"):
-        programs.export(store, wall, "exe")  # pyright: ignore[reportArgumentType]
+        programs.write(wall, "exe")  # pyright: ignore[reportArgumentType]
 
 
-def test_files_open(store: Store, wall: str) -> None:
-    with np.load(programs.export(store, wall, "npz")) as file:
+def test_files_open(programs: Programs, wall: str) -> None:
+    with np.load(programs.write(wall, "npz")) as file:
         np.testing.assert_allclose(file["depth"], np.full((60, 80), 3), rtol=1e-5)
         assert "research purposes only" in str(file["notice"])
-    with Image.open(programs.export(store, wall, "preview")) as image:
+    with Image.open(programs.write(wall, "preview")) as image:
         assert "research purposes only" in image.text["Copyright"]
-    with zipfile.ZipFile(programs.export(store, wall, "zip")) as archive:
+    with zipfile.ZipFile(programs.write(wall, "zip")) as archive:
         assert archive.testzip() is None
-    assert trimesh.load(programs.export(store, wall, "glb")).bounds[0][2] == pytest.approx(-3)
+    assert trimesh.load(programs.write(wall, "glb")).bounds[0][2] == pytest.approx(-3)
 
 
-def test_the_preview_is_small(store: Store, wall: str) -> None:
-    analysis = store.find(wall).analysis
-    large = Prediction(
-        analysis.prediction.canonical_inverse_depth, torch.tensor([1e3]), None, 1000, 4000
-    )
-    token = store.add(
-        Analysis("wide", analysis.rgb, large, None, None, "network", analysis.provenance)
-    )
-    with Image.open(programs.export(store, token, "preview")) as image:
+def test_the_preview_is_small(programs: Programs) -> None:
+    token = programs.store.add(wall_of((4000, 1000), 1e3, (60, 80)))
+    with Image.open(programs.write(token, "preview")) as image:
         assert 1024 < image.width < 1200  # the bar is beside it
         assert image.height == 256
 
 
-def test_a_file_is_written_once_and_again_if_it_was_cleaned_up(store: Store, wall: str) -> None:
-    path = programs.export(store, wall, "npz")
+def test_a_file_is_written_once_unless_it_was_deleted(programs: Programs, wall: str) -> None:
+    path = programs.write(wall, "npz")
     written = path.stat().st_mtime_ns
-    assert programs.export(store, wall, "npz") == path
+    assert programs.write(wall, "npz") == path
     assert path.stat().st_mtime_ns == written
     path.unlink()
-    assert programs.export(store, wall, "npz") == path
+    assert programs.write(wall, "npz") == path
     assert path.exists()

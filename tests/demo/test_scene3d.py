@@ -12,13 +12,12 @@ import pytest
 import trimesh
 from rooms3d import F_PX, FLOOR_M, PANEL, PANEL_M, SIDE, WALL_M, room, sky
 
-from demo import captions
 from demo.tabs.view3d.chart import MAX_POINTS, chart
 from demo.tabs.view3d.plan import Sheet, from_above, plan
-from demo.tabs.view3d.scene import beams, write_view
+from demo.tabs.view3d.scene import line_mesh, write_view
 from demo.tabs.view3d.space import (
-    Parts,
-    Space,
+    PARTS,
+    PointMap,
     frustum,
     grid,
     grid_step,
@@ -27,16 +26,17 @@ from demo.tabs.view3d.space import (
     round_length,
     scale_bar,
     size_for,
-    survey,
+    unproject_level,
     view_corners,
 )
+from demo.tabs.view3d.ui import caption
 
 NOTICE = "Depth by somebody"
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def space_of(pitch_deg: float = 0.0) -> Space:
-    return survey(room(pitch_deg).prediction, SIDE, SIDE)
+def space_of(pitch_deg: float = 0.0) -> PointMap:
+    return unproject_level(room(pitch_deg).prediction, SIDE, SIDE)
 
 
 def glb_json(path: Path) -> dict:
@@ -55,7 +55,8 @@ def view(folder: Path, pitch_deg: float = 0.0, **options: object) -> trimesh.Sce
 @pytest.mark.parametrize("pitch_deg", [0, 18])
 def test_points_are_level(pitch_deg: float) -> None:
     space = space_of(pitch_deg)
-    assert space.floor_m == pytest.approx(FLOOR_M, rel=0.01)
+    assert space.ground is not None
+    assert space.ground.camera_height_m == pytest.approx(FLOOR_M, rel=0.01)
     # Straight down the lower edge of the photo is floor, and lies at the height of the camera.
     np.testing.assert_allclose(space.points[-1, :, 1], FLOOR_M, rtol=0.01)
     # Distances are kept: the middle of the panel is where it was.
@@ -68,6 +69,7 @@ def test_sizes() -> None:
     assert size_for(prediction, 50_000) == (223, 223)  # 223² = 49,729
     assert size_for(prediction, 1) == (2, 2)
     assert size_for(prediction, 10**9) == (SIDE, SIDE)  # no more than the photo has
+    assert [grid_step(size) for size in (0.5, 2, 40, 41, 4000)] == [0.1, 1, 1, 10, 100]
     assert ratio_at(1.08, 512) == 1.08
     assert ratio_at(1.08, 1024) ** 2 == pytest.approx(1.08)  # two small steps for a large one
 
@@ -77,22 +79,14 @@ def test_sizes() -> None:
     [
         (1.0, "m", 1.0),
         (1.99, "m", 1.0),
-        (7.3, "m", 5.0),
         (430.0, "m", 200.0),
         (0.034, "m", 0.02),
-        (0.3048, "ft", 0.3048),
         (2.0, "ft", 5 * 0.3048),
         (0.29, "ft", 10 * 0.0254),
-        (0.06, "ft", 2 * 0.0254),
     ],
 )
 def test_round_length(longest_m: float, units: str, wanted_m: float) -> None:
     assert round_length(longest_m, units) == pytest.approx(wanted_m)
-
-
-def test_grid_step_is_a_metre_or_a_foot_where_that_fits() -> None:
-    assert [grid_step(size) for size in (0.5, 2, 40, 41, 4000)] == [0.1, 1, 1, 10, 100]
-    assert grid_step(5, "ft") == pytest.approx(0.3048)
 
 
 @pytest.mark.parametrize("units", ["m", "ft"])
@@ -100,7 +94,7 @@ def test_grid_lies_on_the_ground_in_whole_cells_from_the_camera(units: str) -> N
     space = space_of(18)
     cells, step = grid(space, units)
     assert step == (1 if units == "m" else 0.3048)
-    np.testing.assert_allclose(cells[..., 1], space.floor_m)
+    np.testing.assert_allclose(cells[..., 1], space.ground.camera_height_m)
     lengths = np.linalg.norm(cells[:, 1] - cells[:, 0], axis=1)
     np.testing.assert_allclose(lengths, step)
     numbers = cells[..., [0, 2]] / step
@@ -129,7 +123,7 @@ def test_flying_pixels_are_cut() -> None:
 def test_frustum_shows_the_field_of_view() -> None:
     space = space_of(18)
     lines = frustum(space)
-    edge = lines[:4, 1] @ space.turn  # back in the camera's frame
+    edge = lines[:4, 1] @ space.rotation  # back in the camera's frame
     np.testing.assert_allclose(np.abs(edge[:, :2]), edge[:, 2:] * [[SIDE / 2 / F_PX]] * [1, 1])
     np.testing.assert_allclose(edge[:, 2], 0.06 * space.middle_m)
     np.testing.assert_allclose(lines[:4, 0], 0)
@@ -141,7 +135,7 @@ def test_scale_bar_lies_on_the_ground_where_nothing_hides_it(pitch_deg: float) -
     space = space_of(pitch_deg)
     left, right = scale_bar(space)
     assert right[0] - left[0] == pytest.approx(round_length(right[0] - left[0]))
-    assert left[1] == right[1] == space.floor_m
+    assert left[1] == right[1] == space.ground.camera_height_m
     assert 0 < left[2] < space.points[-1, :, 2].min()
     wide = np.ptp(view_corners(space, float(np.hypot(*left[1:])))[:, 0])
     assert 0.1 * wide < right[0] - left[0] <= 0.4 * wide
@@ -164,15 +158,12 @@ def test_view_holds_the_panel_in_metres(tmp_path: Path) -> None:
     bars = [scene.geometry[name].bounds for name in ("bar, light", "bar, dark")]
     ends = np.concatenate(bars)[:, 0]
     assert np.ptp(ends) == pytest.approx(round_length(np.ptp(ends)), rel=0.01)
+    bare = view(tmp_path / "bare", parts=())
+    assert set(bare.geometry) == {"photo", "middle"}
     tree = glb_json(tmp_path / "view.glb")
     assert tree["asset"]["copyright"] == NOTICE
     assert all("KHR_materials_unlit" in material["extensions"] for material in tree["materials"])
     assert {image["mimeType"] for image in tree["images"]} == {"image/jpeg"}
-
-
-def test_view_draws_what_is_chosen(tmp_path: Path) -> None:
-    scene = view(tmp_path, parts=Parts(grid=False, frustum=False, scale_bar=False))
-    assert set(scene.geometry) == {"photo", "middle"}
 
 
 def test_view_of_points_has_a_square_for_each(tmp_path: Path) -> None:
@@ -195,7 +186,7 @@ def test_viewer_turns_about_the_optical_axis_and_starts_behind_the_camera(
     analysis, space = room(pitch_deg), space_of(pitch_deg)
     start = write_view(tmp_path / "view.glb", analysis.rgb, space, NOTICE)
     middle = trimesh.load(tmp_path / "view.glb", process=False).bounds.mean(axis=0)
-    axis = space.turn[:, 2] * [1, -1, -1]
+    axis = space.rotation[:, 2] * [1, -1, -1]
     np.testing.assert_allclose(middle, space.middle_m * axis, atol=1e-4)
     around, down = np.radians([start.around_deg, start.down_deg])
     offset = [np.cos(around) * np.sin(down), np.cos(down), np.sin(around) * np.sin(down)]
@@ -207,21 +198,21 @@ def test_viewer_turns_about_the_optical_axis_and_starts_behind_the_camera(
 
 def test_beams_look_equally_thin_wherever_they_are() -> None:
     segments = np.array([[[0, 1, 2.0], [0, 1, 20.0]], [[0, -3, 5.0], [0, 3, 5.0]]])
-    corners = beams(segments, (255, 0, 0)).vertices.reshape(2, 2, 4, 3)
+    corners = line_mesh(segments, (255, 0, 0)).vertices.reshape(2, 2, 4, 3)
     for line, ends in zip(segments, corners, strict=True):
         for end, ring in zip(line, ends, strict=True):
             np.testing.assert_allclose(ring.mean(axis=0), end * [1, -1, -1], atol=1e-9)
             size = np.linalg.norm(ring - ring.mean(axis=0), axis=1)
             np.testing.assert_allclose(size / np.linalg.norm(end), 0.0012 * math.sqrt(2))
-    assert beams(segments, (255, 0, 0)).is_watertight
+    assert line_mesh(segments, (255, 0, 0)).is_watertight
 
 
 @pytest.mark.parametrize(("units", "scale"), [("m", 1.0), ("ft", 1 / 0.3048)])
 def test_chart_has_equal_axes_in_the_unit(units: str, scale: float) -> None:
     analysis = room(18)
-    space = survey(analysis.prediction, *size_for(analysis.prediction, MAX_POINTS))
+    space = unproject_level(analysis.prediction, *size_for(analysis.prediction, MAX_POINTS))
     figure = chart(analysis.rgb, space, units=units)
-    assert [trace.name for trace in figure.data] == ["photo", "grid", "camera", "scale bar"]
+    assert [trace.name for trace in figure.data] == ["photo", "grid", "frustum", "scale_bar"]
     photo = figure.data[0]
     assert 40_000 < len(photo.x) == len(photo.marker.color) <= MAX_POINTS
     # y is ahead and z up: the floor is below the camera.
@@ -231,24 +222,22 @@ def test_chart_has_equal_axes_in_the_unit(units: str, scale: float) -> None:
     sides = [scene.aspectratio[name] for name in "xyz"]
     np.testing.assert_allclose(np.array(spans) / sides, spans[0] / sides[0])
     assert scene.yaxis.title.text == f"ahead ({units})"
+    # It looks along the optical axis from behind the camera.
+    middle = [np.mean(axis.range) for axis in (scene.xaxis, scene.yaxis, scene.zaxis)]
+    unit = spans[0] / sides[0]
+    eye, target = (
+        np.array([point[name] for name in "xyz"]) * unit + middle
+        for point in (scene.camera.eye, scene.camera.center)
+    )
+    ahead = space.rotation[[0, 2, 1], 2] * [1, 1, -1] * space.middle_m * scale
+    np.testing.assert_allclose(target, ahead, atol=0.01 * scale)
+    assert eye[1] < 0 < eye[2]
     colours = [colour for _, colour in photo.marker.colorscale]
     red = list(photo.marker.color).index(colours.index("rgb(200,30,30)"))
     distance = math.hypot(photo.x[red], photo.y[red], photo.z[red])
     assert distance == pytest.approx(PANEL_M * scale, rel=0.1)  # up to the ray of its corner
-    bare = chart(analysis.rgb, space, parts=Parts(False, False, False))
+    bare = chart(analysis.rgb, space, parts=())
     assert len(bare.data) == 1
-
-
-def test_chart_looks_from_behind_the_camera_along_its_axis() -> None:
-    analysis = room()
-    scene = chart(analysis.rgb, space_of()).layout.scene
-    spans = [np.ptp(axis.range) for axis in (scene.xaxis, scene.yaxis, scene.zaxis)]
-    middle = [np.mean(axis.range) for axis in (scene.xaxis, scene.yaxis, scene.zaxis)]
-    unit = spans[0] / scene.aspectratio.x
-    eye = np.array([scene.camera.eye[name] for name in "xyz"]) * unit + middle
-    target = np.array([scene.camera.center[name] for name in "xyz"]) * unit + middle
-    np.testing.assert_allclose(target, [0, space_of().middle_m, 0], atol=0.01)
-    assert eye[1] < 0 < eye[2]
 
 
 def test_map_shows_the_highest_point_where_it_stands() -> None:
@@ -288,19 +277,18 @@ def test_map_is_drawn_to_scale() -> None:
 
 def test_captions() -> None:
     space = space_of(18)
-    note = captions.space_note(space, Parts())
-    assert "Grid: 1 m." in note
-    assert "1.5 m above the ground and looks 18° down" in note
-    assert "Grid: 1 ft." in captions.space_note(space, Parts(), "ft")
-    assert "Grid" not in captions.space_note(space, Parts(grid=False))
-    assert "more than 1 m above" in captions.map_note(space)
-    sky_space = survey(sky().prediction, 48, 64)
-    assert "No ground was found" in captions.space_note(sky_space, Parts())
+    text = caption(space, PARTS)
+    assert "Grid: 1 m." in text
+    assert "1.5 m above the ground and looks 18° down" in text
+    assert "Grid: 1 ft." in caption(space, PARTS, "ft")
+    assert "Grid" not in caption(space, ("scale_bar",))
+    assert "more than 1 m above" in caption(space, None)
+    assert "No ground was found" in caption(unproject_level(sky().prediction, 48, 64), PARTS)
 
 
 def test_a_photo_of_the_sky_alone_is_drawn(tmp_path: Path) -> None:
     analysis = sky()
-    space = survey(analysis.prediction, 48, 64)
+    space = unproject_level(analysis.prediction, 48, 64)
     for kind in ("mesh", "points"):
         write_view(tmp_path / "sky.glb", analysis.rgb, space, NOTICE, kind)
         assert len(trimesh.load(tmp_path / "sky.glb").geometry["photo"].faces)

@@ -33,8 +33,8 @@ def analysis(tmp_path: Path, tiny_model: DepthPro) -> pipeline.Analysis:
 
 
 def test_packed_depth_is_right_within_a_thousandth() -> None:
-    random = np.random.default_rng(0)
-    canonical = np.exp(random.uniform(-15, 10, (30, 30))).astype(np.float32)
+    rng = np.random.default_rng(0)
+    canonical = np.exp(rng.uniform(-15, 10, (30, 30))).astype(np.float32)
     canonical[3] = 0  # sky
     canonical[4, :5] = (1e-30, 1e-12, 1e9, 1e12, -1)
     value = unpacked(screen.packed(canonical), screen._LEAST, screen._STEP).reshape(30, 30)
@@ -55,16 +55,13 @@ def test_photo_is_sent_at_the_size_of_the_page(analysis: pipeline.Analysis) -> N
     assert (value["width"], value["height"]) == (2600, 300)
     assert value["fPx"] == analysis.f_px
     assert value["over"] is None
+    twice = pipeline.with_source(analysis, "hand", 2 * analysis.f_px)
+    assert screen.focal(twice) == {"fPx": pytest.approx(2 * analysis.f_px)}  # one number
     side = analysis.prediction.canonical_inverse_depth.shape[-1]
     assert value["side"] == side
     inverse = unpacked(value["map"], value["least"], value["step"]).reshape(side, side)
     wanted = analysis.prediction.canonical_inverse_depth[0].numpy()
     np.testing.assert_allclose(inverse, wanted, rtol=3e-4)
-
-
-def test_a_new_focal_length_sends_one_number(analysis: pipeline.Analysis) -> None:
-    twice = pipeline.with_source(analysis, "hand", 2 * analysis.f_px)
-    assert screen.focal(twice) == {"fPx": pytest.approx(2 * analysis.f_px)}
 
 
 def test_second_picture_is_sent_without_loss() -> None:

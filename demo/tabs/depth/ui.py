@@ -6,7 +6,7 @@ import gradio as gr
 
 from demo import figures, screen
 from demo.screen import DepthKind
-from demo.session import PARALLEL, PRIVATE, Panel, Shared, Visit
+from demo.session import PARALLEL, PRIVATE, Panel, Session, Shared
 from demo.tabs.depth import look
 from demo.tabs.depth.look import Look
 from demo.units import Units
@@ -46,7 +46,7 @@ def build(model: DepthPro, shared: Shared) -> Panel:
         shown, sent = gr.State(None), gr.State(None)
     cmap, scale, kind, marks, mode = choices
     inputs, outputs = [*choices, shown], [view, bar, mode, shown, *ends, problem]
-    common = [shared.visit, shared.units, *inputs]
+    common = [shared.session, shared.units, *inputs]
     for triggers, handler, more in (
         ([each.input for each in (cmap, scale, kind, marks)], _redraw, []),
         ([mode.input], _use_mode, ends),
@@ -86,24 +86,24 @@ def _radio(label: str, elem_id: str, **choices: str) -> gr.Radio:
     return gr.Radio(list(choices.items()), value=first, label=label, elem_id=elem_id, min_width=150)
 
 
-def _show(visit: Visit | None, units: Units, *values: Any) -> list[Any]:
+def _show(session: Session | None, units: Units, *values: Any) -> list[Any]:
     """Draw depth, and the photo unless it is what was sent last."""
     *chosen, sent = values
-    if visit is None:
+    if session is None:
         ends = [gr.update(label=f"{name} ({units})", value=None) for name in _ENDS]
         return [screen.nothing(_EMPTY), "", gr.skip(), gr.skip(), *ends, "", None]
-    photo = str(visit.folder)  # no two photos have the same
-    view, *others = _redraw(visit, units, *chosen)
+    photo = str(session.folder)  # no two photos have the same
+    view, *others = _redraw(session, units, *chosen)
     known = screen.focal if photo == sent else screen.photo
-    return [known(visit.analysis) | view, *others, photo]
+    return [known(session.analysis) | view, *others, photo]
 
 
-def _redraw(visit: Visit | None, units: Units, *values: Any) -> list[Any]:
+def _redraw(session: Session | None, units: Units, *values: Any) -> list[Any]:
     """Draw depth alone, and say in the fields which range it has."""
-    if visit is None:
+    if session is None:
         return [gr.skip()] * 7
-    chosen, prediction = _Chosen(*values), visit.analysis.prediction
-    height, width = screen.preview_size(visit.analysis)
+    chosen, prediction = _Chosen(*values), session.analysis.prediction
+    height, width = screen.preview_size(session.analysis)
     depth = prediction.depth_at(height, width)[0].numpy()
     picture = look.draw(depth, prediction.f_px_at(width).item(), chosen.look)
     bar = figures.colour_bar(picture.span, chosen.cmap, chosen.scale, units)
@@ -120,36 +120,36 @@ def _redraw(visit: Visit | None, units: Units, *values: Any) -> list[Any]:
     ]
 
 
-def _use_mode(visit: Visit | None, units: Units, *values: Any) -> list[Any]:
+def _use_mode(session: Session | None, units: Units, *values: Any) -> list[Any]:
     """Follow each photo again, or keep to the range that the fields say."""
     *chosen, near, far = values
     if _Chosen(*chosen).mode == "automatic":
-        return _redraw(visit, units, *chosen)
-    return _fixed(visit, units, _Chosen(*chosen), near, far)
+        return _redraw(session, units, *chosen)
+    return _fixed(session, units, _Chosen(*chosen), near, far)
 
 
-def _use_ends(visit: Visit | None, units: Units, *values: Any) -> list[Any]:
+def _use_ends(session: Session | None, units: Units, *values: Any) -> list[Any]:
     """Keep to the range that was typed, if it is not the one that is shown."""
     *chosen, near, far = values
     shown = _Chosen(*chosen).shown
     if shown is not None and (near, far) == look.typed_range(shown, units):
         return [*[gr.skip()] * 6, ""]
-    return _fixed(visit, units, _Chosen(*chosen), near, far)
+    return _fixed(session, units, _Chosen(*chosen), near, far)
 
 
 def _fixed(
-    visit: Visit | None, units: Units, chosen: _Chosen, near: float | None, far: float | None
+    session: Session | None, units: Units, chosen: _Chosen, near: float | None, far: float | None
 ) -> list[Any]:
     """Draw with the range in the fields, or say what is wrong with it and leave all as it is."""
-    if visit is None and (near is None or far is None):
+    if session is None and (near is None or far is None):
         return [gr.skip()] * 7
     try:
         shown = look.fixed_range(near, far, units)
     except ValueError as error:
         return [*[gr.skip()] * 6, figures.problem(str(error))]
     chosen = chosen._replace(mode="fixed", shown=shown)
-    if visit is None:
+    if session is None:
         return [gr.skip(), gr.skip(), chosen.mode, shown, gr.skip(), gr.skip(), ""]
-    view, bar, mode, span, *_ = _redraw(visit, units, *chosen)
+    view, bar, mode, span, *_ = _redraw(session, units, *chosen)
     # The fields are left alone: somebody may be typing in them.
     return [view, bar, mode, span, gr.skip(), gr.skip(), ""]

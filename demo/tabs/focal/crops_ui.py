@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 from torch import Tensor
 
-from demo.session import KEEP_S, NETWORK, PARALLEL, PRIVATE, Shared, Visit, needed, refusal
+from demo.session import KEEP_S, NETWORK, PARALLEL, PRIVATE, Session, Shared, refusal, require_photo
 from demo.tabs.focal import crops
 from demo.tabs.focal.crops import CropEstimate, crop_estimates
 from demo.tabs.focal.focal import opinions
@@ -21,7 +21,7 @@ _NO_CROPS = "This network estimates no focal length, of crops neither."
 
 
 class Cropped(NamedTuple):
-    """What the network said about crops, on its way into the visit."""
+    """What the network said about crops, on its way into the session."""
 
     canonical: Tensor
     """Canonical inverse depth of the photo, which tells photos apart."""
@@ -54,7 +54,7 @@ def build_crops(model: DepthPro, shared: Shared) -> Crops:
     fresh = gr.State(None, time_to_live=KEEP_S)
     event = asked.ask.click(
         partial(_ask, model),
-        shared.visit,
+        shared.session,
         fresh,
         show_progress_on=[asked.said],
         api_visibility="private",
@@ -62,7 +62,7 @@ def build_crops(model: DepthPro, shared: Shared) -> Crops:
     )
     event.success(
         _keep,
-        [shared.visit, fresh],
+        [shared.session, fresh],
         [fresh, *asked],
         concurrency_limit=PARALLEL,
         **PRIVATE,
@@ -70,24 +70,24 @@ def build_crops(model: DepthPro, shared: Shared) -> Crops:
     return asked
 
 
-def show_crops(visit: Visit | None) -> list[Any]:
+def show_crops(session: Session | None) -> list[Any]:
     """Return one update for each part of `Crops`."""
     none = gr.update(value=None, visible=False)
-    if visit is None:
+    if session is None:
         return [gr.update(interactive=False), "", none, ""]
-    possible = visit.analysis.estimated_f_px is not None
+    possible = session.analysis.estimated_f_px is not None
     ask = gr.update(interactive=possible)
-    if not visit.crops:
+    if not session.crops:
         said = _CROPS if possible else _NO_CROPS
         return [ask, f'<p class="hint">{said}</p>', none, ""]
-    chart = crops.crop_chart(visit.crops, opinions(visit.analysis, visit.hand_f_px))
+    chart = crops.crop_chart(session.crops, opinions(session.analysis, session.hand_f_px))
     shown = gr.update(value=chart, visible=True)
-    return [ask, crops.summary(visit.crops), shown, crops.crop_table(visit.crops)]
+    return [ask, crops.summary(session.crops), shown, crops.crop_table(session.crops)]
 
 
-def _ask(model: DepthPro, visit: Visit | None, progress: gr.Progress = _PROGRESS) -> Cropped:
-    """Call the network; the visit may change in the meantime."""
-    analysis = needed(visit).analysis
+def _ask(model: DepthPro, session: Session | None, progress: gr.Progress = _PROGRESS) -> Cropped:
+    """Call the network; the session may change in the meantime."""
+    analysis = require_photo(session).analysis
 
     def tell(done: int, calls: int) -> None:
         progress((done, calls), desc="The network looks at crops", unit="calls")
@@ -99,11 +99,11 @@ def _ask(model: DepthPro, visit: Visit | None, progress: gr.Progress = _PROGRESS
     return Cropped(analysis.prediction.canonical_inverse_depth, estimates)
 
 
-def _keep(visit: Visit | None, fresh: Cropped | None) -> list[Any]:
-    """Put what the network said into the visit, if it still is of this photo."""
-    if visit is None or fresh is None:
+def _keep(session: Session | None, fresh: Cropped | None) -> list[Any]:
+    """Put what the network said into the session, if it still is of this photo."""
+    if session is None or fresh is None:
         return [gr.skip()] * (1 + len(Crops._fields))
-    if fresh.canonical is visit.analysis.prediction.canonical_inverse_depth:
-        with visit.lock:
-            visit.crops = fresh.estimates
-    return [None, *show_crops(visit)]
+    if fresh.canonical is session.analysis.prediction.canonical_inverse_depth:
+        with session.lock:
+            session.crops = fresh.estimates
+    return [None, *show_crops(session)]

@@ -9,7 +9,7 @@ from gradio.components import Component
 from demo import pipeline, screen
 from demo.figures import problem
 from demo.pipeline import Analysis, FocalSource
-from demo.session import PARALLEL, PRIVATE, Panel, Point, Shared, Visit, needed, sentence
+from demo.session import PARALLEL, PRIVATE, Panel, Point, Session, Shared, require_photo, sentence
 from demo.tabs.depth.look import reach
 from demo.tabs.focal.crops_ui import build_crops, show_crops
 from demo.tabs.focal.drawing import calibration_text, from_above, sources_table
@@ -104,7 +104,7 @@ def _wire_sources(shared: Shared, panel: Panel, sources: _Sources) -> None:
 
 def _wire_ruler(shared: Shared, panel: Panel, true: gr.Number, ruler: _Ruler) -> None:
     """Take two points and their distance, and the focal length that they imply."""
-    state = [shared.visit, shared.units, true]
+    state = [shared.session, shared.units, true]
     on_click(ruler.view, _choose, state, list(ruler))
     ruler.clear.click(_clear, state, list(ruler), **_MANY)
     true.input(_ruled, state, list(ruler), trigger_mode="always_last", **_MANY)
@@ -119,34 +119,34 @@ def _rescaling(shared: Shared, panel: Panel) -> Callable[..., None]:
     They do not queue, which would take longer than all the arithmetic. Gradio shows no sentence of
     an error outside its queue, so what is wrong is part of the answer too.
     """
-    beside, outputs = len(shared.beside), len(panel.outputs)
+    beside, outputs = len(shared.sidebar), len(panel.outputs)
 
     def wire(
         triggers: list[Any], take: Callable[..., bool], given: list[Any], mode: Any = "always_last"
     ) -> None:
-        def answer(event: gr.EventData, visit: Visit | None, units: Units, *values: Any) -> Any:
-            if visit is None:
+        def answer(event: gr.EventData, session: Session | None, units: Units, *values: Any) -> Any:
+            if session is None:
                 return gr.skip()
-            with visit.lock:
+            with session.lock:
                 said = ""
                 try:
                     # What was emptied is as it was before.
                     emptied = given and values[0] is None
-                    if not emptied and not take(visit, *(values[: len(given)] or [event])):
+                    if not emptied and not take(session, *(values[: len(given)] or [event])):
                         return gr.skip()
                 except ValueError as error:
                     emptied, said = True, problem(sentence(error))
                 if emptied:
-                    fields = [gr.skip(), *_values(visit.analysis), said]
+                    fields = [gr.skip(), *_values(session.analysis), said]
                     return [gr.skip()] * beside + fields + [gr.skip()] * (outputs - len(fields))
-                shown = _show(visit, units, *values[len(given) :])
-                return [*shared.tell(visit, units), *shown]
+                shown = _show(session, units, *values[len(given) :])
+                return [*shared.sidebar_updates(session, units), *shown]
 
         gr.on(
             triggers,
             answer,
-            [shared.visit, shared.units, *given, *panel.inputs],
-            [*shared.beside, *panel.outputs],
+            [shared.session, shared.units, *given, *panel.inputs],
+            [*shared.sidebar, *panel.outputs],
             queue=False,
             trigger_mode=mode,
             **PRIVATE,
@@ -156,17 +156,17 @@ def _rescaling(shared: Shared, panel: Panel) -> Callable[..., None]:
 
 
 def _show(
-    visit: Visit | None, units: Units, true: float | None, typed: Units, sent: str | None
+    session: Session | None, units: Units, true: float | None, typed: Units, sent: str | None
 ) -> list[Any]:
     """Draw everything, and the photo unless it is what was sent last."""
     label = f"True length ({units})"
-    if visit is None:
+    if session is None:
         off = gr.update(interactive=False)
         numbers = [None, None, None]
         field = gr.update(label=label, value=None)
         nothing = [screen.nothing(_EMPTY), off, off, ""]
         return ["", *numbers, "", "", *nothing, *show_crops(None), field, units, None]
-    analysis, photo = visit.analysis, str(visit.folder)  # no two photos have the same
+    analysis, photo = session.analysis, str(session.folder)  # no two photos have the same
     if photo != sent:
         true = None
     elif true is not None and units != typed:
@@ -174,16 +174,16 @@ def _show(
     changed = photo != sent or units != typed
     field = gr.update(label=label, value=true) if changed else gr.skip()
     picture = screen.focal(analysis) if photo == sent else screen.photo(analysis)
-    view, *others = _ruled(visit, units, true)
+    view, *others = _ruled(session, units, true)
     median_m = reach(analysis.prediction).median_m
     return [
-        sources_table(analysis, visit.hand_f_px, units, median_m),
+        sources_table(analysis, session.hand_f_px, units, median_m),
         *_values(analysis),
         "",
-        from_above(analysis, visit.hand_f_px, units),
+        from_above(analysis, session.hand_f_px, units),
         picture | screen.reading(units) | view,
         *others,
-        *show_crops(visit),
+        *show_crops(session),
         field,
         units,
         photo,
@@ -197,79 +197,81 @@ def _values(analysis: Analysis) -> tuple[float, float, float]:
     return round(analysis.f_px, 1), round(millimetres, 2), round(prediction.fov_deg.item(), 2)
 
 
-def _use_source(visit: Visit, event: gr.EventData) -> bool:
+def _use_source(session: Session, event: gr.EventData) -> bool:
     source = event._data.get("source") if isinstance(event._data, dict) else None
     if source not in ("metadata", "network", "hand"):
         raise ValueError(f"Expected one of the three sources; got {source!r}. Choose another one.")
-    return _rescaled(visit, source, visit.hand_f_px)
+    return _rescaled(session, source, session.hand_f_px)
 
 
-def _use_f_px(visit: Visit, f_px: float) -> bool:
-    if f_px == _values(visit.analysis)[0]:
+def _use_f_px(session: Session, f_px: float) -> bool:
+    if f_px == _values(session.analysis)[0]:
         return False
-    return _rescaled(visit, "hand", f_px)
+    return _rescaled(session, "hand", f_px)
 
 
-def _use_35mm(visit: Visit, millimetres: float) -> bool:
-    if millimetres == _values(visit.analysis)[1]:
+def _use_35mm(session: Session, millimetres: float) -> bool:
+    if millimetres == _values(session.analysis)[1]:
         return False
     try:
-        height, width = visit.analysis.rgb.shape[:2]
+        height, width = session.analysis.rgb.shape[:2]
         f_px = focal_px_from_35mm(millimetres, width, height)
     except ValueError:
         raise ValueError(
             f"The 35 mm equivalent must be a positive number of millimetres, not {millimetres:g}."
         ) from None
-    return _rescaled(visit, "hand", f_px)
+    return _rescaled(session, "hand", f_px)
 
 
-def _use_fov(visit: Visit, fov_deg: float) -> bool:
-    if fov_deg == _values(visit.analysis)[2]:
+def _use_fov(session: Session, fov_deg: float) -> bool:
+    if fov_deg == _values(session.analysis)[2]:
         return False
     if not 0 < fov_deg < 180:
         raise ValueError(f"The field of view must be between 0 and 180 degrees, not {fov_deg:g}.")
-    return _rescaled(visit, "hand", focal_from_fov(fov_deg, visit.analysis.prediction.width))
+    return _rescaled(session, "hand", focal_from_fov(fov_deg, session.analysis.prediction.width))
 
 
-def _rescaled(visit: Visit, source: FocalSource, f_px: float | None) -> bool:
-    visit.analysis = pipeline.with_source(visit.analysis, source, f_px)
+def _rescaled(session: Session, source: FocalSource, f_px: float | None) -> bool:
+    session.analysis = pipeline.with_source(session.analysis, source, f_px)
     if source == "hand":
-        visit.hand_f_px = visit.analysis.f_px
+        session.hand_f_px = session.analysis.f_px
     return True
 
 
-def _choose(point: Point, visit: Visit | None, units: Units, true: float | None) -> list[Any]:
+def _choose(point: Point, session: Session | None, units: Units, true: float | None) -> list[Any]:
     """Take a point; a third one is the first of a new pair."""
-    visit = needed(visit)
+    session = require_photo(session)
     refused = ""
-    with visit.lock:
-        earlier = visit.ruler if len(visit.ruler) < 2 else ()
+    with session.lock:
+        earlier = session.ruler if len(session.ruler) < 2 else ()
         try:
-            spots = locate(visit.analysis.prediction, [point])
+            spots = locate(session.analysis.prediction, [point])
             if spots.sky.any():
                 refused = sky_sentence(spots, first=len(earlier) + 1)
         except ValueError as error:
             refused = str(error)
         if not refused:
-            visit.ruler = (*earlier, point)
-    return _ruled(visit, units, true, refused)
+            session.ruler = (*earlier, point)
+    return _ruled(session, units, true, refused)
 
 
-def _clear(visit: Visit | None, units: Units, true: float | None) -> list[Any]:
-    visit = needed(visit)
-    with visit.lock:
-        visit.ruler = ()
-    return _ruled(visit, units, true)
+def _clear(session: Session | None, units: Units, true: float | None) -> list[Any]:
+    session = require_photo(session)
+    with session.lock:
+        session.ruler = ()
+    return _ruled(session, units, true)
 
 
-def _ruled(visit: Visit | None, units: Units, true: float | None, refused: str = "") -> list[Any]:
+def _ruled(
+    session: Session | None, units: Units, true: float | None, refused: str = ""
+) -> list[Any]:
     """Return one update for each part of `_Ruler`; of the picture the drawing alone."""
-    if visit is None:
+    if session is None:
         return [gr.skip()] * len(_Ruler._fields)
-    spots = locate(visit.analysis.prediction, visit.ruler)
-    two = len(visit.ruler) == 2 and not spots.sky.any()
+    spots = locate(session.analysis.prediction, session.ruler)
+    two = len(session.ruler) == 2 and not spots.sky.any()
     svg = draw(spots, "distance", measure(spots, "distance") if two else (), None, units)
-    clear = gr.update(interactive=bool(visit.ruler))
+    clear = gr.update(interactive=bool(session.ruler))
     found, said = None, refused
     if two and true is not None and not said:
         try:
@@ -290,12 +292,12 @@ def _told(spots: Spots, found: Calibration | None, refused: str, units: Units) -
     return (problem(refused) if refused else "") + step
 
 
-def _use_ruler(visit: Visit, units: Units, true: float | None) -> bool:
-    spots = locate(visit.analysis.prediction, visit.ruler)
+def _use_ruler(session: Session, units: Units, true: float | None) -> bool:
+    spots = locate(session.analysis.prediction, session.ruler)
     found = calibrate(spots, _metres(true or 0.0, units))
     if found.verdict != "follows":
         raise ValueError("No focal length follows from these points; choose others.")
-    return _rescaled(visit, "hand", found.f_px)
+    return _rescaled(session, "hand", found.f_px)
 
 
 def _metres(value: float, units: Units) -> float:

@@ -6,8 +6,8 @@ from typing import Any
 import gradio as gr
 
 from demo import screen
-from demo.ground import Search, ground_of
-from demo.session import PARALLEL, PRIVATE, Panel, Point, Shared, Visit, needed
+from demo.ground import GroundResult, ground_of
+from demo.session import PARALLEL, PRIVATE, Panel, Point, Session, Shared, require_photo
 from demo.tabs.measure import table as measure_table
 from demo.tabs.measure.drawing import draw
 from demo.tabs.measure.measure import (
@@ -49,7 +49,7 @@ def build(model: DepthPro, shared: Shared) -> Panel:
         table = gr.HTML(elem_id="measure-table")
         note = gr.HTML()
     outputs = [view, said, undo, clear, file, table]
-    state = [shared.visit, shared.units, kind]
+    state = [shared.session, shared.units, kind]
     on_click(view, _add, state, outputs)
     for button, change in ((undo, _without_last), (clear, _without_any)):
         button.click(change, state, outputs, concurrency_limit=PARALLEL, **PRIVATE)
@@ -64,80 +64,80 @@ def build(model: DepthPro, shared: Shared) -> Panel:
     return Panel(tab, [kind], [*outputs, note], _show)
 
 
-def _show(visit: Visit | None, units: Units, kind: Kind) -> list[Any]:
-    if visit is None:
+def _show(session: Session | None, units: Units, kind: Kind) -> list[Any]:
+    if session is None:
         off = gr.update(interactive=False)
         return [screen.nothing(_EMPTY), "", off, off, off, "", ""]
-    view, *others = _drawn(visit, units, kind)
-    view = screen.photo(visit.analysis) | screen.reading(units) | view
-    return [view, *others, _paragraph("hint", measure_table.precision(visit.analysis))]
+    view, *others = _drawn(session, units, kind)
+    view = screen.photo(session.analysis) | screen.reading(units) | view
+    return [view, *others, _paragraph("hint", measure_table.precision(session.analysis))]
 
 
-def _add(point: Point, visit: Visit | None, units: Units, kind: Kind) -> list[Any]:
-    visit = needed(visit)
-    with visit.lock:
-        refused = _refused(visit, point)
+def _add(point: Point, session: Session | None, units: Units, kind: Kind) -> list[Any]:
+    session = require_photo(session)
+    with session.lock:
+        refused = _refused(session, point)
         if not refused:
-            visit.points = (*visit.points, point)
-    return _drawn(visit, units, kind, refused)
+            session.points = (*session.points, point)
+    return _drawn(session, units, kind, refused)
 
 
-def _without_last(visit: Visit | None, units: Units, kind: Kind) -> list[Any]:
-    visit = needed(visit)
-    with visit.lock:
-        visit.points = visit.points[:-1]
-    return _drawn(visit, units, kind)
+def _without_last(session: Session | None, units: Units, kind: Kind) -> list[Any]:
+    session = require_photo(session)
+    with session.lock:
+        session.points = session.points[:-1]
+    return _drawn(session, units, kind)
 
 
-def _without_any(visit: Visit | None, units: Units, kind: Kind) -> list[Any]:
-    visit = needed(visit)
-    with visit.lock:
-        visit.points = ()
-    return _drawn(visit, units, kind)
+def _without_any(session: Session | None, units: Units, kind: Kind) -> list[Any]:
+    session = require_photo(session)
+    with session.lock:
+        session.points = ()
+    return _drawn(session, units, kind)
 
 
-def _refused(visit: Visit, point: Point) -> str:
+def _refused(session: Session, point: Point) -> str:
     """Return why a point cannot be added, or nothing."""
-    if len(visit.points) >= MAX_POINTS:
+    if len(session.points) >= MAX_POINTS:
         return f"{MAX_POINTS} points are the most; undo or clear some first."
-    if visit.points and visit.points[-1] == point:
-        return f"This is point {len(visit.points)} already; choose another place."
+    if session.points and session.points[-1] == point:
+        return f"This is point {len(session.points)} already; choose another place."
     try:
-        spots = locate(visit.analysis.prediction, [point])
+        spots = locate(session.analysis.prediction, [point])
     except ValueError as error:
         return str(error)
     if spots.sky.any():
-        return sky_sentence(spots, first=len(visit.points) + 1)
+        return sky_sentence(spots, first=len(session.points) + 1)
     return ""
 
 
-def _drawn(visit: Visit | None, units: Units, kind: Kind, refused: str = "") -> list[Any]:
+def _drawn(session: Session | None, units: Units, kind: Kind, refused: str = "") -> list[Any]:
     """Return one update for each component; of the picture the drawing alone."""
-    if visit is None:
+    if session is None:
         return [gr.skip() for _ in range(6)]
-    analysis = visit.analysis
-    spots = locate(analysis.prediction, visit.points)
+    analysis = session.analysis
+    spots = locate(analysis.prediction, session.points)
     search = ground_of(analysis.prediction)
     problem = refused or _problem(spots, kind, search, units)
     possible = not spots.sky.any() and (kind != "height" or search.ground is not None)
     results = measure(spots, kind, search.ground) if possible else ()
-    some = gr.update(interactive=bool(visit.points))
+    some = gr.update(interactive=bool(session.points))
     said = _said(
         problem,
         measure_table.headline(results, units),
-        measure_table.hint(kind, len(visit.points)),
+        measure_table.hint(kind, len(session.points)),
     )
     return [
         {"svg": draw(spots, kind, results, search.ground, units)},
         said,
         some,
         some,
-        _file(visit, spots, search, units),
+        _file(session, spots, search, units),
         measure_table.table(results, units),
     ]
 
 
-def _problem(spots: Spots, kind: Kind, search: Search, units: Units) -> str:
+def _problem(spots: Spots, kind: Kind, search: GroundResult, units: Units) -> str:
     """Return why there are no results, or why they are doubtful, or nothing."""
     if spots.sky.any():
         return sky_sentence(spots)
@@ -157,12 +157,12 @@ def _paragraph(name: str, text: str) -> str:
     return f'<p class="{name}">{html.escape(text)}</p>'
 
 
-def _file(visit: Visit, spots: Spots, search: Search, units: Units) -> Any:
+def _file(session: Session, spots: Spots, search: GroundResult, units: Units) -> Any:
     """Write what the points allow as CSV, for the button."""
-    if not visit.points or spots.sky.any():
+    if not session.points or spots.sky.any():
         return gr.update(value=None, interactive=False)
     results = measure_all(spots, search.ground)
-    path = visit.folder / f"{visit.analysis.name}_measurements.csv"
-    text = measure_table.csv_text(visit.analysis, spots, results, units)
+    path = session.folder / f"{session.analysis.name}_measurements.csv"
+    text = measure_table.csv_text(session.analysis, spots, results, units)
     path.write_text(text, encoding="utf-8")
     return gr.update(value=str(path), interactive=True)

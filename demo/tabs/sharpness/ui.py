@@ -8,23 +8,23 @@ from gradio.components import Component
 from torch import Tensor
 
 from demo import figures, screen
+from demo.gradio_internals import uploaded
 from demo.session import (
     KEEP_S,
     NETWORK,
     PARALLEL,
     PRIVATE,
     Panel,
+    Session,
     Shared,
-    Visit,
-    needed,
     refusal,
+    require_photo,
     sentence,
 )
 from demo.tabs.sharpness import drawing
 from demo.tabs.sharpness import sharpness as measures
 from demo.tabs.sharpness.truth import SUFFIXES, Truth, known, read_truth, thinning
 from demo.units import Units
-from demo.uploads import uploaded
 from demo.viewer.viewer import viewer
 from depthpro import DepthPro, Prediction
 
@@ -46,7 +46,7 @@ _PLAIN = {"over": None, "svg": ""}  # the photo alone
 
 
 class Mirrored(NamedTuple):
-    """What the network said of a mirrored photo, on its way into the visit."""
+    """What the network said of a mirrored photo, on its way into the session."""
 
     canonical: Tensor
     """Canonical inverse depth of the photo itself, which tells photos apart."""
@@ -98,7 +98,7 @@ def build(model: DepthPro, shared: Shared) -> Panel:
         upload = _upload()
         note = gr.HTML(drawing.limits(model.provenance), elem_id="sharp-note")
         fresh = gr.State(None, time_to_live=KEEP_S)
-    state = [shared.visit, *choices]
+    state = [shared.session, *choices]
     gr.on(
         [choices.what.input, choices.ratio.change, choices.alignment.input],
         _drawn,
@@ -110,7 +110,7 @@ def build(model: DepthPro, shared: Shared) -> Panel:
     )
     event = picture.run.click(
         partial(_mirror, model),
-        shared.visit,
+        shared.session,
         fresh,
         show_progress_on=[picture.view],
         api_visibility="private",
@@ -180,31 +180,31 @@ def _upload() -> _Upload:
 
 
 def _show(
-    visit: Visit | None, units: Units, what: What, ratio: float, alignment: Alignment
+    session: Session | None, units: Units, what: What, ratio: float, alignment: Alignment
 ) -> list[Any]:
     """Draw everything; a file that belongs to no truth is taken out of its field."""
-    file = gr.skip() if visit is not None and visit.truth is not None else gr.update(value=None)
-    picture = _drawn(visit, what, ratio, alignment)
-    if visit is None:
+    file = gr.skip() if session is not None and session.truth is not None else gr.update(value=None)
+    picture = _drawn(session, what, ratio, alignment)
+    if session is None:
         return [screen.nothing(_EMPTY), *picture[1:], *_told(None), file, "", gr.skip()]
-    picture[0] = screen.photo(visit.analysis) | screen.reading(units) | picture[0]
-    made = visit.analysis.provenance
-    return [*picture, *_told(visit), file, "", drawing.limits(made)]
+    picture[0] = screen.photo(session.analysis) | screen.reading(units) | picture[0]
+    made = session.analysis.provenance
+    return [*picture, *_told(session), file, "", drawing.limits(made)]
 
 
-def _drawn(visit: Visit | None, what: What, ratio: float, alignment: Alignment) -> list[Any]:
+def _drawn(session: Session | None, what: What, ratio: float, alignment: Alignment) -> list[Any]:
     """Return one update for each part of `_Picture`."""
-    run = what == "mirror" and visit is not None and visit.mirrored is None
+    run = what == "mirror" and session is not None and session.mirrored is None
     shown = [gr.update(visible=each) for each in (what == "contours", what == "error", run)]
-    if visit is None:
+    if session is None:
         return [_PLAIN, "", *shown]
-    prediction = visit.analysis.prediction
+    prediction = session.analysis.prediction
     if what == "error":
-        return [*_errors(prediction, _truth(visit), alignment == "scaled"), *shown]
+        return [*_errors(prediction, _truth(session), alignment == "scaled"), *shown]
     if what == "mirror":
-        return [*_differences(prediction, visit.mirrored), *shown]
+        return [*_differences(prediction, session.mirrored), *shown]
     ratio = measures.usual_ratio(ratio)
-    found = measures.contours(prediction, ratio, _truth(visit))
+    found = measures.contours(prediction, ratio, _truth(session))
     layer = {"over": None, "svg": drawing.contour_layer(found)}
     return [layer, drawing.contour_legend(found, ratio), *shown]
 
@@ -229,41 +229,41 @@ def _differences(prediction: Prediction, mirrored: Prediction | None) -> tuple[A
     return layer | {"overName": "Change", "svg": ""}, drawing.difference_legend(found, limit)
 
 
-def _told(visit: Visit | None) -> list[Any]:
+def _told(session: Session | None) -> list[Any]:
     """Return one update for each part of `_Numbers`."""
-    if visit is None:
+    if session is None:
         return ["", gr.update(value=None, visible=False), ""]
-    analysis, truth = visit.analysis, _truth(visit)
+    analysis, truth = session.analysis, _truth(session)
     if truth is None:
-        return [_cards(visit), gr.update(value=None, visible=False), drawing.truth_note(None)]
+        return [_cards(session), gr.update(value=None, visible=False), drawing.truth_note(None)]
     compared = measures.compare(analysis.prediction, truth)
     chart = drawing.curve_chart(compared.curve)
     finer = thinning(truth, *analysis.rgb.shape[:2])
     return [
-        drawing.cards(compared, _difference(visit)),
+        drawing.cards(compared, _difference(session)),
         gr.update(value=chart, visible=compared.contours),
         drawing.truth_note(truth, finer),
     ]
 
 
-def _cards(visit: Visit) -> str:
-    truth = _truth(visit)
-    compared = None if truth is None else measures.compare(visit.analysis.prediction, truth)
-    return drawing.cards(compared, _difference(visit))
+def _cards(session: Session) -> str:
+    truth = _truth(session)
+    compared = None if truth is None else measures.compare(session.analysis.prediction, truth)
+    return drawing.cards(compared, _difference(session))
 
 
-def _difference(visit: Visit) -> measures.Difference | None:
-    mirrored = visit.mirrored
-    return None if mirrored is None else measures.difference(visit.analysis.prediction, mirrored)
+def _difference(session: Session) -> measures.Difference | None:
+    mirrored = session.mirrored
+    return None if mirrored is None else measures.difference(session.analysis.prediction, mirrored)
 
 
-def _truth(visit: Visit) -> Truth | None:
-    return visit.truth or known(visit.analysis.rgb)
+def _truth(session: Session) -> Truth | None:
+    return session.truth or known(session.analysis.rgb)
 
 
-def _mirror(model: DepthPro, visit: Visit | None) -> Mirrored:
-    """Call the network once more; the visit may change in the meantime."""
-    analysis = needed(visit).analysis
+def _mirror(model: DepthPro, session: Session | None) -> Mirrored:
+    """Call the network once more; the session may change in the meantime."""
+    analysis = require_photo(session).analysis
     try:
         said = measures.mirrored(model, analysis)
     except MemoryError as error:
@@ -272,23 +272,23 @@ def _mirror(model: DepthPro, visit: Visit | None) -> Mirrored:
 
 
 def _keep(
-    visit: Visit | None,
+    session: Session | None,
     what: What,
     ratio: float,
     alignment: Alignment,
     fresh: Mirrored | None,
 ) -> list[Any]:
-    """Put what the network said into the visit, if it still is of this photo."""
-    if visit is None or fresh is None:
+    """Put what the network said into the session, if it still is of this photo."""
+    if session is None or fresh is None:
         return [gr.skip()] * 7
-    if fresh.canonical is visit.analysis.prediction.canonical_inverse_depth:
-        with visit.lock:
-            visit.mirrored = fresh.prediction
-    return [None, *_drawn(visit, what, ratio, alignment), _cards(visit)]
+    if fresh.canonical is session.analysis.prediction.canonical_inverse_depth:
+        with session.lock:
+            session.mirrored = fresh.prediction
+    return [None, *_drawn(session, what, ratio, alignment), _cards(session)]
 
 
 def _use_file(
-    visit: Visit | None,
+    session: Session | None,
     what: What,
     ratio: float,
     alignment: Alignment,
@@ -296,17 +296,17 @@ def _use_file(
     scale_m: float | None,
 ) -> list[Any]:
     """Compare with the depth in a file, or say what is wrong with it; without one, no more."""
-    if visit is None or (file is None and visit.truth is None):
+    if session is None or (file is None and session.truth is None):
         said = figures.problem("Choose the photo first.") if file else ""
         return [*[gr.skip()] * 8, said]
     truth, problem = None, ""
     if file is not None:
         try:
-            height, width = visit.analysis.rgb.shape[:2]
+            height, width = session.analysis.rgb.shape[:2]
             # An empty field says 0.
             truth = read_truth(uploaded(file), height, width, scale_m or None)
         except (ValueError, OSError, MemoryError) as error:
             problem = figures.problem(sentence(error))
-    with visit.lock:
-        visit.truth = truth
-    return [*_drawn(visit, what, ratio, alignment), *_told(visit), problem]
+    with session.lock:
+        session.truth = truth
+    return [*_drawn(session, what, ratio, alignment), *_told(session), problem]

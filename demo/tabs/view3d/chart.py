@@ -1,38 +1,39 @@
 """The photo's points as a Plotly figure: axes in metres or feet, equal on all sides."""
 
+from collections.abc import Collection
+
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 from PIL import Image
 
-from demo.tabs.view3d.space import Parts, Segments, Space, frustum, grid, held_pixels, scale_bar
+from demo.tabs.view3d.space import PARTS, PointMap, Segments, frustum, grid, held_pixels, scale_bar
 from demo.units import FEET_PER_METRE, Units
 from depthpro.export import MAX_RATIO
 
 MAX_POINTS = 50_000
 """More make browsers slow."""
 
-_LINES = {"grid": "#00a5d8", "camera": "#ff8c00", "scale bar": "#e11d48"}
+_LINES = {"grid": "#00a5d8", "frustum": "#ff8c00", "scale_bar": "#e11d48"}
 _GREY = "#94a3b8"  # can be seen on light pages and on dark ones
 _TEXT = "#64748b"
 
 
 def chart(
     rgb: UInt8[ndarray, "hp wp 3"],
-    space: Space,
+    space: PointMap,
     ratio: float = MAX_RATIO,
-    parts: Parts | None = None,
+    parts: Collection[str] = PARTS,
     units: Units = "m",
 ) -> go.Figure:
-    """Return the figure, seen over the shoulder of whoever took the photo.
+    """Return the figure, seen from behind the camera.
 
     Args:
         rgb: The photo.
         space: Its points, at most `MAX_POINTS`.
-        ratio: Where neighbouring depths differ by more, flying pixels are left out; for a map with
-            `demo.tabs.view3d.space.CUT_SIDE` pixels along its longer side.
-        parts: What is drawn among the points; everything if None.
+        ratio: Flying pixels are left out where neighbouring depths differ by more; see `ratio_at`.
+        parts: Which of `PARTS` are drawn among the points.
         units: Of the axes: x to the right, y ahead, z up, the camera at the origin.
     """
     held = held_pixels(space, ratio)
@@ -41,25 +42,24 @@ def chart(
     scale = 1.0 if units == "m" else FEET_PER_METRE
     points = _upright(space.points[held]) * scale
     figure = go.Figure(_cloud(points, colours, held, units))
-    parts = parts or Parts()
     drawn = [points]
-    for name, wanted, segments in (
-        ("grid", parts.grid, grid(space, units)[0]),
-        ("camera", parts.frustum, frustum(space)),
-        ("scale bar", parts.scale_bar, scale_bar(space, units)[None]),
+    for name, segments in (
+        ("grid", grid(space, units)[0]),
+        ("frustum", frustum(space)),
+        ("scale_bar", scale_bar(space, units)[None]),
     ):
-        if wanted and len(segments):
+        if name in parts and len(segments):
             upright = _upright(segments) * scale
             figure.add_trace(_line(name, upright))
             drawn.append(upright.reshape(-1, 3))
-    _set_scene(figure, np.concatenate(drawn), _upright(space.turn[:, 2]) * scale, space, units)
+    _set_scene(figure, np.concatenate(drawn), _upright(space.rotation[:, 2]) * scale, space, units)
     return figure
 
 
 def _cloud(
     points: Float[ndarray, "n 3"], picture: Image.Image, held: Bool[ndarray, "h w"], units: Units
 ) -> go.Scatter3d:
-    """Return the points in the photo's colours: numbers on a scale of its 256 most frequent.
+    """Return the points in the photo's colours, as numbers on a scale of 256 colours.
 
     Plotly takes seconds to check 50,000 colours by name.
     """
@@ -68,11 +68,8 @@ def _cloud(
     used = np.array(few.getpalette("RGB")).reshape(-1, 3)
     palette[: len(used)] = used
     scale = [[i / 255, f"rgb({r},{g},{b})"] for i, (r, g, b) in enumerate(palette.tolist())]
-    x, y, z = points.astype(np.float32).T
     return go.Scatter3d(
-        x=x,
-        y=y,
-        z=z,
+        **dict(zip("xyz", points.astype(np.float32).T, strict=True)),
         mode="markers",
         marker={
             "size": 2,
@@ -90,14 +87,11 @@ def _cloud(
 
 def _line(name: str, segments: Segments) -> go.Scatter3d:
     gap = np.full((len(segments), 1, 3), np.nan)  # lifts the pen
-    x, y, z = np.concatenate([segments, gap], axis=1).reshape(-1, 3).astype(np.float32).T
-    width = 8 if name == "scale bar" else 3
+    points = np.concatenate([segments, gap], axis=1).reshape(-1, 3).astype(np.float32)
     return go.Scatter3d(
-        x=x,
-        y=y,
-        z=z,
+        **dict(zip("xyz", points.T, strict=True)),
         mode="lines",
-        line={"color": _LINES[name], "width": width},
+        line={"color": _LINES[name], "width": 8 if name == "scale_bar" else 3},
         name=name,
         hoverinfo="skip",
     )
@@ -107,27 +101,26 @@ def _set_scene(
     figure: go.Figure,
     drawn: Float[ndarray, "n 3"],
     ahead: Float[ndarray, "3"],
-    space: Space,
+    space: PointMap,
     units: Units,
 ) -> None:
-    """Give the axes one scale, and put the viewer behind the camera, which is at the origin.
+    """Give all axes one scale, and put the viewer behind the camera, which is at the origin.
 
     Plotly places its camera in a box around the middle of the axes whose sides are `aspectratio`.
     """
     low, high = np.minimum(drawn.min(axis=0), 0), np.maximum(drawn.max(axis=0), 0)
     size, middle = high - low, (high + low) / 2
     unit = float(size.max()) / 2
-    axes = {}
-    for name, title, least, greatest in zip(
-        "xyz", ("right", "ahead", "up"), low, high, strict=True
-    ):
-        axes[f"{name}axis"] = {
+    axes = {
+        f"{'xyz'[i]}axis": {
             "title": {"text": f"{title} ({units})"},
-            "range": [float(least), float(greatest)],
+            "range": [float(low[i]), float(high[i])],
             "gridcolor": _GREY,
             "zerolinecolor": _GREY,
             "showbackground": False,
         }
+        for i, title in enumerate(("right", "ahead", "up"))
+    }
     target = ahead * space.middle_m  # on the optical axis
     # From the camera itself the axes would be out of sight.
     eye = -1.6 * target + np.array([0.8, 0, 0.9]) * np.linalg.norm(target)

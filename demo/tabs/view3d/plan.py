@@ -1,7 +1,5 @@
 """The photo from straight above, as a map: a picture of its points, with the camera and a grid."""
 
-import base64
-import io
 import math
 from typing import NamedTuple
 
@@ -10,12 +8,13 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 from PIL import Image
 
-from demo.tabs.view3d.space import Space, grid_step, held_pixels
+from demo.screen import picture_uri
+from demo.tabs.view3d.space import PointMap, grid_step, held_pixels
 from demo.units import Units, length
 from depthpro.export import MAX_RATIO
 
 ROOF_M = 1.0
-"""What is higher above the camera is cut away, as in the plan of a floor: ceilings hide rooms."""
+"""Height above the camera where the map is cut, as in a floor plan: ceilings hide rooms."""
 
 _LONG = 720  # of the map, in pixels
 _MARGIN = 60
@@ -23,7 +22,7 @@ _BETWEEN = 70  # pixels from one label to the next, at least
 
 
 class Sheet(NamedTuple):
-    """Which part of the level plane a map shows; x to the right, z, ahead, upwards."""
+    """The part of the level plane that a map shows: x to the right, z (ahead) upwards."""
 
     low: Float[ndarray, "2"]
     """Least x and z in metres."""
@@ -49,16 +48,15 @@ class Sheet(NamedTuple):
 
 
 def plan(
-    rgb: UInt8[ndarray, "hp wp 3"], space: Space, ratio: float = MAX_RATIO, units: Units = "m"
+    rgb: UInt8[ndarray, "hp wp 3"], space: PointMap, ratio: float = MAX_RATIO, units: Units = "m"
 ) -> str:
     """Return the map as an SVG picture: up is where the camera looks.
 
     Args:
         rgb: The photo.
         space: Its points.
-        ratio: Where neighbouring depths differ by more, flying pixels are left out; for a map with
-            `demo.tabs.view3d.space.CUT_SIDE` pixels along its longer side.
-        units: What the grid is round in.
+        ratio: Flying pixels are left out where neighbouring depths differ by more; see `ratio_at`.
+        units: The grid has a round step in these.
     """
     height, width = space.depth.shape
     colours = Image.fromarray(rgb).resize((width, height), reducing_gap=1.0)
@@ -73,11 +71,11 @@ def plan(
 
 
 def lay_out(points: Float[ndarray, "n 3"]) -> Sheet:
-    """Return the part of the plane with points of the level frame, without outliers, and 0, 0."""
+    """Return the part of the plane that holds the points, without outliers, and the camera."""
     low, high = np.percentile(points[:, [0, 2]], (1, 99), axis=0)
     low, high = np.minimum(low, 0), np.maximum(high, 0)
     longest = float((high - low).max())
-    # Some air, and neither so narrow nor so flat that nothing can be drawn.
+    # A margin, and neither too narrow nor too flat to draw.
     room = np.maximum(0.03 * longest, (0.4 * longest - (high - low)) / 2)
     return Sheet(low - room, high + room, (longest + 2 * float(room.min())) / _LONG)
 
@@ -85,12 +83,12 @@ def lay_out(points: Float[ndarray, "n 3"]) -> Sheet:
 def from_above(
     points: Float[ndarray, "n 3"], rgb: UInt8[ndarray, "n 3"], sheet: Sheet
 ) -> UInt8[ndarray, "rows columns 4"]:
-    """Return the highest of the points of the level frame where they stand; the rest is clear.
+    """Return the map of the highest points; the rest is transparent.
 
     Args:
         points: Metres, level frame.
         rgb: Their colours.
-        sheet: Where things are in the picture.
+        sheet: The part of the plane that the map shows.
     """
     column, row = (np.floor(part).astype(int) for part in sheet.place(points[:, 0], points[:, 2]))
     inside = (column >= 0) & (column < sheet.columns) & (row >= 0) & (row < sheet.rows)
@@ -103,31 +101,28 @@ def from_above(
 
 
 def _drawing(
-    space: Space,
+    space: PointMap,
     sheet: Sheet,
     picture: UInt8[ndarray, "rows columns 4"],
     step: float,
     units: Units,
 ) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG", compress_level=1)
-    uri = base64.b64encode(buffer.getvalue()).decode()
     size = f'width="{sheet.columns}" height="{sheet.rows}"'
     lines, labels = _grid(sheet, step, units)
     seen, rim, camera = _camera(space, sheet)
-    image = f'<image {size} href="data:image/png;base64,{uri}"/>'
+    image = f'<image {size} href="{picture_uri(picture, "PNG")}"/>'
     inside = [seen, image, *lines, rim, camera]
     box = f"{-_MARGIN} 0 {sheet.columns + _MARGIN} {sheet.rows + _MARGIN // 2}"
-    told = f"The photo from above, with the camera and a grid of {length(step, units)}"
+    label = f"The photo from above, with the camera and a grid of {length(step, units)}"
     return (
-        f'<svg class="plan" viewBox="{box}" role="img" aria-label="{told}" '
+        f'<svg class="plan" viewBox="{box}" role="img" aria-label="{label}" '
         f'xmlns="http://www.w3.org/2000/svg"><rect class="sheet" {size}/>'
         f'<svg {size} overflow="hidden">{"".join(inside)}</svg>{"".join(labels)}</svg>'
     )
 
 
 def _grid(sheet: Sheet, step: float, units: Units) -> tuple[list[str], list[str]]:
-    """Return the lines of the grid, whole cells away from the camera, and what they are called."""
+    """Return the lines of the grid, whole cells away from the camera, and their labels."""
     lines, labels = [], []
     skip = max(1, math.ceil(_BETWEEN * sheet.metres_a_pixel / step))
     for axis in (0, 1):
@@ -146,11 +141,11 @@ def _grid(sheet: Sheet, step: float, units: Units) -> tuple[list[str], list[str]
     return lines, labels
 
 
-def _camera(space: Space, sheet: Sheet) -> tuple[str, str, str]:
+def _camera(space: PointMap, sheet: Sheet) -> tuple[str, str, str]:
     """Return the wedge that the camera sees, its rim, and the camera."""
     half = space.depth.shape[1] / 2 / space.f_px
     far = 2 * float(np.hypot(*(sheet.high - sheet.low)))
-    left, right = ((space.turn @ [side, 0, 1])[[0, 2]] for side in (-half, half))
+    left, right = ((space.rotation @ [side, 0, 1])[[0, 2]] for side in (-half, half))
     rim = [sheet.place(*(far * ray / np.hypot(*ray))) for ray in (left, right)]
     (x0, y0), (x1, y1) = ((float(column), float(row)) for column, row in rim)
     column, row = (float(part) for part in sheet.place(0.0, 0.0))

@@ -1,9 +1,10 @@
-"""The 3D view of the page: the photo as a surface or as points, with a grid, a camera and a bar.
+"""The 3D view as GLB: the photo as a surface or as points, with a grid, a camera and a scale bar.
 
 In the file y is up and z points back, as viewers expect; where a ground was found it is level.
 """
 
 import math
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -17,9 +18,9 @@ from trimesh.visual.texture import TextureVisuals
 
 from demo.tabs.view3d.space import (
     CUT_SIDE,
-    Parts,
+    PARTS,
+    PointMap,
     Segments,
-    Space,
     frustum,
     grid,
     held_pixels,
@@ -29,18 +30,16 @@ from demo.tabs.view3d.space import (
 from demo.units import Units, length
 from depthpro.export import FAR_M, MAX_RATIO, textured_surface, write_glb
 
-Kind = Literal["mesh", "points"]
 VIEW_SIDE = CUT_SIDE
 """Vertices along the longer side of the surface: what a browser loads at once."""
-
 POINT_SIDE = 360
-"""Points along the longer side; each is a square of its own, four vertices."""
+"""Points along the longer side; each is a square with four vertices."""
 
 _POINT_SIZE = 0.85  # of a pixel
 _TEXTURE_SIDE = 1536
-_THIN = 0.0012  # half a line's width for each metre from the camera: all look equally thin
-# Of the way from the middle to the camera: the frustum is in sight, and the ground still fills the
-# view. From farther back what is near shrinks, and leaves the lower half of a street empty.
+_HALF_WIDTH = 0.0012  # of a line, for each metre from the camera
+# Distance of the viewer from the middle, in distances of the camera: the frustum is in sight, and
+# the ground still fills the view.
 _BEHIND = 1.15
 
 _TO_GL = np.array([1.0, -1.0, -1.0])
@@ -53,7 +52,7 @@ _COLOURS = {
 
 
 class Start(NamedTuple):
-    """Where the viewer's camera starts: behind the camera that took the photo, looking its way."""
+    """Start of the viewer's camera: behind the camera that took the photo, on its optical axis."""
 
     around_deg: float
     """Angle about the vertical through the middle; 90 is the front."""
@@ -66,11 +65,11 @@ class Start(NamedTuple):
 def write_view(
     path: str | Path,
     rgb: UInt8[ndarray, "hp wp 3"],
-    space: Space,
+    space: PointMap,
     notice: str,
-    kind: Kind = "mesh",
+    kind: Literal["mesh", "points"] = "mesh",
     ratio: float = MAX_RATIO,
-    parts: Parts | None = None,
+    parts: Collection[str] = PARTS,
     units: Units = "m",
 ) -> Start:
     """Write the photo in 3D as GLB, as the page shows it, and return where to look at it from.
@@ -81,27 +80,27 @@ def write_view(
         space: Its points; a surface of `VIEW_SIDE`, or points of `POINT_SIDE`, loads at once.
         notice: Licence notice, kept in the file.
         kind: A textured surface, or points.
-        ratio: Where neighbouring depths differ by more, flying pixels are cut out; for a map with
-            `CUT_SIDE` pixels along its longer side.
-        parts: What is drawn beside it; everything if None.
-        units: What the grid and the bar are round in.
+        ratio: The surface is cut where neighbouring depths differ by more; see `ratio_at`.
+        parts: Which of `PARTS` are drawn beside it.
+        units: The grid and the bar have round lengths in these.
     """
-    parts, texture = parts or Parts(), small_texture(rgb)
-    photo = surface(texture, space, ratio) if kind == "mesh" else squares(texture, space, ratio)
+    texture = small_texture(rgb)
+    photo = surface(texture, space, ratio) if kind == "mesh" else point_mesh(texture, space, ratio)
     scene = trimesh.Scene({"photo": photo})
     cells, lines, bar = grid(space, units)[0], frustum(space), scale_bar(space, units)
-    if parts.grid and len(cells):
-        scene.add_geometry(beams(cells, _COLOURS["grid"]), geom_name="grid")
-    if parts.frustum:
-        scene.add_geometry(beams(lines, _COLOURS["frustum"]), geom_name="frustum")
-    if parts.scale_bar:
-        for name, part in ruler(bar, units).items():
+    if "grid" in parts and len(cells):
+        scene.add_geometry(line_mesh(cells, _COLOURS["grid"]), geom_name="grid")
+    if "frustum" in parts:
+        scene.add_geometry(line_mesh(lines, _COLOURS["frustum"]), geom_name="frustum")
+    if "scale_bar" in parts:
+        for name, part in scale_bar_mesh(bar, units).items():
             scene.add_geometry(part, geom_name=name)
     drawn = (space.points[space.depth <= FAR_M], cells, lines, bar)
-    middle = _centred(np.concatenate([part.reshape(-1, 3) for part in drawn]), _middle(space))
-    scene.add_geometry(middle, geom_name="middle")
+    middle = space.rotation[:, 2] * space.middle_m * _TO_GL  # on the optical axis
+    centre = _centred(np.concatenate([part.reshape(-1, 3) for part in drawn]), middle)
+    scene.add_geometry(centre, geom_name="middle")
     write_glb(path, scene, notice)
-    return start(space)
+    return _start(middle)
 
 
 def small_texture(rgb: UInt8[ndarray, "h w 3"]) -> UInt8[ndarray, "h2 w2 3"]:
@@ -110,22 +109,22 @@ def small_texture(rgb: UInt8[ndarray, "h w 3"]) -> UInt8[ndarray, "h2 w2 3"]:
     return rgb if factor == 1 else np.asarray(Image.fromarray(rgb).reduce(factor))
 
 
-def surface(rgb: UInt8[ndarray, "h w 3"], space: Space, ratio: float) -> trimesh.Trimesh:
+def surface(rgb: UInt8[ndarray, "h w 3"], space: PointMap, ratio: float) -> trimesh.Trimesh:
     """Return the photo as a textured surface in the viewer's frame."""
     cut = ratio_at(ratio, max(space.depth.shape))
     mesh = textured_surface(rgb, space.depth, space.f_px, cut)
     # The turn is given for y down and z ahead; both are reversed here.
-    mesh.vertices = mesh.vertices @ (_TO_GL[:, None] * space.turn * _TO_GL).T
+    mesh.vertices = mesh.vertices @ (_TO_GL[:, None] * space.rotation * _TO_GL).T
     return mesh
 
 
-def squares(rgb: UInt8[ndarray, "h w 3"], space: Space, ratio: float) -> trimesh.Trimesh:
+def point_mesh(rgb: UInt8[ndarray, "h w 3"], space: PointMap, ratio: float) -> trimesh.Trimesh:
     """Return the photo as points in the viewer's frame: each a square that faces the camera."""
     held = held_pixels(space, ratio)
     rows, columns = np.nonzero(held)
     height, width = held.shape
     half = space.depth[held] * (_POINT_SIZE / 2 / space.f_px)
-    corners = np.array([[-1, -1, 0], [-1, 1, 0], [1, 1, 0], [1, -1, 0]]) @ space.turn.T
+    corners = np.array([[-1, -1, 0], [-1, 1, 0], [1, 1, 0], [1, -1, 0]]) @ space.rotation.T
     points = (space.points[held][:, None] + half[:, None, None] * corners) * _TO_GL
     uv = np.stack([(columns + 0.5) / width, 1 - (rows + 0.5) / height], axis=1)
     first = 4 * np.arange(len(rows))[:, None]
@@ -135,8 +134,10 @@ def squares(rgb: UInt8[ndarray, "h w 3"], space: Space, ratio: float) -> trimesh
     return _textured(points.reshape(-1, 3), faces, np.repeat(uv, 4, axis=0), texture)
 
 
-def beams(segments: Segments, rgb: tuple[int, int, int], thickness: float = 1) -> trimesh.Trimesh:
-    """Return lines as thin solid beams that look equally thin wherever they are from the camera."""
+def line_mesh(
+    segments: Segments, rgb: tuple[int, int, int], thickness: float = 1
+) -> trimesh.Trimesh:
+    """Return lines as solid beams that look equally thin at every distance from the camera."""
     points = segments * _TO_GL
     along = points[:, 1] - points[:, 0]
     along = along / np.linalg.norm(along, axis=1, keepdims=True)
@@ -145,7 +146,7 @@ def beams(segments: Segments, rgb: tuple[int, int, int], thickness: float = 1) -
     side /= np.linalg.norm(side, axis=1, keepdims=True)
     over = np.cross(side, along)
     around = np.stack([side + over, over - side, -side - over, side - over], axis=1)  # (n 4 3)
-    half = thickness * _THIN * np.linalg.norm(points, axis=2)  # (n 2)
+    half = thickness * _HALF_WIDTH * np.linalg.norm(points, axis=2)  # (n 2)
     corners = points[:, :, None] + half[:, :, None, None] * around[:, None]  # (n 2 4 3)
     quads = np.array([[i, (i + 1) % 4, 4 + (i + 1) % 4, 4 + i] for i in range(4)])
     quads = np.concatenate([quads, [[3, 2, 1, 0], [4, 5, 6, 7]]])
@@ -156,14 +157,14 @@ def beams(segments: Segments, rgb: tuple[int, int, int], thickness: float = 1) -
     )
 
 
-def ruler(bar: Float[ndarray, "2 3"], units: Units) -> dict[str, trimesh.Trimesh]:
+def scale_bar_mesh(bar: Float[ndarray, "2 3"], units: Units) -> dict[str, trimesh.Trimesh]:
     """Return the scale bar: pieces in turn light and dark, and its length above it."""
     pieces = 4
     ends = bar[0] + np.linspace(0, 1, pieces + 1)[:, None] * (bar[1] - bar[0])
     lines = np.stack([ends[:-1], ends[1:]], axis=1)
     length_m = float(np.linalg.norm(bar[1] - bar[0]))
     picture = _label(length(length_m, units))
-    thick = 4 * _THIN * float(np.linalg.norm(bar.mean(axis=0)))
+    thick = 4 * _HALF_WIDTH * float(np.linalg.norm(bar.mean(axis=0)))
     high = 0.16 * length_m
     wide = high * picture.width / picture.height
     foot = (bar.mean(axis=0) - [0, 2 * thick, 0]) * _TO_GL
@@ -172,29 +173,23 @@ def ruler(bar: Float[ndarray, "2 3"], units: Units) -> dict[str, trimesh.Trimesh
     )
     uv = np.array([[0, 1], [0, 0], [1, 0], [1, 1]])
     return {
-        "bar, light": beams(lines[::2], _COLOURS["bar, light"], 4),
-        "bar, dark": beams(lines[1::2], _COLOURS["bar, dark"], 4),
+        "bar, light": line_mesh(lines[::2], _COLOURS["bar, light"], 4),
+        "bar, dark": line_mesh(lines[1::2], _COLOURS["bar, dark"], 4),
         "label": _textured(corners, np.array([[0, 1, 2], [0, 2, 3]]), uv, picture),
     }
 
 
-def start(space: Space) -> Start:
-    """Return where to start: a little behind the camera, on its optical axis."""
-    x, y, z = (float(value) for value in -_middle(space))
-    reach = math.hypot(x, y, z)
-    around, down = math.atan2(z, x), math.acos(y / reach)
-    return Start(math.degrees(around), math.degrees(down), _BEHIND * reach)
-
-
-def _middle(space: Space) -> Float[ndarray, "3"]:
-    """Return what the viewer turns about: on the optical axis, at the median depth."""
-    return space.turn[:, 2] * space.middle_m * _TO_GL
+def _start(middle: Float[ndarray, "3"]) -> Start:
+    x, y, z = (float(value) for value in -middle)
+    distance = math.hypot(x, y, z)
+    around, down = math.atan2(z, x), math.acos(y / distance)
+    return Start(math.degrees(around), math.degrees(down), _BEHIND * distance)
 
 
 def _centred(points: Float[ndarray, "n 3"], middle: Float[ndarray, "3"]) -> trimesh.Trimesh:
-    """Return a triangle without area that puts the middle of the view's bounds where it belongs.
+    """Return a triangle without area that centres the scene's bounds on `middle`.
 
-    The viewer turns about that middle, and one far tree would move it out of reach.
+    The viewer turns about their centre, which one far tree would move out of reach.
     """
     ends = np.stack([points.min(axis=0), points.max(axis=0)]) * _TO_GL
     half = 1.05 * np.abs(ends - middle).max(axis=0)
@@ -226,6 +221,6 @@ def _textured(
 
 
 def _plain(rgb: tuple[int, int, int]) -> PBRMaterial:
-    """Return a colour as glTF wants it: linear in light, where ours are as screens have them."""
+    """Return the material of an sRGB colour; glTF takes linear ones."""
     linear = [round(255 * (value / 255) ** 2.2) for value in rgb]
     return PBRMaterial(baseColorFactor=[*linear, 255], metallicFactor=0.0, doubleSided=True)

@@ -1,23 +1,37 @@
 """The tab "3D": the photo as a surface, as points, as a chart and as a map, and its files."""
 
+import html
+from collections.abc import Collection
+from pathlib import Path
 from typing import Any, Literal
 
 import gradio as gr
+import numpy as np
 
-from demo import captions, export
-from demo.session import PARALLEL, PRIVATE, Panel, Shared, Visit, needed, refusal, still
+from demo import export
+from demo.pipeline import Analysis
+from demo.session import (
+    PARALLEL,
+    PRIVATE,
+    Panel,
+    Session,
+    Shared,
+    download_file,
+    download_on_click,
+    refusal,
+)
 from demo.tabs.view3d import scene
 from demo.tabs.view3d.chart import MAX_POINTS, chart
-from demo.tabs.view3d.plan import plan
-from demo.tabs.view3d.space import Parts, Space, size_for, survey
-from demo.units import Units
+from demo.tabs.view3d.plan import ROOF_M, plan
+from demo.tabs.view3d.space import PointMap, grid, scale_bar, size_for, unproject_level
+from demo.units import Units, length
 from depthpro import DepthPro
 from depthpro.export import MAX_RATIO, surface_size
 
-Look = Literal["mesh", "points", "chart", "map"]
+View = Literal["mesh", "points", "chart", "map"]
 
-_LOOKS = {"mesh": "Surface", "points": "Points", "chart": "Chart with axes", "map": "Map"}
-_PLACES = (("mesh", "points"), ("chart",), ("map",))  # looks that each component shows
+_VIEWS = {"mesh": "Surface", "points": "Points", "chart": "Chart with axes", "map": "Map"}
+_PLACES = (("mesh", "points"), ("chart",), ("map",))  # views that each component shows
 _PARTS = {"grid": "Grid on the ground", "frustum": "Camera", "scale_bar": "Scale bar"}
 _FORMATS: dict[export.Format, str] = {
     "glb": "GLB, surface",
@@ -31,15 +45,13 @@ _FORMATS: dict[export.Format, str] = {
 }
 _NO_FILE = gr.update(value=None, visible=False)
 _MAP_SIDE = 640  # points along the longer side
-# The browser starts the download itself once the file is there.
-_CLICK_FILE = "() => setTimeout(() => document.querySelector('#solid-file')?.click(), 300)"
 
 
 def build(model: DepthPro, shared: Shared) -> Panel:
     """Return the tab."""
     with gr.Tab("3D", id="solid") as tab:
-        look = gr.Radio(
-            [(label, key) for key, label in _LOOKS.items()],
+        view = gr.Radio(
+            [(label, key) for key, label in _VIEWS.items()],
             value="mesh",
             label="View",
             elem_id="look",
@@ -76,11 +88,11 @@ def build(model: DepthPro, shared: Shared) -> Panel:
                 elem_id="parts",
             )
         file = _downloads(shared, percent)
-    inputs, outputs = [look, percent, parts], [surface, figure, above, note, parts, file]
+    inputs, outputs = [view, percent, parts], [surface, figure, above, note, parts, file]
     gr.on(
-        [look.input, percent.change, parts.input],
+        [view.input, percent.change, parts.input],
         _redraw,
-        [shared.visit, shared.units, *inputs, surface],
+        [shared.session, shared.units, *inputs, surface],
         outputs,
         concurrency_limit=PARALLEL,
         trigger_mode="always_last",
@@ -90,7 +102,7 @@ def build(model: DepthPro, shared: Shared) -> Panel:
 
 
 def _downloads(shared: Shared, percent: gr.Slider) -> gr.DownloadButton:
-    """Offer single files; return what saves the last one again while it is of what is shown."""
+    """Offer single files; return the button that saves the last one again."""
     with gr.Group(elem_id="solid-files"):
         kind = gr.Radio(
             [(_FORMATS[kind], kind) for kind in export.available()],
@@ -119,87 +131,102 @@ def _downloads(shared: Shared, percent: gr.Slider) -> gr.DownloadButton:
         **PRIVATE,
     )
     gr.on([number.input for number in numbers], lambda: _NO_FILE, None, file, **PRIVATE)
-    event = prepare.click(
-        _write,
-        [shared.visit, kind, percent, *numbers],
-        file,
-        concurrency_limit=PARALLEL,
-        api_visibility="private",
-    )
-    event.success(None, js=_CLICK_FILE, api_visibility="private")
+    inputs = [shared.session, kind, percent, *numbers]
+    download_on_click(prepare, _write, inputs, file)
     return file
 
 
 def _show(
-    visit: Visit | None, units: Units, look: Look, percent: float, parts: list[str]
+    session: Session | None, units: Units, view: View, percent: float, parts: list[str]
 ) -> list[Any]:
-    """Draw what is chosen, seen from where the photo was taken."""
-    surface, figure, above = (gr.update(visible=look in looks) for looks in _PLACES)
-    if visit is None:
+    """Draw the chosen view from the position of the camera."""
+    surface, figure, above = (gr.update(visible=view in views) for views in _PLACES)
+    if session is None:
         places = [place | {"value": None} for place in (surface, figure, above)]
         return [*places, "", gr.skip(), _NO_FILE]
-    rgb, ratio, chosen = visit.analysis.rgb, _ratio(percent), _parts(parts)
-    space = _space(visit, look)
-    if look == "chart":
-        figure["value"] = chart(rgb, space, ratio, chosen, units)
-    elif look == "map":
+    rgb, ratio = session.analysis.rgb, _ratio(percent)
+    space = _space(session, view)
+    if view == "chart":
+        figure["value"] = chart(rgb, space, ratio, parts, units)
+    elif view == "map":
         above["value"] = plan(rgb, space, ratio, units)
     else:
-        path = visit.folder / "view" / "surface.glb"
-        notice = visit.analysis.provenance.notice
-        start = scene.write_view(path, rgb, space, notice, look, ratio, chosen, units)
+        path = session.folder / "view" / "surface.glb"
+        notice = session.analysis.provenance.notice
+        start = scene.write_view(path, rgb, space, notice, view, ratio, parts, units)
         surface |= {"value": str(path), "camera_position": tuple(start)}
-    flat = look == "map"
-    note = captions.map_note(space, units) if flat else captions.space_note(space, chosen, units)
-    return [surface, figure, above, note, gr.update(visible=not flat), _NO_FILE]
+    text = f'<p class="hint">{caption(space, None if view == "map" else parts, units)}</p>'
+    return [surface, figure, above, text, gr.update(visible=view != "map"), _NO_FILE]
 
 
 def _redraw(
-    visit: Visit | None,
+    session: Session | None,
     units: Units,
-    look: Look,
+    view: View,
     percent: float,
     parts: list[str],
     surface: gr.Model3D,
 ) -> list[Any]:
-    """Draw what is chosen, seen from where the visitor is now."""
-    updates = _show(visit, units, look, percent, parts)
+    """Draw the chosen view from the visitor's present position."""
+    updates = _show(session, units, view, percent, parts)
     here = getattr(surface, "camera_position", None)
     if "camera_position" in updates[0] and here and None not in here:
-        # Given back exactly what it told, the viewer would go to where it was last sent instead.
+        # Given exactly its own position, the viewer would return to the last one it was sent.
         updates[0]["camera_position"] = (here[0], here[1], here[2] * (1 + 1e-6))
     return updates
 
 
-def _space(visit: Visit, look: Look) -> Space:
-    prediction = visit.analysis.prediction
-    if look == "chart":
-        return survey(prediction, *size_for(prediction, MAX_POINTS))
-    side = {"mesh": scene.VIEW_SIDE, "points": scene.POINT_SIDE, "map": _MAP_SIDE}[look]
-    return survey(prediction, *surface_size(prediction, side))
+def caption(space: PointMap, parts: Collection[str] | None, units: Units = "m") -> str:
+    """Return the sizes of the grid and the bar, and where the ground is, as HTML.
+
+    Args:
+        space: The photo's points.
+        parts: The parts that are drawn; None for the map.
+        units: Metres or feet.
+    """
+    sentences = []
+    if parts is None:
+        sentences.append(f"What is more than {length(ROOF_M, units)} above the camera is cut away.")
+    elif "grid" in parts and space.ground is not None:
+        sentences.append(f"Grid: {length(grid(space, units)[1], units)}.")
+    if parts is not None and "scale_bar" in parts:
+        left, right = scale_bar(space, units)
+        sentences.append(f"Scale bar: {length(float(np.linalg.norm(right - left)), units)}.")
+    ground = space.ground
+    if ground is None:
+        reason = html.escape(space.no_ground)
+        sentences.append(f"No ground was found, so nothing is levelled. {reason}")
+    else:
+        pitch, height = ground.pitch_deg, length(ground.camera_height_m, units)
+        way = "level" if abs(pitch) < 0.5 else f"{abs(pitch):.0f}° {'down' if pitch > 0 else 'up'}"
+        sentences.append(
+            f"The camera is {height} above the ground and looks {way}; "
+            f"{ground.inlier_share:.0%} of the photo lies on the ground."
+        )
+    return " ".join(sentences)
+
+
+def _space(session: Session, view: View) -> PointMap:
+    prediction = session.analysis.prediction
+    if view == "chart":
+        return unproject_level(prediction, *size_for(prediction, MAX_POINTS))
+    side = {"mesh": scene.VIEW_SIDE, "points": scene.POINT_SIDE, "map": _MAP_SIDE}[view]
+    return unproject_level(prediction, *surface_size(prediction, side))
 
 
 def _ratio(percent: float) -> float:
     return 1 + min(max(percent, 1), 50) / 100
 
 
-def _parts(names: list[str]) -> Parts:
-    return Parts(**{name: name in names for name in _PARTS})
-
-
 def _write(
-    visit: Visit | None, kind: export.Format, percent: float, *sizes: float | None
+    session: Session | None, kind: export.Format, percent: float, *sizes: float | None
 ) -> dict[str, Any]:
-    """One file in the format that is chosen."""
-    visit = needed(visit)
+    """Write one file in the chosen format."""
     if kind == "stl" and None in sizes:
         raise refusal("Give the width, the base and the height of the relief in millimetres.")
     relief = export.Relief(*(size or 0 for size in sizes))
-    analysis = visit.analysis
-    try:
-        path = export.write_file(analysis, visit.folder, kind, _ratio(percent), relief)
-    except (ValueError, OSError, MemoryError) as error:
-        raise refusal(error) from None
-    still(visit, analysis)
-    megabytes = path.stat().st_size / 1e6
-    return gr.update(value=str(path), label=f"Save it again ({megabytes:.1f} MB)", visible=True)
+
+    def write(analysis: Analysis, folder: Path) -> Path:
+        return export.write_file(analysis, folder, kind, _ratio(percent), relief)
+
+    return download_file(session, write, "Save it again")
