@@ -20,7 +20,7 @@ COMMANDS = {
 MODULES = {
     "predict": "depthpro.predict",
     "render": "depthpro.scenes.render",
-    "train": "depthpro.training.loop",
+    "train": "depthpro.training.train",
     "evaluate": "depthpro.evaluation.evaluate",
     "ablate": "depthpro.training.ablate",
     "benchmark": "depthpro.evaluation.speed",
@@ -60,7 +60,7 @@ def _imported(name: str, parser: argparse.ArgumentParser) -> ModuleType:
         parser.exit(
             2,
             f"{parser.prog} {name} needs {error.name}, which is not installed: "
-            "pip install accelerate h5py tensorboard\n",
+            "pip install accelerate h5py\n",
         )
 
 

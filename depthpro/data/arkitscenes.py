@@ -6,24 +6,17 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from depthpro.data.frames import (
-    Frames,
-    naming,
-    read_levels,
-    read_rgb,
-    read_steps,
-    read_table,
-)
+from depthpro.data.frames import Frames, naming, read_levels, read_rgb, read_steps, read_table
 from depthpro.data.sample import Sample
 
 METADATA = "metadata.csv"
 STEP_M = 0.001
 CONFIDENT = 2
-"""The highest of the lidar's levels of confidence: 0, 1, 2."""
+"""Highest confidence of the lidar: 0, 1 or 2."""
 
 _FOLDS = {"train": "Training", "val": "Validation"}
 _TURNS = {"Up": 0, "Right": 1, "Down": 2, "Left": 3, "NA": 0, "": 0}
-"""Quarter turns counter-clockwise that bring the sky up, by where it is."""
+"""Quarter turns counter-clockwise that bring the sky up, by its direction."""
 
 
 class _Frame(NamedTuple):
@@ -43,16 +36,15 @@ class ArkitScenes(Frames):
 
     `depth="highres_depth"`
         From a laser scanner, 1920 x 1440, with the pictures `wide` (`color` in some copies).
-        Videos without it were not scanned, and are left out. The lidar's confidence says nothing
-        about it, and is not read.
+        Videos that were not scanned are left out.
     `depth="lowres_depth"`
-        From the tablet's lidar, 256 x 192, with the pictures `lowres_wide`. The authors promise
-        no complete set of files at each time, so frames are the times that have one. If they ship
-        a confidence, depth is known where it is the highest.
+        From the tablet's lidar, 256 x 192, with the pictures `lowres_wide`; depth is known where
+        the lidar's confidence, if there is one, is the highest. Times at which a file is missing,
+        as the authors allow, are left out.
 
-    Each frame needs its camera, a `.pincam`, of the same time within 1 ms. `wide_intrinsics` is
-    only in "raw"; where it is not, `lowres_wide_intrinsics`, which is of the same lens, is scaled.
-    If `metadata.csv` lies beside `Training`, pictures are turned so that the sky is up.
+    Each frame needs its camera, a `.pincam`, of the same time within 1 ms. Where the set has no
+    `wide_intrinsics`, `lowres_wide_intrinsics`, which is of the same lens, is scaled. If
+    `metadata.csv` lies beside `Training`, pictures are turned so that the sky is up.
     """
 
     synthetic = False
@@ -127,32 +119,33 @@ def turn_left(sample: Sample) -> Sample:
 def _list_frames(folder: Path, depth: str, turns: int) -> list[_Frame]:
     """Return a video's frames in order of their times."""
     scanned = depth == "highres_depth"
-    places = [_first(folder, "wide", "color") if scanned else _first(folder, "lowres_wide")]
-    places.append(folder / depth)
-    if not scanned and (folder / "confidence").is_dir():
-        places.append(folder / "confidence")
-    cameras = ["wide_intrinsics"] * scanned + ["lowres_wide_intrinsics"]
-    pincams = _by_time(_first(folder, *cameras), ".pincam")
-    files = [_by_time(place, ".png") for place in places]
-    names = {time: path.name for found in files for time, path in found.items()}
-    times = sorted(set.intersection(*map(set, files)))
-    if scanned and len(times) < len(names):
-        time = min(names.keys() - times)
-        place = next(place for place, found in zip(places, files, strict=True) if time not in found)
-        raise ValueError(f"{place / names[time]} is missing: unpack it again")
+    if scanned:
+        pictures = _first(folder, "wide", "color")
+        cameras = _first(folder, "wide_intrinsics", "lowres_wide_intrinsics")
+    else:
+        pictures = _first(folder, "lowres_wide")
+        cameras = _first(folder, "lowres_wide_intrinsics")
+    rgbs, depths = _by_time(pictures, ".png"), _by_time(folder / depth, ".png")
+    confidences = {} if scanned else _by_time(folder / "confidence", ".png")
+    pincams = _by_time(cameras, ".pincam")
     frames = []
-    for time in times:
+    for time in sorted({*rgbs, *depths}):
+        complete = time in rgbs and time in depths and (not confidences or time in confidences)
+        if not complete and not scanned:
+            continue
+        if not complete:
+            place, other = (pictures, depths) if time in depths else (folder / depth, rgbs)
+            raise ValueError(f"{place / other[time].name} is missing: unpack it again")
         near = [pincams[other] for other in (time, time - 1, time + 1) if other in pincams]
         if not near:
-            name = Path(names[time]).with_suffix(".pincam")
-            raise ValueError(f"{folder / cameras[0] / name} is missing: unpack it again")
-        picture, steps, *levels = (found[time] for found in files)
-        frames.append(_Frame(picture, steps, near[0], levels[0] if levels else None, turns))
+            name = rgbs[time].with_suffix(".pincam").name
+            raise ValueError(f"{cameras / name} is missing: unpack it again")
+        frames.append(_Frame(rgbs[time], depths[time], near[0], confidences.get(time), turns))
     return frames
 
 
 def _first(folder: Path, *names: str) -> Path:
-    """Return the first of these folders that is there."""
+    """Return the first of these folders that exists."""
     for name in names:
         if (folder / name).is_dir():
             return folder / name
@@ -160,7 +153,7 @@ def _first(folder: Path, *names: str) -> Path:
 
 
 def _by_time(folder: Path, suffix: str) -> dict[int, Path]:
-    """Return a folder's files, called VIDEO_SECONDS as 41069021_305.244.png is, by time in ms."""
+    """Return a folder's files, named like 41069021_305.244.png (video, seconds), by time in ms."""
     with naming(folder):
         return {
             round(1000 * float(path.stem.rpartition("_")[2])): path
@@ -186,7 +179,7 @@ def _read_camera(path: Path, height: int, width: int) -> tuple[float, float, flo
 
 
 def _read_turns(path: Path) -> dict[str, int] | None:
-    """Return by video how often to turn it left; None if there is no table."""
+    """Return the quarter turns of each video; None if there is no table."""
     if not path.exists():
         return None
     rows = read_table(path)

@@ -11,6 +11,24 @@ import numpy as np
 import pytest
 import torch
 from conftest import TINY, make_model
+from depthpro.training.variants import (
+    FovReads,
+    FovVariant,
+    OneScale,
+    Setting,
+    Target,
+    coarsest_picture,
+    fov_task,
+    from_target,
+    halved,
+    measure_depth,
+    measure_focal,
+    measure_ranges,
+    one_scale_task,
+    survey,
+    target_task,
+    to_target,
+)
 from torch import nn
 from torch.testing import assert_close
 from training import make_samples
@@ -38,24 +56,6 @@ from depthpro.training.phases import (
     shrink_truth,
 )
 from depthpro.training.recipe import Phase, Recipe
-from depthpro.training.variants import (
-    FovReads,
-    FovVariant,
-    OneScale,
-    Setting,
-    Target,
-    coarsest_picture,
-    fov_task,
-    from_target,
-    halved,
-    measure_depth,
-    measure_focal,
-    measure_ranges,
-    one_scale_task,
-    survey,
-    target_task,
-    to_target,
-)
 
 SIDE = TINY.image_size
 HYBRID = replace(TINY, stem="efficientnet_lite0", decoder_dim=32)
