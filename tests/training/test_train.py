@@ -293,9 +293,7 @@ def test_stage2_takes_only_metric_synthetic_data(tmp_path: Path) -> None:
     write_shard(tmp_path / "a.tar", samples)
     opened = open_dataset(str(tmp_path))
     chosen = metric_and_synthetic(opened)
-    assert [(chosen[i].metric, chosen[i].synthetic) for i in range(len(chosen))] == [
-        (True,) * 2
-    ] * 2
+    assert [(one.metric, one.synthetic) for one in chosen] == [(True, True)] * 2
     assert len(make_loader(recipe, stage2, Plan(tmp_path, opened, []), 0).dataset.samples) == 2
     write_shard(tmp_path / "a.tar", samples[:2])
     with pytest.raises(ValueError, match="stage 2 needs data that is metric and synthetic"):
