@@ -6,13 +6,11 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from depthpro.data.frames import Frames, naming, read_levels, read_rgb, read_steps, read_table
+from depthpro.data.frames import Frames, naming, read_rgb, read_steps, read_table
 from depthpro.data.sample import Sample
 
 METADATA = "metadata.csv"
 STEP_M = 0.001
-CONFIDENT = 2
-"""Highest confidence of the lidar: 0, 1 or 2."""
 
 _FOLDS = {"train": "Training", "val": "Validation"}
 _TURNS = {"Up": 0, "Right": 1, "Down": 2, "Left": 3, "NA": 0, "": 0}
@@ -23,24 +21,16 @@ class _Frame(NamedTuple):
     picture: Path
     depth: Path
     pincam: Path
-    confidence: Path | None
     turns: int
 
 
 class ArkitScenes(Frames):
-    """ARKitScenes, metric and real.
+    """ARKitScenes, metric and real: depth of a laser scanner, 1920 x 1440.
 
     `root` holds `Training` and `Validation`, as the authors' download script makes it for the
-    parts "upsampling", "raw" and "3dod". Depth is along the optical axis in steps of 1 mm, 0 where
-    it is unknown. There are two kinds:
-
-    `depth="highres_depth"`
-        From a laser scanner, 1920 x 1440, with the pictures `wide` (`color` in some copies).
-        Videos that were not scanned are left out.
-    `depth="lowres_depth"`
-        From the tablet's lidar, 256 x 192, with the pictures `lowres_wide`; depth is known where
-        the lidar's confidence, if there is one, is the highest. Times at which a file is missing,
-        as the authors allow, are left out.
+    parts "upsampling", "raw" and "3dod". Depth (`highres_depth`) is along the optical axis in steps
+    of 1 mm, 0 where it is unknown; its pictures are `wide`, `color` in some copies. Videos that
+    were not scanned are left out.
 
     Each frame needs its camera, a `.pincam`, of the same time within 1 ms. Where the set has no
     `wide_intrinsics`, `lowres_wide_intrinsics`, which is of the same lens, is scaled. If
@@ -49,42 +39,32 @@ class ArkitScenes(Frames):
 
     synthetic = False
 
-    def __init__(
-        self,
-        root: str | Path,
-        split: Literal["train", "val"] = "train",
-        depth: Literal["highres_depth", "lowres_depth"] = "highres_depth",
-    ) -> None:
+    def __init__(self, root: str | Path, split: Literal["train", "val"] = "train") -> None:
         """List the frames of a split.
 
         Raises:
             ValueError: If there are none, or one lacks its picture, depth, camera or direction.
         """
-        if split not in _FOLDS or depth not in ("highres_depth", "lowres_depth"):
-            raise ValueError(
-                'split must be "train" or "val", and depth "highres_depth" or "lowres_depth"; got '
-                f"{split!r} and {depth!r}"
-            )
+        if split not in _FOLDS:
+            raise ValueError(f'split must be "train" or "val", got {split!r}')
         fold = Path(root) / _FOLDS[split]
         turns = _read_turns(Path(root) / METADATA)
         self._frames: list[_Frame] = []
         for video in sorted(path for path in fold.glob("*") if path.is_dir()):
             nested = video / f"{video.name}_frames"  # as "3dod" has it
             folder = nested if nested.is_dir() else video
-            if (folder / depth).is_dir():
+            if (folder / "highres_depth").is_dir():
                 turn = 0 if turns is None else turns.get(video.name)
                 if turn is None:
                     raise ValueError(f"{Path(root) / METADATA} has no row for {video.name}")
-                self._frames += _list_frames(folder, depth, turn)
+                self._frames += _list_frames(folder, turn)
         if not self._frames:
-            raise ValueError(f"no frames (*/{depth}/*.png) in {fold}: unpack ARKitScenes there")
+            raise ValueError(f"no frames (*/highres_depth/*.png) in {fold}: unpack ARKitScenes")
 
     def _load(self, frame: _Frame) -> Sample:
         rgb = read_rgb(frame.picture)
         steps = read_steps(frame.depth, like=rgb)
         known = steps > 0
-        if frame.confidence is not None:
-            known &= read_levels(frame.confidence, like=rgb) == CONFIDENT
         f_px, fy_px, cx_px, cy_px = _read_camera(frame.pincam, *known.shape)
         sample = Sample(
             rgb=rgb,
@@ -116,31 +96,25 @@ def turn_left(sample: Sample) -> Sample:
     )
 
 
-def _list_frames(folder: Path, depth: str, turns: int) -> list[_Frame]:
+def _list_frames(folder: Path, turns: int) -> list[_Frame]:
     """Return a video's frames in order of their times."""
-    scanned = depth == "highres_depth"
-    if scanned:
-        pictures = _first(folder, "wide", "color")
-        cameras = _first(folder, "wide_intrinsics", "lowres_wide_intrinsics")
-    else:
-        pictures = _first(folder, "lowres_wide")
-        cameras = _first(folder, "lowres_wide_intrinsics")
-    rgbs, depths = _by_time(pictures, ".png"), _by_time(folder / depth, ".png")
-    confidences = {} if scanned else _by_time(folder / "confidence", ".png")
+    depths = _by_time(folder / "highres_depth", ".png")
+    pictures = _first(folder, "wide", "color")
+    rgbs = _by_time(pictures, ".png")
+    cameras = _first(folder, "wide_intrinsics", "lowres_wide_intrinsics")
     pincams = _by_time(cameras, ".pincam")
     frames = []
     for time in sorted({*rgbs, *depths}):
-        complete = time in rgbs and time in depths and (not confidences or time in confidences)
-        if not complete and not scanned:
-            continue
-        if not complete:
-            place, other = (pictures, depths) if time in depths else (folder / depth, rgbs)
-            raise ValueError(f"{place / other[time].name} is missing: unpack it again")
+        for place, files, others in (
+            (pictures, rgbs, depths), (folder / "highres_depth", depths, rgbs)
+        ):  # fmt: skip
+            if time not in files:
+                raise ValueError(f"{place / others[time].name} is missing: unpack it again")
         near = [pincams[other] for other in (time, time - 1, time + 1) if other in pincams]
         if not near:
             name = rgbs[time].with_suffix(".pincam").name
             raise ValueError(f"{cameras / name} is missing: unpack it again")
-        frames.append(_Frame(rgbs[time], depths[time], near[0], confidences.get(time), turns))
+        frames.append(_Frame(rgbs[time], depths[time], near[0], turns))
     return frames
 
 

@@ -58,14 +58,6 @@ def read_rgb(path: Path) -> UInt8[ndarray, "h w 3"]:
         return np.array(image.convert("RGB"))
 
 
-def read_levels(path: Path, like: Shaped[ndarray, "h w *c"]) -> UInt8[ndarray, "h w"]:
-    """Read an 8-bit grey image of the same size as `like`."""
-    with naming(path), Image.open(path) as image:
-        if image.mode != "L":
-            raise ValueError(f"8-bit grey was expected, got {image.mode}")
-        return of_size(np.array(image), like)
-
-
 def read_steps(path: Path, like: Shaped[ndarray, "h w *c"]) -> UInt16[ndarray, "h w"]:
     """Read a 16-bit grey PNG of the same size as `like`."""
     with naming(path), Image.open(path) as image:

@@ -201,5 +201,6 @@ def open_shards(folder: str | Path) -> ConcatDataset[Sample]:
 
 def read_shards(folder: str | Path) -> Iterator[Sample]:
     """Give the samples of `open_shards` one after the other."""
-    for shard in open_shards(folder).datasets:
-        yield from shard
+    samples = open_shards(folder)
+    for index in range(len(samples)):
+        yield samples[index]

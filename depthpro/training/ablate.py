@@ -9,43 +9,41 @@ order, the steps and the seed. (Table 14, the heads for the field of view, is le
 import argparse
 import itertools
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import ConcatDataset, default_collate
 from tqdm import tqdm
 
-from depthpro import losses
-from depthpro.data.batches import Batch, TrainingSet, as_item, shrink_truth
+from depthpro.data.batches import TrainingSet
 from depthpro.data.open import open_dataset
 from depthpro.data.sample import Sample
-from depthpro.encoder import resize
 from depthpro.files import whole_file
-from depthpro.geometry import focal_from_fov
 from depthpro.model import DepthPro
 from depthpro.training.loop import make_optimizer, phase_losses, rate, set_rate
-from depthpro.training.phases import DepthNetwork, make_network, prepare_scratch
-from depthpro.training.recipe import Augmentation, Phase, PhaseName, Recipe
-from depthpro.training.validate import predict_samples, score
-from depthpro.training.window_pretraining import Estimate, WindowNetwork, load_pretrained
+from depthpro.training.phases import make_network, prepare_scratch
+from depthpro.training.recipe import Augmentation, Phase, Recipe
+from depthpro.training.variants import (
+    DEPTH_SCORES,
+    RANGE_SCORES,
+    OneScale,
+    Target,
+    TargetNetwork,
+    measure_depth,
+    measure_ranges,
+)
+from depthpro.training.window_pretraining import WindowNetwork, load_pretrained
 from depthpro.version import __version__
-
-Target = Literal["inverse", "log", "depth"]
 
 RESULTS, TABLE = "results.jsonl", "ablations.md"
 AUGMENTATION = Augmentation(colour=0, blur=0, crop=0.5, flip=0.5)
 EVAL_STRIDE = 4
 """The whole network, which is slow, is measured on every fourth held-out sample."""
-RANGES_M = (0, 1, 2, 4, 8, 16, np.inf)
-"""Table 10 has delta1 between each two of these depths."""
-STATISTICS_SAMPLES = 64
 
 
 class Condition(NamedTuple):
@@ -68,32 +66,27 @@ class Experiment(NamedTuple):
     source: str
     windows: int
     """Side of the pictures, in windows: 4 is the network's input."""
-    measured: dict[str, str]
-    """Headings of the scores; one with % is a share."""
     published: tuple[str, ...]
     """Headings of the paper's columns."""
     rows: dict[str, tuple[float | None, ...]]
     """The paper's numbers by condition; None where it has none."""
 
 
-def _phase(name: PhaseName, steps: int, batch: int, encoder_lr: float, **changes: Any) -> Phase:
-    common: dict[str, Any] = {"decoder_lr": 1e-3, "clip": 1.0, "decay": "linear", "warmup": 0.05}
-    common |= {"constant": 0.45, "weight_by_mean_depth": True, "weight_decay": 0.0}
-    return Phase(name, steps, batch, encoder_lr=encoder_lr, **(common | changes))
-
-
+_COMMON: dict[str, Any] = {
+    "decoder_lr": 1e-3, "clip": 1.0, "decay": "linear", "warmup": 0.05, "constant": 0.45,
+    "weight_by_mean_depth": True,
+}  # fmt: skip
 # A picture takes about three seconds of one core there and back: few pictures, but whole ones.
-_STAGE1 = _phase("stage1", 60, 2, 3e-4)
-_STAGE2 = _phase("stage2", 24, 2, 1e-4, decoder_lr=3e-4)
-_TARGET = _phase("encoders", 300, 16, 1e-3, stem_lr=1e-4)
+_STAGE1 = Phase("stage1", 60, 2, encoder_lr=3e-4, **_COMMON)
+_STAGE2 = replace(Phase("stage2", 24, 2, encoder_lr=1e-4, **_COMMON), decoder_lr=3e-4)
+_TARGET = Phase("encoders", 300, 16, encoder_lr=1e-3, stem_lr=1e-4, **_COMMON)
 
 CONDITIONS: dict[str, Condition] = {
     "start": Condition("what 1A and 1C start from", _STAGE1, trained=False),
     "1A": Condition("MAE only", replace(_STAGE1, mage=0)),
     "1C": Condition("MAE + SSI-MAGE", _STAGE1),
-    "one scale": Condition(
-        "1C; every level sees the coarsest picture, upsampled", _STAGE1, one_scale=True
-    ),
+    "one scale": Condition("1C; every level sees the coarsest picture, upsampled", _STAGE1,
+                           one_scale=True),
     "2A": Condition("MAE + MSE + MAGE + MALE + MSGE", _STAGE2, "1C"),
     "2B": Condition("2A without MALE", replace(_STAGE2, male=0), "1C"),
     "2C": Condition("2B without MSGE", replace(_STAGE2, male=0, msge=0), "1C"),
@@ -102,38 +95,28 @@ CONDITIONS: dict[str, Condition] = {
     "inverse": Condition("C", _TARGET, target="inverse"),
     "log": Condition("ln (1 / C)", _TARGET, target="log"),
     "depth": Condition("1 / C", _TARGET, target="depth"),
-}
+}  # fmt: skip
 
-_DEPTH_MEASURES = {
-    "delta1": "δ1 %",
-    "delta1_scaled": "δ1 % scaled",
-    "abs_rel": "AbsRel (median)",
-    "boundary_f1": "F1",
-}
 _HYPERSIM = ("Hypersim δ1 %", "Hypersim AbsRel", "Hypersim F1")
 
 EXPERIMENTS: dict[str, Experiment] = {
     "gradient": Experiment(
-        "Gradient loss off and on", "Tables 11–13, 1A and 1C", 4, _DEPTH_MEASURES, _HYPERSIM,
+        "Gradient loss off and on", "Tables 11–13, 1A and 1C", 4, _HYPERSIM,
         {"start": (None, None, None), "1A": (75.4, 0.259, 0.221), "1C": (79.9, 0.235, 0.442)},
     ),
     "scales": Experiment(
         "One encoder scale against three",
         "Table 7, the nearest there is: ground truth at 384 and at 1536 pixels, without a network",
-        4, _DEPTH_MEASURES, ("AbsRel", "F1"),
-        {"one scale": (0.123, 0.044), "1C": (0.019, 0.311)},
+        4, ("AbsRel", "F1"), {"one scale": (0.123, 0.044), "1C": (0.019, 0.311)},
     ),
     "target": Experiment(
-        "What is regressed", "Table 10, δ1 by true depth", 1,
-        {"delta1_0_1": "0–1 m", "delta1_1_2": "1–2", "delta1_2_4": "2–4", "delta1_4_8": "4–8",
-         "delta1_8_16": "8–16", "delta1_16_inf": "> 16"},
-        ("0–1 m", "1–2", "2–4", "4–8", "8–16", "> 16"),
+        "What is regressed", "Table 10, δ1 by true depth", 1, tuple(RANGE_SCORES.values()),
         {"inverse": (0.730, 0.833, 0.896, 0.921, 0.922, 0.922),
          "log": (0.700, 0.807, 0.892, 0.919, 0.920, 0.920),
          "depth": (0.657, 0.716, 0.819, 0.853, 0.850, 0.850)},
     ),
     "stage2": Experiment(
-        "Losses of stage 2", "Tables 11–13, 2A to 2E", 4, _DEPTH_MEASURES, _HYPERSIM,
+        "Losses of stage 2", "Tables 11–13, 2A to 2E", 4, _HYPERSIM,
         {"2A": (81.3, 0.235, 0.465), "2B": (81.0, 0.230, 0.463), "2C": (80.8, 0.235, 0.468),
          "2D": (79.8, 0.239, 0.461), "2E": (80.6, 0.242, 0.459)},
     ),
@@ -155,100 +138,11 @@ class Plan(NamedTuple):
     def phase(self, name: str) -> Phase:
         """Return a condition's phase with the steps that were asked for."""
         phase = CONDITIONS[name].phase
-        return phase if self.steps is None else replace(phase, steps=self.steps)
+        return replace(phase, steps=self.steps or phase.steps)
 
     def weights(self, name: str, seed: int) -> Path:
         """Return the file of a condition's weights, for those that others start from."""
         return self.out / f"{name}-seed{seed}.safetensors"
-
-
-class OneScale(DepthNetwork):
-    """The network on pictures that are reduced to one window and enlarged: no detail is left."""
-
-    def forward(self, image: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b _h _h"]:
-        """Return the depth network's output for the coarsest scale alone."""
-        return super().forward(resize(resize(image, self.model.config.window), image.shape[-1]))
-
-
-class TargetNetwork(nn.Module):
-    """A `WindowNetwork` for whole pictures that regresses one kind of depth.
-
-    Targets are scaled to median 0 and spread 1, so that one learning rate fits all.
-
-    Source: Appendix B.4, where it is a pretrained ViT and DPT.
-    """
-
-    def __init__(self, network: WindowNetwork, target: Target, samples: Sequence[Sample]) -> None:
-        """Take median and mean absolute deviation of the target from some of the samples."""
-        super().__init__()
-        self.network, self.target, self.window = network, target, network.config.window
-        chosen = samples[:: max(1, len(samples) // STATISTICS_SAMPLES)]
-        items = [as_item(sample, self.window) for sample in chosen]
-        known = torch.cat([item.inverse[item.mask & (item.inverse > 0)] for item in items])
-        values = to_target(known, target)
-        self.centre = values.median().item()
-        self.spread = (values - self.centre).abs().mean().item()
-
-    def forward(self, image: Float[Tensor, "b 3 _s _s"]) -> Float[Tensor, "b _h _h"]:
-        """Return the scaled target."""
-        return self.network(resize(image, self.window)).inverse
-
-    def loss(self, batch: Batch) -> Float[Tensor, ""]:
-        """Return the MAE without sky."""
-        predicted = self(batch.image)
-        truth = shrink_truth(batch, predicted.shape[-1])
-        known = truth.mask & (truth.inverse > 0)
-        values = to_target(truth.inverse.where(known, 1.0), self.target)
-        return losses.mae(predicted, (values - self.centre) / self.spread, known).mean()
-
-    def estimate(self, image: Float[Tensor, "b 3 _s _s"]) -> Estimate:
-        """Predict canonical inverse depth."""
-        return Estimate(from_target(self.centre + self.spread * self(image), self.target), None)
-
-
-def to_target(inverse: Float[Tensor, "*n"], target: Target) -> Float[Tensor, "*n"]:
-    """Convert canonical inverse depth C > 0 to C, ln(1 / C) or 1 / C."""
-    if target == "inverse":
-        return inverse
-    return -inverse.log() if target == "log" else 1 / inverse
-
-
-def from_target(values: Float[Tensor, "*n"], target: Target) -> Float[Tensor, "*n"]:
-    """Convert back to C >= 0; depth is at least 0.0001."""
-    if target == "inverse":
-        return values.clamp(min=0)
-    return (-values).exp() if target == "log" else 1 / values.clamp(min=1e-4)
-
-
-def measure_depth(network: nn.Module, samples: Sequence[Sample], side: int) -> dict[str, float]:
-    """Return delta1, abs_rel and boundary_f1 at full resolution, over pictures.
-
-    Means, but the median of abs_rel: one picture whose wall is taken for sky, 10 km away, would
-    outweigh all others.
-    """
-    rows = [score(*pair) for pair in predict_samples(network, samples, side)]
-    rows = [row for row in rows if row]
-    return {
-        name: float((np.median if name == "abs_rel" else np.mean)([row[name] for row in rows]))
-        for name in _DEPTH_MEASURES
-    }
-
-
-def measure_ranges(network: nn.Module, samples: Sequence[Sample], side: int) -> dict[str, float]:
-    """Return delta1 of all pixels whose depth is in each range, named like `delta1_1_2`.
-
-    Source: Table 10; sky is in no range, and ranges without pixels are left out.
-    """
-    hits, counts = np.zeros(len(RANGES_M) - 1), np.zeros(len(RANGES_M) - 1)
-    for item, predicted in predict_samples(network, samples, side):
-        known = item.mask & (item.inverse > 0)
-        true, ours = item.inverse[known], cast(Tensor, predicted.inverse)[known].clamp(min=1e-4)
-        good = (torch.maximum(ours / true, true / ours) < 1.25).numpy()
-        depth_m = (focal_from_fov(item.fov_deg, 1) / true).numpy()
-        hits += np.histogram(depth_m[good], RANGES_M)[0]
-        counts += np.histogram(depth_m, RANGES_M)[0]
-    names = [f"delta1_{low:g}_{high:g}" for low, high in itertools.pairwise(RANGES_M)]
-    return {n: float(h / c) for n, h, c in zip(names, hits, counts, strict=True) if c}
 
 
 def make_condition(
@@ -328,15 +222,13 @@ def run_condition(name: str, experiment: Experiment, seed: int, plan: Plan) -> N
         train_condition(condition.start, experiment, seed, plan)
     if (seed > 0 and not condition.trained) or (name, seed) in read_results(plan.out):
         return
-    begun = time.process_time()
     network = train_condition(name, experiment, seed, plan)
-    trained = time.process_time() - begun
     whole = experiment.windows > 1
     held_out = plan.held_out[:: EVAL_STRIDE if whole else 1]
     measure = measure_depth if whole else measure_ranges
     entry = {
         "condition": name, "seed": seed, "steps": phase.steps if condition.trained else 0,
-        "batch": phase.batch, "cpu_seconds": round(trained, 1), "judged": len(held_out),
+        "batch": phase.batch, "judged": len(held_out),
         "scores": measure(network, held_out, experiment.windows * plan.window),
     }  # fmt: skip
     entries = [*read_results(plan.out).values(), entry]
@@ -352,7 +244,8 @@ def make_table(results: dict[tuple[str, int], dict[str, Any]]) -> str:
     lines: list[str] = []
     for experiment in EXPERIMENTS.values():
         heads = [f"paper: {name}" for name in experiment.published]
-        heads += [f"**ours: {name}**" for name in experiment.measured.values()]
+        measured = DEPTH_SCORES if experiment.windows > 1 else RANGE_SCORES
+        heads += [f"**ours: {name}**" for name in measured.values()]
         lines += [f"## {experiment.title}", "", f"Paper: {experiment.source}.", ""]
         lines.append(f"| condition | meaning | {' | '.join(heads)} | budget |")
         lines.append("|---" * (len(heads) + 3) + "|")
@@ -360,7 +253,7 @@ def make_table(results: dict[tuple[str, int], dict[str, Any]]) -> str:
             runs = [entry for (condition, _), entry in results.items() if condition == name]
             cells = [name, CONDITIONS[name].meaning]
             cells += ["–" if value is None else f"{value:g}" for value in published]
-            for key, heading in experiment.measured.items():
+            for key, heading in measured.items():
                 cells.append(_mean(runs, key, 100 if "%" in heading else 1))
             seeds = f"{len(runs)} seed{'s' if len(runs) > 1 else ''}"
             budget = f"{runs[0]['steps']} × {runs[0]['batch']} pictures, {seeds}" if runs else "–"

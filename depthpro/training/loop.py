@@ -12,7 +12,6 @@ import math
 import shutil
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -35,6 +34,7 @@ from depthpro.training.log import Log, Progress
 from depthpro.training.phases import (
     DepthNetwork,
     PhaseNetwork,
+    average_weights,
     make_network,
     map_deviations,
     parameter_groups,
@@ -52,6 +52,7 @@ from depthpro.training.window_pretraining import (
 from depthpro.version import __version__
 
 ENDLESS = 2**40
+BEST = "best.safetensors"
 
 
 class Plan(NamedTuple):
@@ -96,7 +97,7 @@ def train_phase(model: DepthPro, recipe: Recipe, phase: Phase, plan: Plan) -> No
     accelerator, progress = run.accelerator, run.progress
     first = progress.step * phase.accumulation
     loader = accelerator.prepare(make_loader(recipe, phase, plan, first))
-    checkpoints = checkpoint_folder(plan.out, phase)
+    hidden = hidden_folder(plan.out, phase)
     log = Log(plan.out, phase.name, progress, writes=accelerator.is_main_process)
     parts: list[dict[str, Tensor]] = []
     with contextlib.closing(log):
@@ -120,12 +121,12 @@ def train_phase(model: DepthPro, recipe: Recipe, phase: Phase, plan: Plan) -> No
             if progress.seconds - progress.saved >= 60 * plan.save_minutes:
                 progress.saved = progress.seconds
                 validate_and_save(run, model, recipe, phase, plan, log)
-                save_checkpoint(accelerator, checkpoints, progress.step)
+                save_checkpoint(accelerator, hidden, progress.step)
             mark = time.monotonic()
         validate_and_save(run, model, recipe, phase, plan, log)
     if accelerator.is_main_process:
-        best_path(plan.out, phase).replace(weights_path(plan.out, phase))
-        shutil.rmtree(checkpoints, ignore_errors=True)
+        (hidden / BEST).replace(weights_path(plan.out, phase))
+        shutil.rmtree(hidden)
     accelerator.wait_for_everyone()
 
 
@@ -186,7 +187,7 @@ def start_phase(model: DepthPro, recipe: Recipe, phase: Phase, plan: Plan) -> Ru
     ema = average_weights(accelerator.unwrap_model(network), phase)
     progress = Progress()
     accelerator.register_for_checkpointing(progress, *([ema] if ema else []))
-    if saved := sorted(checkpoint_folder(plan.out, phase).glob("step-*")):
+    if saved := sorted(hidden_folder(plan.out, phase).glob("step-*")):
         names = ("initial_lr", "weight_decay")  # a checkpoint has those of its own recipe
         rates = [{name: group[name] for name in names} for group in optimizer.param_groups]
         accelerator.load_state(str(saved[-1]))
@@ -238,23 +239,6 @@ def share_done(progress: Progress, recipe: Recipe, phase: Phase, minutes: float 
     return min(1.0, progress.seconds / seconds)
 
 
-def average_weights(network: nn.Module, phase: Phase) -> AveragedModel | None:
-    """Return a moving average of the network's weights, if the phase has one.
-
-    It is short at first: a run of a few hundred steps would else keep mostly its initial weights.
-    """
-    if phase.ema is None:
-        return None
-    largest = phase.ema
-
-    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
-        decay = min(largest, (1 + int(count)) / (10 + int(count)))
-        for mean, value in zip(averaged, current, strict=True):
-            mean.lerp_(value, 1 - decay) if mean.is_floating_point() else mean.copy_(value)
-
-    return AveragedModel(network, multi_avg_fn=torch.no_grad()(update))
-
-
 def _seed_of_batch(seed: int, number: int) -> int:
     return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
 
@@ -290,20 +274,17 @@ def make_loader(recipe: Recipe, phase: Phase, plan: Plan, first: int) -> DataLoa
 
 
 def mixed_precision(precision: str) -> str:
-    """Return Accelerate's name for the arithmetic: bfloat16 where it is fast, else float32."""
-    if precision == "auto":
-        return "bf16" if has_fast_bfloat16() else "no"
-    return {"bfloat16": "bf16", "float32": "no"}[precision]
+    """Return Accelerate's name of a precision; "auto" is bfloat16 where the device computes in it.
 
-
-def has_fast_bfloat16() -> bool:
-    """Return whether the GPU, or the CPU where there is none, computes in bfloat16.
-
-    A CPU without such instructions emulates them, slower than float32.
+    A CPU without bfloat16 instructions emulates it, slower than float32.
     """
+    if precision != "auto":
+        return {"bfloat16": "bf16", "float32": "no"}[precision]
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bf16" if fast else "no"
 
 
 def weights_path(out: Path, phase: Phase) -> Path:
@@ -311,24 +292,19 @@ def weights_path(out: Path, phase: Phase) -> Path:
     return out / f"{phase.name}.safetensors"
 
 
-def best_path(out: Path, phase: Phase) -> Path:
-    """Return the file of an unfinished phase's best weights."""
-    return out / f".{phase.name}.best.safetensors"
-
-
-def checkpoint_folder(out: Path, phase: Phase) -> Path:
-    """Return the folder of an unfinished phase's checkpoint."""
+def hidden_folder(out: Path, phase: Phase) -> Path:
+    """Return the folder of an unfinished phase: its checkpoint and its best weights."""
     return out / f".{phase.name}"
 
 
 def save_checkpoint(accelerator: Accelerator, folder: Path, step: int) -> None:
     """Write a checkpoint under a hidden name, rename it once it is complete, delete older ones."""
-    hidden = folder / f".step-{step}"
-    accelerator.save_state(str(hidden))
+    incomplete = folder / f".step-{step}"
+    accelerator.save_state(str(incomplete))
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         older = list(folder.glob("step-*"))
-        hidden.rename(folder / f"step-{step:09d}")
+        incomplete.rename(folder / f"step-{step:09d}")
         for path in older:
             shutil.rmtree(path)
     accelerator.wait_for_everyone()
@@ -355,7 +331,7 @@ def validate_and_save(
             record = {"depthpro": __version__, "phase": phase.name, "step": progress.step}
             record |= {"pictures": progress.pictures, "recipe": json.loads(recipe.to_json())}
             model.provenance = Provenance("depthpro train", OWN_LICENCE)
-            model.save_pretrained(best_path(plan.out, phase), json.dumps(record))
+            model.save_pretrained(hidden_folder(plan.out, phase) / BEST, json.dumps(record))
     run.accelerator.wait_for_everyone()
 
 

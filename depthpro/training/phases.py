@@ -1,11 +1,13 @@
 """The phases: initial weights, the network each one trains, its learning rates and its losses."""
 
+from collections.abc import Sequence
 from typing import cast
 
 import torch
 from jaxtyping import Float
 from timm.layers.layer_scale import LayerScale
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from depthpro import losses
 from depthpro.data.batches import Batch, shrink_truth
@@ -236,6 +238,23 @@ def parameter_groups(network: PhaseNetwork, phase: Phase) -> list[dict]:
             if parameters:
                 groups.append({"params": parameters, "lr": rate, "weight_decay": decay})
     return groups
+
+
+def average_weights(network: nn.Module, phase: Phase) -> AveragedModel | None:
+    """Return a moving average of the network's weights, if the phase has one.
+
+    It is short at first: a run of a few hundred steps would else keep mostly its initial weights.
+    """
+    if phase.ema is None:
+        return None
+    largest = phase.ema
+
+    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
+        decay = min(largest, (1 + int(count)) / (10 + int(count)))
+        for mean, value in zip(averaged, current, strict=True):
+            mean.lerp_(value, 1 - decay) if mean.is_floating_point() else mean.copy_(value)
+
+    return AveragedModel(network, multi_avg_fn=torch.no_grad()(update))
 
 
 def window_losses(predicted: WindowOutputs, windows: Batch, phase: Phase) -> dict[str, Tensor]:

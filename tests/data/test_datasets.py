@@ -5,7 +5,6 @@ import pickle
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -39,18 +38,16 @@ def vkitti2(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def film(root: Path, video: str = "41069021", kind: str = "", fold: str = "Training") -> Path:
-    """Write a video of two frames, "" in high or "lowres_" in low resolution; a row is unknown."""
+def film(root: Path, fold: str = "Training") -> Path:
+    """Write a video of two frames, in which depth of one row is unknown."""
+    video = "41069021"
     folder = root / fold / video
     steps = np.round(plane() * 1000).astype(np.uint16)
     steps[5] = 0
-    levels = np.full(SIZE, 2, np.uint8)
-    levels[:, :2] = [0, 1]
     for number, time in enumerate(("305.244", "99.900")):
-        save(folder / f"{kind}wide" / f"{video}_{time}.png", picture(number))
-        save(folder / f"{kind or 'highres_'}depth" / f"{video}_{time}.png", steps)
-        save(folder / "confidence" / f"{video}_{time}.png", levels)
-    cameras = folder / f"{kind}wide_intrinsics"
+        save(folder / "wide" / f"{video}_{time}.png", picture(number))
+        save(folder / "highres_depth" / f"{video}_{time}.png", steps)
+    cameras = folder / "wide_intrinsics"
     cameras.mkdir()
     for time in ("305.244", "99.899"):  # times of cameras are off by a millisecond here and there
         (cameras / f"{video}_{time}.pincam").write_text(
@@ -117,8 +114,13 @@ def test_vkitti2_names_what_is_missing_or_broken(vkitti2: Path) -> None:
 # ---------------------------------------------------------------------------------- ARKitScenes
 
 
-def test_arkitscenes_gives_the_plane_in_metres(tmp_path: Path) -> None:
-    film(tmp_path)
+@pytest.mark.parametrize("nested", [False, True])
+def test_arkitscenes_gives_the_plane_in_metres(tmp_path: Path, nested: bool) -> None:
+    folder = film(tmp_path)
+    if nested:  # as in 3dod
+        away = folder.rename(tmp_path / "away")
+        folder.mkdir()
+        away.rename(folder / "41069021_frames")
     (tmp_path / "Training/42/lowres_depth").mkdir(parents=True)  # a video that was not scanned
     samples = ArkitScenes(tmp_path)
     assert len(samples) == 2  # in order of time
@@ -126,7 +128,7 @@ def test_arkitscenes_gives_the_plane_in_metres(tmp_path: Path) -> None:
     sample = samples[0]
     known = np.ones(SIZE, bool)
     known[5] = False
-    np.testing.assert_array_equal(sample.mask, known)  # whatever the lidar's confidence
+    np.testing.assert_array_equal(sample.mask, known)
     np.testing.assert_allclose(sample.depth[known], plane()[known], rtol=0, atol=0.000501)
     assert np.isposinf(sample.depth[5]).all() and camera_of(sample) == CAMERA
     assert (sample.metric, sample.synthetic, sample.family) == (True, False, "arkitscenes")
@@ -156,25 +158,6 @@ def test_arkitscenes_turns_the_sky_up(tmp_path: Path, sky: str) -> None:
     np.testing.assert_array_equal(sample.rgb, rgb)
     np.testing.assert_array_equal(sample.mask, mask)
     np.testing.assert_allclose(points(sample)[mask], expected[mask], atol=1e-6)
-
-
-@pytest.mark.parametrize("nested", [False, True])
-def test_arkitscenes_of_the_lidar(tmp_path: Path, nested: bool) -> None:
-    folder = film(tmp_path, kind="lowres_")
-    (folder / "lowres_wide/41069021_99.900.png").unlink()  # not each time has all files
-    if nested:  # as 3dod
-        away = folder.rename(tmp_path / "away")
-        folder.mkdir()
-        folder = away.rename(folder / "41069021_frames")
-    (sample,) = ArkitScenes(tmp_path, depth="lowres_depth")
-    known = np.ones(SIZE, bool)
-    known[5] = known[:, :2] = False
-    np.testing.assert_array_equal(sample.mask, known)  # measured, with the highest confidence
-    np.testing.assert_allclose(sample.depth[known], plane()[known], rtol=0, atol=0.000501)
-    for path in (folder / "confidence").iterdir():
-        save(path, np.zeros(SIZE, np.uint16))
-    with pytest.raises(ValueError, match=r"confidence/41069021_305\.244\.png .*8-bit grey"):
-        ArkitScenes(tmp_path, depth="lowres_depth")[0]
 
 
 def test_arkitscenes_scales_the_camera_of_the_small_pictures(tmp_path: Path) -> None:
@@ -214,14 +197,6 @@ def test_arkitscenes_names_what_is_missing_or_broken(tmp_path: Path) -> None:
     fails(r"metadata\.csv .*41069021 must be Up, .*'Sideways'")
     table.write_text("video_id,sky_direction\n42,Up\n")
     fails(r"metadata\.csv has no row for 41069021")
-
-
-@pytest.mark.usefixtures("unchecked")
-def test_arkitscenes_names_its_parts(tmp_path: Path) -> None:
-    options: list[dict[str, Any]] = [{"split": "Training"}, {"depth": "depth"}]
-    for option in options:
-        with pytest.raises(ValueError, match='"train" or "val", and depth "highres_depth" or'):
-            ArkitScenes(tmp_path, **option)
 
 
 # ----------------------------------------------------------------------------------- any set

@@ -27,7 +27,6 @@ from depthpro.training import loop
 from depthpro.training.log import Progress
 from depthpro.training.loop import (
     Plan,
-    average_weights,
     make_loader,
     mixed_precision,
     rate,
@@ -36,6 +35,7 @@ from depthpro.training.loop import (
     train,
     train_phase,
 )
+from depthpro.training.phases import average_weights
 from depthpro.training.recipe import Augmentation, Phase, Recipe, paper
 from depthpro.training.train import first_model
 
