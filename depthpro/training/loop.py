@@ -44,11 +44,7 @@ from depthpro.training.phases import (
 )
 from depthpro.training.recipe import Phase, Recipe
 from depthpro.training.validate import validate
-from depthpro.training.window_pretraining import (
-    WindowNetwork,
-    copy_to_encoders,
-    cut_windows,
-)
+from depthpro.training.window_pretraining import WindowNetwork, copy_to_encoders, cut_windows
 from depthpro.version import __version__
 
 ENDLESS = 2**40
@@ -81,7 +77,7 @@ class Run(NamedTuple):
     progress: Progress
 
     @property
-    def best_network(self) -> PhaseNetwork:
+    def evaluated(self) -> PhaseNetwork:
         """The network whose weights are validated and saved."""
         plain = self.accelerator.unwrap_model(self.network)
         return cast(PhaseNetwork, self.ema.module if self.ema else plain)
@@ -106,7 +102,7 @@ def train_phase(model: DepthPro, recipe: Recipe, phase: Phase, plan: Plan) -> No
             share = share_done(progress, recipe, phase, plan.minutes)
             if share >= 1:
                 break
-            if number == 0 and isinstance(run.best_network, DepthNetwork):
+            if number == 0 and isinstance(run.evaluated, DepthNetwork):
                 log.write(map_deviations=map_deviations(model, batch.image))
             torch.manual_seed(_seed_of_batch(plan.seed, number))  # of the noise in pictures
             parts.append(train_step(run, batch, recipe, phase, rate(share, phase)))
@@ -314,7 +310,7 @@ def validate_and_save(
     run: Run, model: DepthPro, recipe: Recipe, phase: Phase, plan: Plan, log: Log
 ) -> None:
     """Validate, and save the weights if no earlier ones were better or nothing is held out."""
-    network, progress = run.best_network, run.progress
+    network, progress = run.evaluated, run.progress
     if run.accelerator.is_main_process:
         better = True
         if plan.held_out:
