@@ -20,7 +20,7 @@ COMMANDS = {
 MODULES = {
     "predict": "depthpro.predict",
     "render": "depthpro.scenes.render",
-    "train": "depthpro.training.loop",
+    "train": "depthpro.training.train",
     "evaluate": "depthpro.evaluation.run",
     "ablate": "depthpro.training.ablate",
     "benchmark": "depthpro.evaluation.speed",

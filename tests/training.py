@@ -1,6 +1,7 @@
 """Small samples and a small recipe for the tests of training."""
 
 import numpy as np
+from torch.utils.data import ConcatDataset
 
 from depthpro.data.sample import Sample
 from depthpro.training.recipe import Augmentation, Phase, Recipe
@@ -30,6 +31,11 @@ def make_samples(count: int = 6, **flags: bool) -> list[Sample]:
     return samples
 
 
+def joined(*parts: list[Sample]) -> ConcatDataset[Sample]:
+    """Return lists of samples as one data set."""
+    return ConcatDataset(parts)
+
+
 def make_recipe(config, **changes: object) -> Recipe:
     """Return all phases in a few steps of two pictures."""
     common: dict = {"batch": 2, "encoder_lr": 1e-3, "decoder_lr": 1e-3, "clip": 1.0} | changes
@@ -37,8 +43,8 @@ def make_recipe(config, **changes: object) -> Recipe:
         config=config,
         phases=(
             Phase("encoders", steps=3, **common),
-            Phase("coarse", steps=2, finest=3, ssi="truth", relative=True, **common),
-            Phase("stage1", steps=3, relative=True, ema=0.5, **common),
+            Phase("coarse", steps=2, finest=3, ssi="truth", weight_by_mean_depth=True, **common),
+            Phase("stage1", steps=3, weight_by_mean_depth=True, ema=0.5, **common),
             Phase("stage2", steps=2, **common),
             Phase("fov", steps=2, **common),
         ),

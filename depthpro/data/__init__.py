@@ -1,4 +1,4 @@
-"""Pictures with depth: samples, shards, public sets, and the batches that training reads.
+"""Pictures with depth: samples, shards, public sets, and training batches.
 
 a set's files → `Sample` → `TrainingSet` (crops) → `Batch` → `augment` (on the device)
 """

@@ -6,93 +6,65 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from depthpro.data.frames import (
-    Frames,
-    naming,
-    read_levels,
-    read_rgb,
-    read_steps,
-    read_table,
-)
+from depthpro.data.frames import Frames, naming, read_rgb, read_steps, read_table
 from depthpro.data.sample import Sample
 
 METADATA = "metadata.csv"
 STEP_M = 0.001
-CONFIDENT = 2
-"""The highest of the lidar's levels of confidence: 0, 1, 2."""
 
 _FOLDS = {"train": "Training", "val": "Validation"}
 _TURNS = {"Up": 0, "Right": 1, "Down": 2, "Left": 3, "NA": 0, "": 0}
-"""Quarter turns counter-clockwise that bring the sky up, by where it is."""
+"""Quarter turns counter-clockwise that bring the sky up, by its direction."""
 
 
 class _Frame(NamedTuple):
     picture: Path
     depth: Path
     pincam: Path
-    confidence: Path | None
     turns: int
 
 
 class ArkitScenes(Frames):
-    """ARKitScenes, metric and real.
+    """ARKitScenes, metric and real: depth of a laser scanner, 1920 x 1440.
 
     `root` holds `Training` and `Validation`, as the authors' download script makes it for the
-    parts "upsampling", "raw" and "3dod". Depth is along the optical axis in steps of 1 mm, 0 where
-    it is unknown. There are two kinds:
+    parts "upsampling", "raw" and "3dod". Depth (`highres_depth`) is along the optical axis in steps
+    of 1 mm, 0 where it is unknown; its pictures are `wide`, `color` in some copies. Videos that
+    were not scanned are left out.
 
-    `depth="highres_depth"`
-        From a laser scanner, 1920 x 1440, with the pictures `wide` (`color` in some copies).
-        Videos without it were not scanned, and are left out. The lidar's confidence says nothing
-        about it, and is not read.
-    `depth="lowres_depth"`
-        From the tablet's lidar, 256 x 192, with the pictures `lowres_wide`. The authors promise
-        no complete set of files at each time, so frames are the times that have one. If they ship
-        a confidence, depth is known where it is the highest.
-
-    Each frame needs its camera, a `.pincam`, of the same time within 1 ms. `wide_intrinsics` is
-    only in "raw"; where it is not, `lowres_wide_intrinsics`, which is of the same lens, is scaled.
-    If `metadata.csv` lies beside `Training`, pictures are turned so that the sky is up.
+    Each frame needs its camera, a `.pincam`, of the same time within 1 ms. Where the set has no
+    `wide_intrinsics`, `lowres_wide_intrinsics`, which is of the same lens, is scaled. If
+    `metadata.csv` lies beside `Training`, pictures are turned so that the sky is up.
     """
 
     synthetic = False
 
-    def __init__(
-        self,
-        root: str | Path,
-        split: Literal["train", "val"] = "train",
-        depth: Literal["highres_depth", "lowres_depth"] = "highres_depth",
-    ) -> None:
+    def __init__(self, root: str | Path, split: Literal["train", "val"] = "train") -> None:
         """List the frames of a split.
 
         Raises:
             ValueError: If there are none, or one lacks its picture, depth, camera or direction.
         """
-        if split not in _FOLDS or depth not in ("highres_depth", "lowres_depth"):
-            raise ValueError(
-                'split must be "train" or "val", and depth "highres_depth" or "lowres_depth"; got '
-                f"{split!r} and {depth!r}"
-            )
+        if split not in _FOLDS:
+            raise ValueError(f'split must be "train" or "val", got {split!r}')
         fold = Path(root) / _FOLDS[split]
         turns = _read_turns(Path(root) / METADATA)
         self._frames: list[_Frame] = []
         for video in sorted(path for path in fold.glob("*") if path.is_dir()):
             nested = video / f"{video.name}_frames"  # as "3dod" has it
             folder = nested if nested.is_dir() else video
-            if (folder / depth).is_dir():
+            if (folder / "highres_depth").is_dir():
                 turn = 0 if turns is None else turns.get(video.name)
                 if turn is None:
                     raise ValueError(f"{Path(root) / METADATA} has no row for {video.name}")
-                self._frames += _list_frames(folder, depth, turn)
+                self._frames += _list_frames(folder, turn)
         if not self._frames:
-            raise ValueError(f"no frames (*/{depth}/*.png) in {fold}: unpack ARKitScenes there")
+            raise ValueError(f"no frames (*/highres_depth/*.png) in {fold}: unpack ARKitScenes")
 
     def _load(self, frame: _Frame) -> Sample:
         rgb = read_rgb(frame.picture)
         steps = read_steps(frame.depth, like=rgb)
         known = steps > 0
-        if frame.confidence is not None:
-            known &= read_levels(frame.confidence, like=rgb) == CONFIDENT
         f_px, fy_px, cx_px, cy_px = _read_camera(frame.pincam, *known.shape)
         sample = Sample(
             rgb=rgb,
@@ -124,35 +96,30 @@ def turn_left(sample: Sample) -> Sample:
     )
 
 
-def _list_frames(folder: Path, depth: str, turns: int) -> list[_Frame]:
+def _list_frames(folder: Path, turns: int) -> list[_Frame]:
     """Return a video's frames in order of their times."""
-    scanned = depth == "highres_depth"
-    places = [_first(folder, "wide", "color") if scanned else _first(folder, "lowres_wide")]
-    places.append(folder / depth)
-    if not scanned and (folder / "confidence").is_dir():
-        places.append(folder / "confidence")
-    cameras = ["wide_intrinsics"] * scanned + ["lowres_wide_intrinsics"]
-    pincams = _by_time(_first(folder, *cameras), ".pincam")
-    files = [_by_time(place, ".png") for place in places]
-    names = {time: path.name for found in files for time, path in found.items()}
-    times = sorted(set.intersection(*map(set, files)))
-    if scanned and len(times) < len(names):
-        time = min(names.keys() - times)
-        place = next(place for place, found in zip(places, files, strict=True) if time not in found)
-        raise ValueError(f"{place / names[time]} is missing: unpack it again")
+    depths = _by_time(folder / "highres_depth", ".png")
+    pictures = _first(folder, "wide", "color")
+    rgbs = _by_time(pictures, ".png")
+    cameras = _first(folder, "wide_intrinsics", "lowres_wide_intrinsics")
+    pincams = _by_time(cameras, ".pincam")
     frames = []
-    for time in times:
+    for time in sorted({*rgbs, *depths}):
+        for place, files, others in (
+            (pictures, rgbs, depths), (folder / "highres_depth", depths, rgbs)
+        ):  # fmt: skip
+            if time not in files:
+                raise ValueError(f"{place / others[time].name} is missing: unpack it again")
         near = [pincams[other] for other in (time, time - 1, time + 1) if other in pincams]
         if not near:
-            name = Path(names[time]).with_suffix(".pincam")
-            raise ValueError(f"{folder / cameras[0] / name} is missing: unpack it again")
-        picture, steps, *levels = (found[time] for found in files)
-        frames.append(_Frame(picture, steps, near[0], levels[0] if levels else None, turns))
+            name = rgbs[time].with_suffix(".pincam").name
+            raise ValueError(f"{cameras / name} is missing: unpack it again")
+        frames.append(_Frame(rgbs[time], depths[time], near[0], turns))
     return frames
 
 
 def _first(folder: Path, *names: str) -> Path:
-    """Return the first of these folders that is there."""
+    """Return the first of these folders that exists."""
     for name in names:
         if (folder / name).is_dir():
             return folder / name
@@ -160,7 +127,7 @@ def _first(folder: Path, *names: str) -> Path:
 
 
 def _by_time(folder: Path, suffix: str) -> dict[int, Path]:
-    """Return a folder's files, called VIDEO_SECONDS as 41069021_305.244.png is, by time in ms."""
+    """Return a folder's files, named like 41069021_305.244.png (video, seconds), by time in ms."""
     with naming(folder):
         return {
             round(1000 * float(path.stem.rpartition("_")[2])): path
@@ -186,7 +153,7 @@ def _read_camera(path: Path, height: int, width: int) -> tuple[float, float, flo
 
 
 def _read_turns(path: Path) -> dict[str, int] | None:
-    """Return by video how often to turn it left; None if there is no table."""
+    """Return the quarter turns of each video; None if there is no table."""
     if not path.exists():
         return None
     rows = read_table(path)

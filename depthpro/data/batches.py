@@ -1,10 +1,9 @@
-"""Samples as a network learns from them: cut, square, in a fixed random order; then augmented.
+"""Training batches: samples cropped to squares in a fixed random order, then augmented.
 
-The workers of a loader cut pictures and bring them to size; colours change later, in `augment`, for
-a whole batch at once and where the network is.
+A loader's workers crop and resize pictures; `augment` changes colours later, for a whole batch at
+once, on the network's device.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ from jaxtyping import Bool, Float, Shaped
 from numpy import ndarray
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.data import Dataset
+from torch.utils.data import ConcatDataset, Dataset
 
 from depthpro.data.sample import Sample
 from depthpro.preprocess import resize_bytes
@@ -24,7 +23,7 @@ RANDOM_NUMBERS = 17
 
 
 class Batch(NamedTuple):
-    """Pictures and what is known of them."""
+    """Pictures with their depth, mask, field of view and kind."""
 
     image: Float[Tensor, "b 3 s s"]
     """In [-1, 1]."""
@@ -36,7 +35,7 @@ class Batch(NamedTuple):
     metric: Bool[Tensor, " b"]
     synthetic: Bool[Tensor, " b"]
     random: Float[Tensor, "b 17"]
-    """Numbers in [0, 1) drawn with each sample: see `augment` and `pretraining.cut_windows`."""
+    """Random numbers in [0, 1), drawn with each sample for `augment` and `cut_windows`."""
 
 
 class Box(NamedTuple):
@@ -49,16 +48,16 @@ class Box(NamedTuple):
 
 
 class TrainingSet(Dataset[Batch]):
-    """An endless, reproducible stream of cut samples from several sources.
+    """An endless, reproducible stream of cropped samples.
 
-    Item n follows from the seed and n alone: each epoch goes through all samples of all sources in
-    an order of its own, and item n has a generator of its own. So a run that is resumed, or split
-    among processes, sees what an undisturbed one sees.
+    Item n depends on the seed and n alone: each epoch goes through all samples in an order of its
+    own, and each item has its own random generator. So a run that is resumed, or split among
+    processes, sees the same items as an undisturbed one.
     """
 
     def __init__(
         self,
-        sources: Sequence[Sequence[Sample]],
+        samples: ConcatDataset[Sample],
         side: int,
         augmentation: Augmentation,
         seed: int,
@@ -69,10 +68,9 @@ class TrainingSet(Dataset[Batch]):
         Raises:
             ValueError: If there are no samples.
         """
-        self.sources, self.side, self.augmentation = sources, side, augmentation
+        self.samples, self.side, self.augmentation = samples, side, augmentation
         self.seed, self.items = seed, items
-        self._ends = np.cumsum([len(source) for source in sources])
-        if not len(self._ends) or not self._ends[-1]:
+        if not len(samples):
             raise ValueError("there are no samples to train on: name a folder that has some")
         self._epoch, self._order = -1, np.arange(0)
 
@@ -83,14 +81,11 @@ class TrainingSet(Dataset[Batch]):
     def __getitem__(self, index: int) -> Batch:
         """Return an item as a batch of one, without the batch axis."""
         number = self.items[index]
-        epoch, place = divmod(number, int(self._ends[-1]))
+        epoch, place = divmod(number, len(self.samples))
         if epoch != self._epoch:
             rng = np.random.default_rng([self.seed, epoch])
-            self._epoch, self._order = epoch, rng.permutation(int(self._ends[-1]))
-        chosen = int(self._order[place])
-        source = int(np.searchsorted(self._ends, chosen, side="right"))
-        first = int(self._ends[source]) - len(self.sources[source])
-        sample = self.sources[source][chosen - first]
+            self._epoch, self._order = epoch, rng.permutation(len(self.samples))
+        sample = self.samples[int(self._order[place])]
         rng = np.random.default_rng([self.seed, number, 1])
         box, flip = draw_box(rng, sample.depth.shape, self.augmentation)
         item = as_item(cut(sample, box), self.side)
@@ -111,9 +106,8 @@ def draw_box(
     if not crop:
         return Box(0, 0, height, width), bool(flip)
     rows, columns = max(round(height * scale * down), 1), max(round(width * scale * across), 1)
-    return Box(round(top * (height - rows)), round(left * (width - columns)), rows, columns), bool(
-        flip
-    )
+    box = Box(round(top * (height - rows)), round(left * (width - columns)), rows, columns)
+    return box, bool(flip)
 
 
 def cut(sample: Sample, box: Box) -> Sample:
@@ -144,7 +138,7 @@ def as_item(sample: Sample, side: int) -> Batch:
     rgb = torch.from_numpy(np.array(sample.rgb)).permute(2, 0, 1)[None]  # torch wants to own it
     image = rgb.float() if rgb.shape[2:] == (side, side) else resize_bytes(rgb, side)
     depth = _nearest(sample.depth, side)
-    known = depth > 0  # not where it is NaN, but at infinity
+    known = depth > 0  # False for NaN, True for infinity
     if sample.mask is not None:
         known = known & _nearest(sample.mask, side)
     scale = sample.f_px / sample.rgb.shape[1]
@@ -161,16 +155,25 @@ def as_item(sample: Sample, side: int) -> Batch:
 
 
 def mirror(item: Batch) -> Batch:
-    """Return an item seen in a mirror."""
+    """Return an item flipped from left to right."""
     return item._replace(
         image=item.image.flip(-1), inverse=item.inverse.flip(-1), mask=item.mask.flip(-1)
     )
 
 
-def augment(batch: Batch, chances: Augmentation) -> Batch:
-    """Return the batch with random colours, blur and noise, as often as asked for.
+def shrink_truth(batch: Batch, side: int) -> Batch:
+    """Return the batch with true depth at `side` pixels, by the nearest pixel."""
+    if batch.inverse.shape[-1] == side:
+        return batch
+    maps = torch.stack([batch.inverse, batch.mask.float()], dim=1)
+    maps = F.interpolate(maps, size=(side, side), mode="nearest-exact")
+    return batch._replace(inverse=maps[:, 0], mask=maps[:, 1] > 0)
 
-    What is drawn comes with each picture in `batch.random`, but for the grain of the noise.
+
+def augment(batch: Batch, chances: Augmentation) -> Batch:
+    """Return the batch with random colours, blur and noise, each on its share of the pictures.
+
+    Random numbers come with each picture in `batch.random`; only the noise itself is drawn here.
     """
     draws = batch.random[:, :, None, None]
     image = (batch.image + 1) / 2
@@ -194,7 +197,7 @@ def augment(batch: Batch, chances: Augmentation) -> Batch:
 def _recoloured(
     image: Float[Tensor, "b 3 h w"], draws: Float[Tensor, "b 8 1 1"], chances: Augmentation
 ) -> Float[Tensor, "b 3 h w"]:
-    """Return pictures in [0, 1] with other gamma, white balance, saturation and contrast."""
+    """Change gamma, white balance, saturation and contrast of pictures in [0, 1]."""
     factors = ((2 * draws - 1) * np.log1p(chances.jitter)).exp()
     gamma, brightness, contrast, saturation, balance = factors.split([1, 1, 1, 1, 4], dim=1)
     image = image.clamp(min=1e-4) ** gamma * (brightness * balance[:, :3].sqrt())
@@ -210,7 +213,7 @@ def _grey(image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
 
 
 def _blurred(image: Float[Tensor, "b 3 h w"], sigma: Float[Tensor, " b"]) -> Tensor:
-    """Return pictures blurred by Gaussians of their own, each in one convolution along an axis."""
+    """Blur each picture by its own Gaussian, of standard deviation `sigma` in pixels."""
     reach = int(np.ceil(2 * float(sigma.max())))
     at = torch.arange(-reach, reach + 1, device=image.device)
     kernel = torch.exp(-0.5 * (at / sigma[:, None]).square())

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from depthpro.data.frames import Frames, naming, read_hdf5, read_rgb, read_table
+from depthpro.data.frames import Frames, naming, of_size, read_rgb, read_table
 from depthpro.data.sample import Sample
 
 SPLIT = "metadata_images_split_scene_v1.csv"
@@ -22,22 +22,19 @@ _Frame = tuple[str, str, str]
 class Hypersim(Frames):
     """Hypersim, metric and synthetic.
 
-    `root` holds scenes `ai_VVV_NNN`, all or some of them. Two tables of the authors' repository
-    are read if they lie beside the scenes:
+    `root` holds scenes `ai_VVV_NNN`, all or some of them, and if possible two tables of the
+    authors' repository:
 
     `metadata_images_split_scene_v1.csv`
-        Which frames are public, and which are for training. Without it, every frame found is
-        "train" and there is no other split. A scene that it does not list is in no split.
+        Which frames are public, and each one's split. Without it, every frame found is "train".
     `metadata_camera_parameters.csv`
         Each scene's lens. Without it, every scene gets the nominal field of view of 60 degrees,
-        f = 886.81 px, which is wrong for those with a shifted or tilted lens.
+        which is wrong for those with a shifted or tilted lens.
 
-    Pictures are the tone-mapped previews (`tonemap.jpg`). The files named `depth_meters` hold the
-    distance to the camera's centre. Depth here is along the normal of the image plane, also where
-    the lens is tilted, so that with the focal lengths and the optical axis it puts each pixel
-    where it is. A lens that is tilted both ways skews the picture, by a degree or so: depth takes
-    that into account, a `Sample` has no place for it. Pixels without geometry (NaN), as in some
-    windows, are unknown.
+    Pictures are the tone-mapped previews. The files named `depth_meters` hold the distance to the
+    camera's centre. Depth here is along the normal of the image plane, also where the lens is
+    tilted. A lens that is tilted both ways skews the picture, by a degree or so: depth takes that
+    into account, a `Sample` has no place for it. Pixels without geometry (NaN) are unknown.
     """
 
     def __init__(self, root: str | Path, split: Literal["train", "val", "test"] = "train") -> None:
@@ -74,7 +71,7 @@ class Hypersim(Frames):
     def _load(self, frame: _Frame) -> Sample:
         picture, path = self._paths(frame)
         rgb = read_rgb(picture)
-        distance = read_hdf5(path, like=rgb)
+        distance = _read_distance(path, like=rgb)
         known = np.isfinite(distance) & (distance > 0)
         lens = None if self._lenses is None else self._lenses[frame[0]]
         ray_from_pixel = upright(rays(lens, *distance.shape))
@@ -94,11 +91,8 @@ class Hypersim(Frames):
 def rays(lens: Float[ndarray, "3 3"] | None, height: int, width: int) -> Float[ndarray, "3 3"]:
     """Return the matrix that maps (x, y, 1) of a pixel to its ray.
 
-    Args:
-        lens: The authors' M_cam_from_uv, whose u and v go from -1 to 1 between the outer edges of
-            the picture, v upwards; None for the nominal one.
-        height: Rows of the picture.
-        width: Its columns.
+    `lens` is the authors' M_cam_from_uv, whose u and v go from -1 to 1 between the outer edges of
+    the picture, v upwards; None is the nominal one.
     """
     if lens is None:
         tangent = math.tan(math.radians(FOV_DEG) / 2)
@@ -107,11 +101,10 @@ def rays(lens: Float[ndarray, "3 3"] | None, height: int, width: int) -> Float[n
 
 
 def upright(ray_from_pixel: Float[ndarray, "3 3"]) -> Float[ndarray, "3 3"]:
-    """Return the same rays with z along the normal of the image plane and z = 1: the inverse of K.
+    """Return the inverse of K: the same rays, with z along the normal of the image plane, z = 1.
 
-    A lens that is tilted against its film sees what one sees that is not, but looks along the
-    normal and off the middle of the film. To go from one to the other is a rotation, and what QR
-    leaves when it takes a rotation away is triangular, as K is.
+    A tilted lens sees the same as an upright one, rotated. QR takes a rotation away and leaves a
+    triangular matrix, as K is.
     """
     triangular = np.linalg.qr(ray_from_pixel)[1]
     triangular = triangular * np.sign(np.diag(triangular))[:, None]
@@ -121,16 +114,23 @@ def upright(ray_from_pixel: Float[ndarray, "3 3"]) -> Float[ndarray, "3 3"]:
 def depth_from_distance(
     distance: Float[ndarray, "h w"], ray_from_pixel: Float[ndarray, "3 3"]
 ) -> Float[ndarray, "h w"]:
-    """Return depth along the optical axis, in float32 and the unit of the distance.
+    """Return depth along the optical axis from distances to the camera's centre.
 
-    Args:
-        distance: From each pixel's point to the centre of the camera.
-        ray_from_pixel: The inverse of the camera matrix K.
+    `ray_from_pixel` is the inverse of the camera matrix K.
     """
     x, y = np.arange(distance.shape[1])[None], np.arange(distance.shape[0])[:, None]
     right = ray_from_pixel[0, 0] * x + ray_from_pixel[0, 1] * y + ray_from_pixel[0, 2]
     down = ray_from_pixel[1, 1] * y + ray_from_pixel[1, 2]
     return (distance / np.sqrt(1 + right**2 + down**2)).astype(np.float32)
+
+
+def _read_distance(path: Path, like: ndarray) -> Float[ndarray, "h w"]:
+    try:
+        import h5py
+    except ImportError as error:
+        raise ImportError("HDF5 files need h5py: pip install h5py") from error
+    with naming(path), h5py.File(path, "r") as file:
+        return of_size(np.asarray(file["dataset"]), like)
 
 
 def _read_split(root: Path, split: str) -> dict[str, set[_Frame]] | None:

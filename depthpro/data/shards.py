@@ -23,13 +23,14 @@ Any RGB-D data can be written so: `write_shard(path, samples)`.
 import io
 import json
 import tarfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
+from torch.utils.data import ConcatDataset
 
+from depthpro.data.frames import Frames
 from depthpro.data.sample import Sample
 from depthpro.files import whole_file
 
@@ -101,7 +102,7 @@ def _encode(pixels: np.ndarray, lossless: bool) -> bytes:
     return content.getvalue()
 
 
-class Shard(Sequence[Sample]):
+class Shard(Frames):
     """A shard, read sample by sample in any order; only where each one lies is kept in memory."""
 
     def __init__(self, path: str | Path) -> None:
@@ -111,7 +112,6 @@ class Shard(Sequence[Sample]):
             ValueError: If the file is broken or is no shard.
         """
         self.path = Path(path)
-        self._places: list[dict[str, tuple[int, int]]] = []
         places: dict[str, dict[str, tuple[int, int]]] = {}
         try:
             with tarfile.open(self.path, "r:") as archive:
@@ -122,38 +122,34 @@ class Shard(Sequence[Sample]):
             raise ValueError(f"{self.path} is no whole shard ({error}): render it again") from error
         size = self.path.stat().st_size
         for key, members in places.items():
-            parts = {suffix.partition(".")[0] for suffix in members}
-            missing = {"rgb", "inverse_depth", "json"} - parts
+            missing = {"rgb", "inverse_depth", "json"} - {
+                name.partition(".")[0] for name in members
+            }
             if missing or any(start + length > size for start, length in members.values()):
                 what = f"has no {', '.join(sorted(missing))}" if missing else "is cut off"
                 raise ValueError(f"{self.path}: sample {key} {what}: render the shard again")
-            self._places.append(members)
-
-    def __len__(self) -> int:
-        """Return the number of samples."""
-        return len(self._places)
-
-    def __getitem__(self, index: Any) -> Any:
-        """Return a sample, or a list of them for a slice.
-
-        Raises:
-            ValueError: If the sample is broken.
-        """
-        if isinstance(index, slice):
-            return [self[number] for number in range(*index.indices(len(self)))]
-        members = self._places[index]
-        try:
-            with self.path.open("rb") as file:
-                parts = {suffix: _read(file, *place) for suffix, place in members.items()}
-            return decode_sample(parts)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{self.path}: sample {index} is broken: {error}") from error
+        self._frames = list(places.items())
 
     def flags(self, index: int) -> tuple[bool, bool]:
         """Return whether a sample is metric and synthetic, without decoding it."""
-        with self.path.open("rb") as file:
-            facts = json.loads(_read(file, *self._places[index]["json"]))
+        places = self._frames[index][1]
+        facts = json.loads(self._read({"json": places["json"]})["json"])
         return bool(facts["metric"]), bool(facts["synthetic"])
+
+    def _load(self, frame: tuple[str, dict[str, tuple[int, int]]]) -> Sample:
+        key, places = frame
+        try:
+            return decode_sample(self._read(places))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{self.path}: sample {key} is broken: {error}") from error
+
+    def _read(self, places: dict[str, tuple[int, int]]) -> dict[str, bytes]:
+        members = {}
+        with self.path.open("rb") as file:
+            for suffix, (start, length) in places.items():
+                file.seek(start)
+                members[suffix] = file.read(length)
+        return members
 
 
 def decode_sample(members: dict[str, bytes]) -> Sample:
@@ -187,20 +183,24 @@ def decode_sample(members: dict[str, bytes]) -> Sample:
     )
 
 
-def read_shards(folder: str | Path) -> Iterator[Sample]:
-    """Give the samples of all shards in a folder, in order of their names.
+def open_shards(folder: str | Path) -> ConcatDataset[Sample]:
+    """Return the samples of all shards in a folder, in order of their names.
+
+    Each shard's table of contents is kept, about 1 KB a sample; its file is open only while a
+    sample is read.
 
     Raises:
         ValueError: If there is no shard, or one is broken.
     """
     # Hidden ones are half written, by a run that goes on or has been stopped.
-    paths = sorted(p for p in Path(folder).glob("*.tar") if not p.name.startswith("."))
+    paths = sorted(path for path in Path(folder).glob("*.tar") if not path.name.startswith("."))
     if not paths:
         raise ValueError(f"no shards (*.tar) in {folder}: make some with python -m depthpro render")
-    for path in paths:
-        yield from Shard(path)
+    return ConcatDataset(Shard(path) for path in paths)
 
 
-def _read(file: io.BufferedReader, start: int, length: int) -> bytes:
-    file.seek(start)
-    return file.read(length)
+def read_shards(folder: str | Path) -> Iterator[Sample]:
+    """Give the samples of `open_shards` one after the other."""
+    samples = open_shards(folder)
+    for index in range(len(samples)):
+        yield samples[index]

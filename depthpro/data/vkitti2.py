@@ -9,7 +9,7 @@ from depthpro.data.sample import Sample
 
 STEP_M = 0.01
 FAR = 65535
-"""Steps of sky, and of what is 655.35 m away or farther."""
+"""Steps of sky, and of anything 655.35 m away or farther."""
 
 _COLUMNS = ["frame", "cameraID", "K[0,0]", "K[1,1]", "K[0,2]", "K[1,2]"]
 
@@ -22,7 +22,7 @@ class VirtualKitti2(Frames):
 
     `root` holds what the archives unpack to, `vkitti_2.0.3_rgb`, `vkitti_2.0.3_depth` and
     `vkitti_2.0.3_textgt`, or the merged folders `SceneXX`. Depth is along the optical axis, in
-    steps of 1 cm; sky, and all from 655.35 m on, is infinite.
+    steps of 1 cm; sky, and all beyond 655.35 m, is infinite.
     """
 
     def __init__(self, root: str | Path) -> None:
@@ -34,7 +34,7 @@ class VirtualKitti2(Frames):
         parts = [Path(root) / f"vkitti_2.0.3_{kind}" for kind in ("rgb", "depth", "textgt")]
         parts = [part if part.is_dir() else Path(root) for part in parts]
         self._pictures, self._depths, self._texts = parts
-        self._cameras: dict[str, dict[tuple[int, int], list[float]]] = {}
+        self._cameras: dict[str, dict[tuple[int, int], list[float]]] = {}  # by variant
         self._frames: list[_Frame] = []
         pictures = _names(self._pictures, "rgb", ".jpg")
         depths = _names(self._depths, "depth", ".png")
@@ -58,7 +58,7 @@ class VirtualKitti2(Frames):
         )
 
     def _camera(self, frame: _Frame) -> list[float]:
-        """Return f_px, fy_px, cx_px and cy_px, from the variant's table, which is read once."""
+        """Return f_px, fy_px, cx_px and cy_px; a variant's table is read once."""
         variant, camera, number = frame
         path = self._texts / variant / "intrinsic.txt"
         if variant not in self._cameras:

@@ -1,19 +1,17 @@
-"""`python -m depthpro train`: the curriculum, in one loop on Hugging Face Accelerate.
+"""The training loop, on Hugging Face Accelerate.
 
-    samples → `data` (augmented batches) → `tasks` (network and loss of a phase) → this loop
+    samples → batch → augment → network → loss in float32 → backward → clip → step → average
 
 Each phase starts from the weights that the one before it left in the run's folder. Started by
 `accelerate launch` or `torchrun`, the same command trains on many devices.
 """
 
-import argparse
-import dataclasses
+import contextlib
 import json
 import math
-import os
+import shutil
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -24,148 +22,188 @@ from accelerate import Accelerator, DataLoaderConfiguration
 from accelerate.utils import broadcast
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import DataLoader
+from torch.utils.data import ConcatDataset, DataLoader
 
-from depthpro.data.batches import TrainingSet
-from depthpro.data.open import Selection, open_dataset
+from depthpro.checkpoint import OWN_LICENCE, Provenance
+from depthpro.data.batches import Batch, TrainingSet, augment
+from depthpro.data.open import metric_and_synthetic
 from depthpro.data.sample import Sample
-from depthpro.files import whole_file
+from depthpro.losses import fov_loss
 from depthpro.model import DepthPro
-from depthpro.training.journal import Checkpoints, Journal, Progress
-from depthpro.training.judge import Judge, weights_path
-from depthpro.training.phases import DepthNetwork, Task, make_task, map_deviations, prepare_scratch
-from depthpro.training.recipe import PHASES, PRESETS, Phase, Recipe
-from depthpro.training.window_pretraining import load_pretrained
+from depthpro.training.log import Log, Progress
+from depthpro.training.phases import (
+    DepthNetwork,
+    PhaseNetwork,
+    average_weights,
+    make_network,
+    map_deviations,
+    parameter_groups,
+    stage1,
+    stage2,
+    window_losses,
+)
+from depthpro.training.recipe import Phase, Recipe
+from depthpro.training.validate import validate
+from depthpro.training.window_pretraining import WindowNetwork, copy_to_encoders, cut_windows
 from depthpro.version import __version__
 
 ENDLESS = 2**40
+BEST = "best.safetensors"
 
 
 class Plan(NamedTuple):
-    """What a run was asked for, beside the recipe."""
+    """Command-line options of a training run, beside the recipe."""
 
     out: Path
-    sources: list[Sequence[Sample]]
+    samples: ConcatDataset[Sample]
     held_out: list[Sample]
     seed: int = 0
     minutes: float | None = None
-    """Length of each phase by the clock; None goes by the recipe's steps."""
+    """Length of the whole run by the clock; None goes by the recipe's steps."""
     save_minutes: float = 10.0
     workers: int = 0
     precision: str = "auto"
 
 
+class Run(NamedTuple):
+    """The objects of a phase's training."""
+
+    accelerator: Accelerator
+    network: nn.Module
+    """As Accelerate wraps it."""
+    optimizer: torch.optim.Optimizer
+    ema: AveragedModel | None
+    """Moving average of the network's weights."""
+    progress: Progress
+
+    @property
+    def evaluated(self) -> PhaseNetwork:
+        """The network whose weights are validated and saved."""
+        plain = self.accelerator.unwrap_model(self.network)
+        return cast(PhaseNetwork, self.ema.module if self.ema else plain)
+
+
 def train_phase(model: DepthPro, recipe: Recipe, phase: Phase, plan: Plan) -> None:
-    """Train one phase, from its last checkpoint if there is one, and leave its weights.
+    """Train one phase, from its last checkpoint if there is one, and write its weights.
 
     Raises:
         ValueError: If the loss is not finite, or there is no data for the phase.
     """
-    run = _prepare(model, recipe, phase, plan)
-    accelerator, network, optimizer, progress = run[:4]
-    with Journal(plan.out, phase, progress, accelerator.is_main_process) as journal:
-        judge = Judge(accelerator, model, run.task, run.kept, plan.held_out, recipe, phase)
+    run = start_phase(model, recipe, phase, plan)
+    accelerator, progress = run.accelerator, run.progress
+    first = progress.step * phase.accumulation
+    loader = accelerator.prepare(make_loader(recipe, phase, plan, first))
+    hidden = hidden_folder(plan.out, phase)
+    log = Log(plan.out, phase.name, progress, writes=accelerator.is_main_process)
+    parts: list[dict[str, Tensor]] = []
+    with contextlib.closing(log):
         mark = time.monotonic()
-        for number, batch in enumerate(run.loader, start=run.first):
-            share = progress.share(phase, plan.minutes)
+        for number, batch in enumerate(loader, start=first):
+            share = share_done(progress, recipe, phase, plan.minutes)
             if share >= 1:
                 break
-            set_rate(optimizer, rate(share, phase))
-            if number == 0 and isinstance(run.task.network, DepthNetwork):
-                journal.maps(progress, map_deviations(model, batch.image))
-            with accelerator.accumulate(network):
-                torch.manual_seed(_seed_of_batch(plan.seed, number))  # of the noise in pictures
-                with accelerator.autocast():
-                    losses = run.task.losses(network, batch)
-                accelerator.backward(sum(losses.values()))
-                if accelerator.sync_gradients:
-                    accelerator.clip_grad_norm_(network.parameters(), phase.clip)
-                optimizer.step()
-                optimizer.zero_grad()
-            journal.note(accelerator, losses)
-            if not accelerator.sync_gradients:
+            if number == 0 and isinstance(run.evaluated, DepthNetwork):
+                log.write(map_deviations=map_deviations(model, batch.image))
+            torch.manual_seed(_seed_of_batch(plan.seed, number))  # of the noise in pictures
+            parts.append(train_step(run, batch, recipe, phase, rate(share, phase)))
+            if len(parts) < phase.accumulation:
                 continue
-            if run.average:
-                run.average.update_parameters(accelerator.unwrap_model(network))
-            progress.advance(phase.batch, _shared(time.monotonic() - mark, accelerator))
-            journal.write(progress, rate(share, phase), share)
-            if progress.due(plan.save_minutes):
-                judge.now(journal, progress)
-                run.checkpoints.save(progress.step)
+            seconds = torch.tensor(time.monotonic() - mark, device=accelerator.device)
+            progress.step += 1
+            progress.pictures += phase.batch
+            progress.seconds += cast(Tensor, broadcast(seconds)).item()  # all stop at one step
+            log.step(mean_losses(accelerator, parts), rate(share, phase), share)
+            parts.clear()
+            if progress.seconds - progress.saved >= 60 * plan.save_minutes:
+                progress.saved = progress.seconds
+                validate_and_save(run, model, recipe, phase, plan, log)
+                save_checkpoint(accelerator, hidden, progress.step)
             mark = time.monotonic()
-        judge.now(journal, progress)
-        judge.leave_weights(weights_path(plan.out, phase))
-    run.checkpoints.delete()
+        validate_and_save(run, model, recipe, phase, plan, log)
+    if accelerator.is_main_process:
+        (hidden / BEST).replace(weights_path(plan.out, phase))
+        shutil.rmtree(hidden)
+    accelerator.wait_for_everyone()
 
 
-class _Run(NamedTuple):
-    """All that a phase's loop works with."""
+def train_step(
+    run: Run, batch: Batch, recipe: Recipe, phase: Phase, factor: float
+) -> dict[str, Tensor]:
+    """Train on a batch, or on one of its `accumulation` parts, and return the losses by name.
 
-    accelerator: Accelerator
-    network: nn.Module
-    optimizer: torch.optim.Optimizer
-    progress: Progress
-    task: Task
-    average: AveragedModel | None
-    kept: nn.Module
-    """The network whose weights are judged and kept."""
-    checkpoints: Checkpoints
-    loader: DataLoader[Any]
-    first: int
-    """Number of the loader's first batch."""
+    `factor` is the learning rates' share of the recipe's.
+    """
+    accelerator, network, optimizer, ema, _ = run
+    with accelerator.accumulate(network):
+        if phase.name == "encoders":
+            batch = cut_windows(batch, recipe.config)
+        batch = augment(batch, recipe.augmentation)
+        with accelerator.autocast():
+            predicted = network(batch.image)
+        losses = phase_losses(predicted, batch, phase)  # in float32
+        accelerator.backward(sum(losses.values()))
+        if accelerator.sync_gradients:
+            accelerator.clip_grad_norm_(network.parameters(), phase.clip)
+        set_rate(optimizer, factor)
+        optimizer.step()
+        optimizer.zero_grad()
+    if ema and accelerator.sync_gradients:
+        ema.update_parameters(accelerator.unwrap_model(network))
+    return {name: value.detach() for name, value in losses.items()}
 
 
-def _prepare(model: DepthPro, recipe: Recipe, phase: Phase, plan: Plan) -> _Run:
-    """Return everything for a phase, as its last checkpoint left it if there is one."""
+def phase_losses(predicted: Any, batch: Batch, phase: Phase) -> dict[str, Tensor]:
+    """Return a phase's losses by name; their sum is minimised."""
+    if phase.name == "encoders":
+        return window_losses(predicted, batch, phase)
+    if phase.name == "fov":
+        return {"fov": fov_loss(predicted, batch.fov_deg)}
+    if phase.name == "stage2":
+        return {"stage2": stage2(predicted, batch, phase)}
+    return {phase.name: stage1(predicted, batch, phase)}
+
+
+def mean_losses(accelerator: Accelerator, parts: list[dict[str, Tensor]]) -> dict[str, float]:
+    """Return the losses of a step, averaged over its parts and over processes."""
+    means = {name: torch.stack([part[name] for part in parts]).mean() for name in parts[0]}
+    reduced = cast(dict[str, Tensor], accelerator.reduce(means, reduction="mean"))
+    return {name: value.item() for name, value in reduced.items()}
+
+
+def start_phase(model: DepthPro, recipe: Recipe, phase: Phase, plan: Plan) -> Run:
+    """Prepare a phase, and restore its last checkpoint if there is one."""
     accelerator = Accelerator(
         mixed_precision=mixed_precision(plan.precision),
         gradient_accumulation_steps=phase.accumulation,
         dataloader_config=DataLoaderConfiguration(split_batches=True),
     )
     torch.manual_seed(plan.seed)
-    task = make_task(model, recipe, phase)
-    network, optimizer = accelerator.prepare(task.network, make_optimizer(task, phase))
-    average = _average(accelerator.unwrap_model(network), phase)
-    progress, checkpoints = Progress(), Checkpoints(accelerator, plan.out / f".{phase.name}")
-    accelerator.register_for_checkpointing(progress, *([average] if average else []))
-    rates = _rates(optimizer)
-    checkpoints.load()
-    _set_rates(optimizer, rates)
-    first = progress.step * phase.accumulation
-    loader = accelerator.prepare(make_loader(recipe, phase, plan, first))
-    kept = average.module if average else accelerator.unwrap_model(network)
-    return _Run(
-        accelerator, network, optimizer, progress, task, average, kept, checkpoints, loader, first
-    )
+    network = make_network(model, recipe, phase)
+    network, optimizer = accelerator.prepare(network, make_optimizer(network, phase))
+    ema = average_weights(accelerator.unwrap_model(network), phase)
+    progress = Progress()
+    accelerator.register_for_checkpointing(progress, *([ema] if ema else []))
+    if saved := sorted(hidden_folder(plan.out, phase).glob("step-*")):
+        names = ("initial_lr", "weight_decay")  # a checkpoint has those of its own recipe
+        rates = [{name: group[name] for name in names} for group in optimizer.param_groups]
+        accelerator.load_state(str(saved[-1]))
+        for group, values in zip(optimizer.param_groups, rates, strict=True):
+            group.update(values)
+    return Run(accelerator, network, optimizer, ema, progress)
 
 
-def _rates(optimizer: torch.optim.Optimizer) -> list[dict[str, float]]:
-    names = ("first_lr", "weight_decay")
-    return [{name: group[name] for name in names} for group in optimizer.param_groups]
-
-
-def _set_rates(optimizer: torch.optim.Optimizer, rates: list[dict[str, float]]) -> None:
-    """Put the recipe's rates in place of a checkpoint's, which hold those of its own recipe."""
-    for group, values in zip(optimizer.param_groups, rates, strict=True):
-        group.update(values)
-
-
-def _seed_of_batch(seed: int, number: int) -> int:
-    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
-
-
-def make_optimizer(task: Task, phase: Phase) -> torch.optim.Optimizer:
-    """Return Adam, with decoupled weight decay if the phase has any."""
-    optimizer = torch.optim.AdamW(task.groups, betas=(0.9, 0.999))
+def make_optimizer(network: PhaseNetwork, phase: Phase) -> torch.optim.Optimizer:
+    """Return AdamW with the phase's rates."""
+    optimizer = torch.optim.AdamW(parameter_groups(network, phase), betas=(0.9, 0.999))
     for group in optimizer.param_groups:
-        group["first_lr"] = group["lr"]
+        group["initial_lr"] = group["lr"]
     return optimizer
 
 
 def set_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
-    """Set every group's learning rate to a share of its first one."""
+    """Set every group's learning rate to a share of its initial one."""
     for group in optimizer.param_groups:
-        group["lr"] = group["first_lr"] * factor
+        group["lr"] = group["initial_lr"] * factor
 
 
 def rate(share: float, phase: Phase) -> float:
@@ -186,31 +224,44 @@ def rate(share: float, phase: Phase) -> float:
     return phase.final_lr + (1 - phase.final_lr) * left
 
 
+def share_done(progress: Progress, recipe: Recipe, phase: Phase, minutes: float | None) -> float:
+    """Return how much of a phase is done, 0 to 1: by its steps, or by the clock.
+
+    `minutes` are the whole run's; a phase has the same share of them as of the recipe's steps.
+    """
+    if minutes is None:
+        return min(1.0, progress.step / phase.steps)
+    seconds = 60 * minutes * phase.steps / sum(each.steps for each in recipe.phases)
+    return min(1.0, progress.seconds / seconds)
+
+
+def _seed_of_batch(seed: int, number: int) -> int:
+    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+
+
 def make_loader(recipe: Recipe, phase: Phase, plan: Plan, first: int) -> DataLoader[Any]:
     """Return the batches of a phase from batch number `first` on.
 
-    Stage 2 takes only what is metric and synthetic.
+    Stage 2 takes only metric and synthetic samples.
 
     Raises:
-        ValueError: If there is nothing to train this phase on.
+        ValueError: If there is no data for this phase.
     """
-    sources = plan.sources
+    samples = plan.samples
     if phase.name == "stage2":
-        sources = [metric_and_synthetic(source) for source in sources]
-        if not any(len(source) for source in sources):
+        samples = metric_and_synthetic(samples)
+        if not len(samples):
             raise ValueError("stage 2 needs data that is metric and synthetic; none was given")
     batch = phase.batch // phase.accumulation
-    items = range(first * batch, ENDLESS)
     side, chances = recipe.config.image_size, recipe.augmentation
     if phase.name == "fov":
         # It reads the coarsest scale alone, and pictures as cameras take them.
         side, chances = recipe.config.window, replace(chances, centred=1.0, stretch=0.0)
     if phase.crop is not None:
         chances = replace(chances, crop=phase.crop)
-    stream = TrainingSet(sources, side, chances, plan.seed, items)
     parallel = {"prefetch_factor": 4, "persistent_workers": True} if plan.workers else {}
     return DataLoader(
-        stream,
+        TrainingSet(samples, side, chances, plan.seed, range(first * batch, ENDLESS)),
         batch_size=batch,
         num_workers=plan.workers,
         pin_memory=torch.cuda.is_available(),
@@ -218,200 +269,79 @@ def make_loader(recipe: Recipe, phase: Phase, plan: Plan, first: int) -> DataLoa
     )
 
 
-def metric_and_synthetic(source: Sequence[Sample]) -> Sequence[Sample]:
-    """Return those of a source's samples that are both, which `flags` tells without decoding."""
-    flags = getattr(source, "flags", None)
-    chosen = [
-        index
-        for index in range(len(source))
-        if all(flags(index) if flags else (source[index].metric, source[index].synthetic))
-    ]
-    return Selection(source, chosen)
-
-
 def mixed_precision(precision: str) -> str:
-    """Return Accelerate's name for the arithmetic: bfloat16 where it is fast, else float32."""
-    if precision == "auto":
-        return "bf16" if has_fast_bfloat16() else "no"
-    return {"bfloat16": "bf16", "float32": "no"}[precision]
+    """Return Accelerate's name of a precision; "auto" is bfloat16 where the device computes in it.
 
-
-def has_fast_bfloat16() -> bool:
-    """Return whether the GPU, or the CPU where there is none, computes in bfloat16.
-
-    A CPU without such instructions emulates them, slower than float32.
+    A CPU without bfloat16 instructions emulates it, slower than float32.
     """
+    if precision != "auto":
+        return {"bfloat16": "bf16", "float32": "no"}[precision]
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bf16" if fast else "no"
 
 
-def _average(network: nn.Module, phase: Phase) -> AveragedModel | None:
-    if phase.ema is None:
-        return None
-    largest = phase.ema
-
-    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
-        # Short at first: a run of a few hundred steps would else keep mostly what it began with.
-        decay = min(largest, (1 + int(count)) / (10 + int(count)))
-        for mean, value in zip(averaged, current, strict=True):
-            mean.lerp_(value, 1 - decay) if mean.is_floating_point() else mean.copy_(value)
-
-    return AveragedModel(network, multi_avg_fn=torch.no_grad()(update))
+def weights_path(out: Path, phase: Phase) -> Path:
+    """Return the file of a finished phase's weights."""
+    return out / f"{phase.name}.safetensors"
 
 
-def _shared(seconds: float, accelerator: Accelerator) -> float:
-    """Return the main process's seconds in every process, so that all stop at the same step."""
-    if accelerator.num_processes == 1:
-        return seconds
-    ours = torch.tensor(seconds, device=accelerator.device)
-    return cast(torch.Tensor, broadcast(ours)).item()
+def hidden_folder(out: Path, phase: Phase) -> Path:
+    """Return the folder of an unfinished phase: its checkpoint and its best weights."""
+    return out / f".{phase.name}"
 
 
-def train(model: DepthPro, recipe: Recipe, phases: Sequence[Phase], plan: Plan) -> DepthPro:
-    """Train the phases that have not left their weights yet, in order; return what came out.
+def save_checkpoint(accelerator: Accelerator, folder: Path, step: int) -> None:
+    """Write a checkpoint under a hidden name, rename it once it is complete, delete older ones."""
+    incomplete = folder / f".step-{step}"
+    accelerator.save_state(str(incomplete))
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        older = list(folder.glob("step-*"))
+        incomplete.rename(folder / f"step-{step:09d}")
+        for path in older:
+            shutil.rmtree(path)
+    accelerator.wait_for_everyone()
+
+
+def validate_and_save(
+    run: Run, model: DepthPro, recipe: Recipe, phase: Phase, plan: Plan, log: Log
+) -> None:
+    """Validate, and save the weights if no earlier ones were better or nothing is held out."""
+    network, progress = run.evaluated, run.progress
+    if run.accelerator.is_main_process:
+        better = True
+        if plan.held_out:
+            scores, picture = validate(network, plan.held_out, recipe.config.image_size)
+            log.validation(scores, picture)
+            value = scores.get("delta1", scores.get("focal25", 0.0))
+            better = progress.best is None or value >= progress.best
+            progress.best = value if better else progress.best
+        if better:
+            if isinstance(network, WindowNetwork):
+                copy_to_encoders(network.encoder, model)
+            else:
+                model = network.model
+            record = {"depthpro": __version__, "phase": phase.name, "step": progress.step}
+            record |= {"pictures": progress.pictures, "recipe": json.loads(recipe.to_json())}
+            model.provenance = Provenance("depthpro train", OWN_LICENCE)
+            model.save_pretrained(hidden_folder(plan.out, phase) / BEST, json.dumps(record))
+    run.accelerator.wait_for_everyone()
+
+
+def train(model: DepthPro, recipe: Recipe, plan: Plan) -> DepthPro:
+    """Train the recipe's phases that are not finished, in order; return the trained network.
 
     Raises:
         ValueError: If data, recipe and network do not fit together.
     """
-    for phase in phases:
-        if weights_path(plan.out, phase).exists():
-            print(f"{phase.name} is done: {weights_path(plan.out, phase)}", file=sys.stderr)
+    for phase in recipe.phases:
+        path = weights_path(plan.out, phase)
+        if path.exists():
+            print(f"{phase.name} is done: {path}", file=sys.stderr)
         else:
             train_phase(model, recipe, phase, plan)
-        model = DepthPro.from_pretrained(weights_path(plan.out, phase), device="cpu").train()
+        model = DepthPro.from_pretrained(path, device="cpu").train()
     return model
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command takes."""
-    add = parser.add_argument
-    add("--preset", choices=sorted(PRESETS), default="small", help="network and curriculum")
-    add("--recipe", type=Path, help="a recipe as JSON, in place of a preset")
-    add("--show-recipe", action="store_true", help="print the recipe as JSON and stop")
-    add(
-        "--data",
-        action="append",
-        default=[],
-        metavar="[KIND:]FOLDER",
-        help="shards, or hypersim:, vkitti2:, arkitscenes: and their folder; may be repeated",
-    )
-    add("--validation", metavar="[KIND:]FOLDER", help="held-out samples of the same kinds")
-    add("--validation-samples", type=int, default=64, help="how many of them")
-    add("-o", "--out", type=Path, default=Path("runs/train"), help="folder of the run")
-    add(
-        "--phases",
-        nargs="+",
-        choices=PHASES,
-        help="which phases; without it all that the recipe has",
-    )
-    add("--init", help="weights to start from instead of random ones: a file or a name")
-    add("--steps", type=int, help="length of each phase, in place of the recipe's")
-    add("--minutes", type=float, help="length of each phase by the clock")
-    add("--batch", type=int, help="pictures a step, in place of the recipe's")
-    add("--seed", type=int, default=0, help="of weights, order and augmentation")
-    add("--save-minutes", type=float, default=10.0, help="time between checkpoints")
-    add("--workers", type=int, default=default_workers(), help="processes that prepare samples")
-    add("--precision", choices=("auto", "float32", "bfloat16"), default="auto",
-        help="auto: bfloat16 where the processor computes in it, else float32")  # fmt: skip
-
-
-def default_workers() -> int:
-    """Return enough processes to keep a GPU busy; on a CPU, which trains itself, one."""
-    return min(os.cpu_count() or 1, 12) if torch.cuda.is_available() else 1
-
-
-def run(options: argparse.Namespace) -> int:
-    """Train, or go on with the run in the folder, and return the exit status.
-
-    Raises:
-        ValueError: If an option or the data does not fit.
-    """
-    recipe = chosen_recipe(options)
-    if options.show_recipe:
-        print(recipe.to_json(), end="")
-        return 0
-    if not options.data:
-        raise ValueError("--data is needed: a folder of shards (python -m depthpro render)")
-    sources = [open_dataset(spec) for spec in options.data]
-    held_out = open_dataset(options.validation) if options.validation else []
-    note_recipe(options, recipe)
-    count = min(options.validation_samples, len(held_out))
-    plan = Plan(
-        out=options.out,
-        sources=sources,
-        # Spread over all: neighbours in a shard show the same scene.
-        held_out=[held_out[index * len(held_out) // count] for index in range(count)],
-        seed=options.seed,
-        minutes=options.minutes,
-        save_minutes=options.save_minutes,
-        workers=options.workers,
-        precision=options.precision,
-    )
-    torch.manual_seed(options.seed)
-    train(first_model(recipe, options.init), recipe, recipe.phases, plan)
-    return 0
-
-
-def chosen_recipe(options: argparse.Namespace) -> Recipe:
-    """Return the recipe with the options' changes.
-
-    Raises:
-        ValueError: If it has not the phases asked for, or a number is out of range.
-    """
-    text = options.recipe.read_text() if options.recipe else None
-    recipe = Recipe.from_json(text) if text else PRESETS[options.preset]()
-    for name in ("steps", "batch", "minutes"):
-        value = getattr(options, name)
-        if value is not None and value <= 0:
-            raise ValueError(f"--{name} must be above 0, got {value}")
-    changes = {name: getattr(options, name) for name in ("steps", "batch")}
-    changes = {name: value for name, value in changes.items() if value is not None}
-    names = options.phases or [phase.name for phase in recipe.phases]
-    phases = tuple(dataclasses.replace(recipe.phase(name), **changes) for name in names)
-    return dataclasses.replace(recipe, phases=phases)
-
-
-def note_recipe(options: argparse.Namespace, recipe: Recipe) -> None:
-    """Write what the run is made with into its folder.
-
-    Raises:
-        ValueError: If the folder holds a run of another network or seed.
-    """
-    path = options.out / "run.json"
-    if path.exists():
-        before = json.loads(path.read_text())
-        other = Recipe.from_json(json.dumps(before["recipe"])).config
-        if (other, before["seed"]) != (recipe.config, options.seed):
-            raise ValueError(
-                f"{options.out} holds a run with seed {before['seed']} of {other}; got seed "
-                f"{options.seed} and {recipe.config}: choose another folder with --out"
-            )
-    record = {
-        "depthpro": __version__,
-        "torch": torch.__version__,
-        "seed": options.seed,
-        "data": options.data,
-        "minutes": options.minutes,
-        "recipe": json.loads(recipe.to_json()),
-    }
-    with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=2) + "\n")
-
-
-def first_model(recipe: Recipe, init: str | None) -> DepthPro:
-    """Return the network that training starts from.
-
-    Raises:
-        ValueError: If weights cannot be had, or are of another config.
-    """
-    if init is not None:
-        model = DepthPro.from_pretrained(init, device="cpu").train()
-        if model.config != recipe.config:
-            raise ValueError(f"{init} has {model.config}; the recipe trains {recipe.config}")
-        return model
-    model = DepthPro(recipe.config)
-    prepare_scratch(model, recipe)
-    if recipe.pretrained is not None:
-        load_pretrained(recipe.pretrained, model)
-    return model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

@@ -1,72 +1,43 @@
-"""What each phase trains: a network, its learning rates, its loss, and what it predicts."""
+"""The phases: initial weights, the network each one trains, its learning rates and its losses."""
 
-from collections.abc import Callable, Iterable
-from typing import NamedTuple, cast
+from collections.abc import Sequence
+from typing import cast
 
 import torch
 from jaxtyping import Float
 from timm.layers.layer_scale import LayerScale
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel
 
 from depthpro import losses
-from depthpro.data.batches import Batch, augment
+from depthpro.data.batches import Batch, shrink_truth
 from depthpro.decoder import in_float32
 from depthpro.losses import ssi_normalize
 from depthpro.model import DepthPro
-from depthpro.preprocess import resize
 from depthpro.stem import HybridEncoder
 from depthpro.training.recipe import Phase, Recipe
-from depthpro.training.window_pretraining import WindowNetwork, cut_windows, window_encoders
+from depthpro.training.window_pretraining import (
+    Estimate,
+    WindowNetwork,
+    WindowOutputs,
+    window_encoders,
+)
 
 FROZEN_STAGES = 3
-"""Of a convolutional stem: those up to stride 8, whose filters any picture can use."""
+"""Of a convolutional stem: those up to stride 8, whose filters suit any picture."""
 USUAL_FOV_DEG, FOV_SPREAD_DEG = 60.0, 10.0
-"""Where a field-of-view head starts: an ordinary lens, and how its estimates vary."""
+"""Initial estimates of a field-of-view head: mean and standard deviation."""
 RELATIVE_LIMIT = 6.0
-"""Normalised inverse depth of windows beyond this counts as this: a few very near pixels."""
+"""Normalised inverse depth of windows is clipped here: a few very near pixels exceed it."""
 WINDOW_FOV_WEIGHT = 0.1
 
 
-class Estimate(NamedTuple):
-    """What a phase's network predicts of pictures; None where it does not estimate it."""
-
-    inverse: Float[Tensor, "b h w"] | None
-    fov_deg: Float[Tensor, " b"] | None
-
-
-class Task(NamedTuple):
-    """What the loop needs to know of a phase."""
-
-    network: nn.Module
-    groups: list[dict]
-    """Parameter groups with their learning rates."""
-    losses: Callable[[nn.Module, Batch], dict[str, Tensor]]
-    """Parts of the loss by name, to be added up; from the network as it is wrapped for training,
-    and a batch, which it augments."""
-    estimate: Callable[[nn.Module, Tensor], Estimate]
-    """What the network predicts of pictures in [-1, 1]."""
-
-
-def make_task(model: DepthPro, recipe: Recipe, phase: Phase) -> Task:
-    """Return the phase's task; parameters that it does not train are frozen.
-
-    Raises:
-        ValueError: If the network has not what the phase trains.
-    """
-    if phase.name == "encoders":
-        return _encoder_task(model, recipe, phase)
-    if phase.name == "fov":
-        return _fov_task(model, recipe, phase)
-    return _depth_task(model, recipe, phase)
-
-
 def prepare_scratch(model: DepthPro, recipe: Recipe) -> None:
-    """Give random weights the start from which a network without pretraining learns.
+    """Initialise random weights so that a network without pretraining learns.
 
     LayerScale at DINOv2's 1e-5 hardly trains, and a last layer that is 0 or less everywhere gets no
-    gradient through the ReLU. PyTorch's own start makes a signal 3.5 times smaller in every
-    deconvolution, and a field of view that is the same for all pictures.
+    gradient through the ReLU. PyTorch's initialisation makes a signal 3.5 times smaller in every
+    deconvolution, and gives the same field of view for all pictures.
     """
     if recipe.layer_scale is not None:
         for module in model.modules():
@@ -75,11 +46,10 @@ def prepare_scratch(model: DepthPro, recipe: Recipe) -> None:
     necks = [part for name, part in model.encoder.named_children() if "_encoder" not in name]
     for part in (*necks, model.decoder, model.head):
         part.apply(_keep_signal)
-    coarsest, *_ = reversed(model.decoder.fusions)
-    for fusion in model.decoder.fusions:
-        used = ("resnet2",) if fusion is coarsest else ("resnet1", "resnet2")
-        for name in used:  # a residual block starts as the identity
-            nn.init.zeros_(fusion.get_parameter(f"{name}.residual.3.weight"))
+    for fusion in model.decoder.fusions:  # a residual block starts as the identity
+        nn.init.zeros_(fusion.get_parameter("resnet2.residual.3.weight"))
+    for fusion in model.decoder.fusions[:-1]:  # the coarsest one has no skip
+        nn.init.zeros_(fusion.get_parameter("resnet1.residual.3.weight"))
     last = cast(nn.Conv2d, model.head[4])
     nn.init.constant_(last.weight, 0.5 / last.in_channels)
     nn.init.constant_(cast(Tensor, last.bias), 0.1)
@@ -93,7 +63,7 @@ def prepare_scratch(model: DepthPro, recipe: Recipe) -> None:
 
 @torch.no_grad()
 def _keep_signal(layer: nn.Module) -> None:
-    """Start a layer orthogonal, at its input's variance; a deconvolution repeats cells."""
+    """Initialise a layer orthogonally, so that its output has its input's variance."""
     if not isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
         return
     up = isinstance(layer, nn.ConvTranspose2d)
@@ -101,6 +71,7 @@ def _keep_signal(layer: nn.Module) -> None:
     channels = layer.out_channels if up else len(layer.weight)
     rows = nn.init.orthogonal_(layer.weight.new_empty(channels, fan_in))
     rows *= max(1, channels / fan_in) ** 0.5
+    # All pixels of a deconvolution's kernel are equal: it repeats its input.
     layer.weight.copy_(rows.T[:, :, None, None] if up else rows.view_as(layer.weight))
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
@@ -110,52 +81,18 @@ def _keep_signal(layer: nn.Module) -> None:
 def map_deviations(model: DepthPro, image: Float[Tensor, "b 3 s s"]) -> list[float]:
     """Return the standard deviation of each of the five maps that the decoder adds, finest first.
 
-    Maps of very different size are a fault: the smaller ones are not seen.
+    Maps of very different size are a fault: the smaller ones have no effect.
     """
     features = model.encoder(image)
     maps = [conv(x) for conv, x in zip(model.decoder.convs, features, strict=True)]
-    return [float(x.float().std()) for x in maps]
-
-
-def _encoder_task(model: DepthPro, recipe: Recipe, phase: Phase) -> Task:
-    config = recipe.config
-    network = WindowNetwork(config)
-    for part in (network.necks, network.fusions, network.head, network.fov):
-        part.apply(_keep_signal)
-    nn.init.constant_(cast(Tensor, cast(nn.Linear, network.fov[-1]).bias), USUAL_FOV_DEG)
-    network.encoder.load_state_dict(model.encoder.patch_encoder.state_dict())
-    network.fusions[-1].get_submodule("resnet1").requires_grad_(False)  # it has no skip
-    _freeze_stem(network.encoder, phase)
-
-    def parts(wrapped: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        windows = augment(cut_windows(batch, config), recipe.augmentation)
-        predicted = wrapped(windows.image)
-        count = len(batch.image)
-        whole = Batch(*(field[:count] for field in windows))
-        wanted = ssi_normalize(windows.inverse, windows.mask)
-        wanted = wanted.clamp(-RELATIVE_LIMIT, RELATIVE_LIMIT)
-        relative = losses.mae(predicted.relative, wanted, windows.mask)
-        relative = relative + phase.mage * losses.mage(predicted.relative, wanted, windows.mask)
-        return {
-            "whole": stage1(predicted.inverse[:count], whole, phase),
-            "relative": relative / 2,
-            "fov": WINDOW_FOV_WEIGHT * losses.fov_loss(predicted.fov_deg[:count], batch.fov_deg),
-        }
-
-    def estimate(network: nn.Module, image: Tensor) -> Estimate:
-        predicted = network(resize(image, config.window))
-        return Estimate(predicted.inverse.clamp(min=0), predicted.fov_deg)
-
-    parts_and_rates = [*_encoder_rates(network.encoder, phase), (network, phase.decoder_lr)]
-    _checkpoint_activations([network.encoder], recipe)
-    return Task(network, _groups(parts_and_rates, phase), parts, estimate)
+    return [round(float(x.float().std()), 4) for x in maps]
 
 
 class DepthNetwork(nn.Module):
     """The network without its field of view and its last ReLU.
 
-    With `finest` above 0 it ends at the resolution of a coarser level, where a convolution of its
-    own takes the head's place.
+    With `finest` above 0 it ends at the resolution of a coarser level, with a convolution of its
+    own in place of the head.
     """
 
     def __init__(self, model: DepthPro, finest: int = 0) -> None:
@@ -168,52 +105,21 @@ class DepthNetwork(nn.Module):
             _keep_signal(self.coarse_head)
 
     def forward(self, image: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b _h _h"]:
-        """Return canonical inverse depth, negative values included."""
+        """Return canonical inverse depth, which may be negative."""
         features, _ = self.model.decoder(self.model.encoder(image, self.finest))
         if self.coarse_head is None:
             return self.model.read_depth(features)
         with in_float32(features):
             return self.coarse_head(features.float())[:, 0]
 
+    @property
+    def encoders(self) -> list[nn.Module]:
+        """The encoders of patches and of the image."""
+        return [self.model.encoder.patch_encoder, self.model.encoder.image_encoder]
 
-def _depth_task(model: DepthPro, recipe: Recipe, phase: Phase) -> Task:
-    network = DepthNetwork(model, phase.finest)
-    encoders = [model.encoder.patch_encoder, model.encoder.image_encoder]
-    _train_depth_only(model, phase)
-    for encoder in encoders:
-        encoder.requires_grad_(phase.encoder_lr > 0)
-        _freeze_stem(encoder, phase)
-    _checkpoint_activations(encoders, recipe)
-    if recipe.freeze_norms:
-        _freeze_norms(encoders)
-    objective = stage2 if phase.name == "stage2" else stage1
-
-    def parts(wrapped: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        batch = augment(batch, recipe.augmentation)
-        inverse = wrapped(batch.image)
-        return {phase.name: objective(inverse, shrink_truth(batch, inverse.shape[-1]), phase)}
-
-    def estimate(network: nn.Module, image: Tensor) -> Estimate:
-        return Estimate(network(image).clamp(min=0), None)
-
-    rates = [pair for encoder in encoders for pair in _encoder_rates(encoder, phase)]
-    groups = _groups([*rates, (network, phase.decoder_lr)], phase)
-    return Task(network, groups, parts, estimate)
-
-
-def _train_depth_only(model: DepthPro, phase: Phase) -> None:
-    """Freeze what no depth passes through: processes would wait for gradients that never come."""
-    model.requires_grad_(True)
-    if model.fov is not None:
-        model.fov.requires_grad_(False)
-    model.decoder.fusions[-1].get_submodule("resnet1").requires_grad_(False)  # it has no skip
-    if phase.finest:
-        necks = ("upsample_latent0", "upsample_latent1", "upsample0", "upsample1")
-        for level, neck in enumerate(necks[: phase.finest]):
-            model.encoder.get_submodule(neck).requires_grad_(False)
-            model.decoder.convs[level].requires_grad_(False)
-            model.decoder.fusions[level].requires_grad_(False)
-        model.head.requires_grad_(False)
+    def estimate(self, image: Float[Tensor, "b 3 s s"]) -> Estimate:
+        """Predict depth."""
+        return Estimate(self(image).clamp(min=0), None)
 
 
 class FovNetwork(nn.Module):
@@ -229,6 +135,15 @@ class FovNetwork(nn.Module):
         assert self.model.fov is not None
         return self.model.fov(image, coarsest_map(self.model, image)).float()
 
+    @property
+    def encoders(self) -> list[nn.Module]:
+        """The head's encoder."""
+        return window_encoders(self.model)[-1:]
+
+    def estimate(self, image: Float[Tensor, "b 3 s s"]) -> Estimate:
+        """Predict the field of view."""
+        return Estimate(None, self(image))
+
 
 @torch.no_grad()
 def coarsest_map(model: DepthPro, image: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b d l l"]:
@@ -237,56 +152,146 @@ def coarsest_map(model: DepthPro, image: Float[Tensor, "b 3 s s"]) -> Float[Tens
     return model.decoder.convs[-1](lowres)
 
 
-def _fov_task(model: DepthPro, recipe: Recipe, phase: Phase) -> Task:
+PhaseNetwork = WindowNetwork | DepthNetwork | FovNetwork
+
+
+def make_network(model: DepthPro, recipe: Recipe, phase: Phase) -> PhaseNetwork:
+    """Return the network that a phase trains, with everything else frozen.
+
+    Raises:
+        ValueError: If the model has not what the phase trains.
+    """
+    model.requires_grad_(True)
+    if phase.name == "encoders":
+        network = _window_network(model)
+    elif phase.name == "fov":
+        network = _fov_network(model)
+    else:
+        network = DepthNetwork(model, phase.finest)
+        _train_depth_only(model, phase)
+    for encoder in network.encoders:
+        encoder.requires_grad_(phase.encoder_lr > 0)
+        if isinstance(encoder, HybridEncoder):
+            encoder.stem.requires_grad_(False)
+            for stage in encoder.stem.blocks[FROZEN_STAGES:]:
+                stage.requires_grad_(phase.stem_lr > 0 and phase.encoder_lr > 0)
+        else:
+            encoder.set_grad_checkpointing(recipe.checkpointing)  # pyright: ignore
+        if recipe.freeze_norms:  # Table 16
+            for module in encoder.modules():
+                if isinstance(module, nn.LayerNorm):
+                    module.requires_grad_(False)
+    return network
+
+
+def _window_network(model: DepthPro) -> WindowNetwork:
+    network = WindowNetwork(model.config)
+    for part in (network.necks, network.fusions, network.head, network.fov):
+        part.apply(_keep_signal)
+    nn.init.constant_(cast(Tensor, cast(nn.Linear, network.fov[-1]).bias), USUAL_FOV_DEG)
+    network.encoder.load_state_dict(model.encoder.patch_encoder.state_dict())
+    network.fusions[-1].get_submodule("resnet1").requires_grad_(False)  # it has no skip
+    return network
+
+
+def _fov_network(model: DepthPro) -> FovNetwork:
     if model.fov is None:
         raise ValueError("this network has no field-of-view head: train it with fov=True")
     model.requires_grad_(False)
     model.fov.requires_grad_(True)
-    encoder = window_encoders(model)[-1]
-    encoder.requires_grad_(phase.encoder_lr > 0)
-    _freeze_stem(encoder, phase)
-    if recipe.freeze_norms:
-        _freeze_norms([encoder])
-    last = cast(nn.Conv2d, model.fov.head[-1])
-    bias = cast(Tensor, last.bias)
+    bias = cast(Tensor, cast(nn.Conv2d, model.fov.head[-1]).bias)
     if bias.detach().abs().item() < 1:  # not trained yet
         nn.init.constant_(bias, USUAL_FOV_DEG)
-
-    def parts(wrapped: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        image = augment(batch, recipe.augmentation).image
-        return {"fov": losses.fov_loss(wrapped(image), batch.fov_deg)}
-
-    def estimate(network: nn.Module, image: Tensor) -> Estimate:
-        return Estimate(None, network(image))
-
-    rates = [*_encoder_rates(encoder, phase), (model.fov, phase.decoder_lr)]
-    return Task(FovNetwork(model), _groups(rates, phase), parts, estimate)
+    return FovNetwork(model)
 
 
-def stage1(prediction: Float[Tensor, "b h w"], batch: Batch, phase: Phase) -> Float[Tensor, ""]:
-    """Return the first stage's loss of a batch, with the phase's weights.
+def _train_depth_only(model: DepthPro, phase: Phase) -> None:
+    """Freeze all that depth does not depend on: processes would wait for its gradients."""
+    if model.fov is not None:
+        model.fov.requires_grad_(False)
+    model.decoder.fusions[-1].get_submodule("resnet1").requires_grad_(False)  # it has no skip
+    if phase.finest:
+        necks = ("upsample_latent0", "upsample_latent1", "upsample0", "upsample1")
+        for level, neck in enumerate(necks[: phase.finest]):
+            model.encoder.get_submodule(neck).requires_grad_(False)
+            model.decoder.convs[level].requires_grad_(False)
+            model.decoder.fusions[level].requires_grad_(False)
+        model.head.requires_grad_(False)
 
-    Source: Table 17 by the flags `metric` and `synthetic`.
+
+def parameter_groups(network: PhaseNetwork, phase: Phase) -> list[dict]:
+    """Return the trained parameters by learning rate and weight decay.
+
+    Vectors (biases, norms, LayerScale) never decay.
     """
-    scale = _scale(batch, phase)
+    stems = [encoder.stem for encoder in network.encoders if isinstance(encoder, HybridEncoder)]
+    rates = [(stem, phase.stem_lr) for stem in stems]
+    rates += [(encoder, phase.encoder_lr) for encoder in network.encoders]
+    seen: set[nn.Parameter] = set()
+    groups = []
+    for module, rate in [*rates, (network, phase.decoder_lr)]:
+        fresh = [p for p in module.parameters() if p.requires_grad and p not in seen]
+        seen.update(fresh)
+        matrices = [p for p in fresh if p.squeeze().dim() > 1]
+        vectors = [p for p in fresh if p.squeeze().dim() <= 1]
+        for parameters, decay in ((matrices, phase.weight_decay), (vectors, 0.0)):
+            if parameters:
+                groups.append({"params": parameters, "lr": rate, "weight_decay": decay})
+    return groups
+
+
+def average_weights(network: nn.Module, phase: Phase) -> AveragedModel | None:
+    """Return a moving average of the network's weights, if the phase has one.
+
+    It is short at first: a run of a few hundred steps would else keep mostly its initial weights.
+    """
+    if phase.ema is None:
+        return None
+    largest = phase.ema
+
+    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
+        decay = min(largest, (1 + int(count)) / (10 + int(count)))
+        for mean, value in zip(averaged, current, strict=True):
+            mean.lerp_(value, 1 - decay) if mean.is_floating_point() else mean.copy_(value)
+
+    return AveragedModel(network, multi_avg_fn=torch.no_grad()(update))
+
+
+def window_losses(predicted: WindowOutputs, windows: Batch, phase: Phase) -> dict[str, Tensor]:
+    """Return the losses of `cut_windows`: depth and angle of whole pictures, all relative depth."""
+    count = len(windows.image) // 2
+    whole = Batch(*(field[:count] for field in windows))
+    target = ssi_normalize(windows.inverse, windows.mask).clamp(-RELATIVE_LIMIT, RELATIVE_LIMIT)
+    relative = losses.mae(predicted.relative, target, windows.mask)
+    relative = relative + phase.mage * losses.mage(predicted.relative, target, windows.mask)
+    return {
+        "whole": stage1(predicted.inverse[:count], whole, phase),
+        "relative": relative / 2,
+        "fov": WINDOW_FOV_WEIGHT * losses.fov_loss(predicted.fov_deg[:count], whole.fov_deg),
+    }
+
+
+def stage1(prediction: Float[Tensor, "b h h"], batch: Batch, phase: Phase) -> Float[Tensor, ""]:
+    """Return the first stage's loss, by each picture's flags (Table 17)."""
+    prediction, truth = _weighted(prediction, batch, phase)
     return losses.stage1_loss(
-        prediction * scale,
-        batch.inverse * scale,
-        batch.mask,
-        metric=batch.metric,
-        synthetic=batch.synthetic,
+        prediction,
+        truth.inverse,
+        truth.mask,
+        metric=truth.metric,
+        synthetic=truth.synthetic,
         ssi=phase.ssi,
         mage_weight=phase.mage,
     )
 
 
-def stage2(prediction: Float[Tensor, "b h w"], batch: Batch, phase: Phase) -> Float[Tensor, ""]:
-    """Return the second stage's loss of a batch, with the phase's weights."""
-    scale = _scale(batch, phase)
+def stage2(prediction: Float[Tensor, "b h h"], batch: Batch, phase: Phase) -> Float[Tensor, ""]:
+    """Return the second stage's loss, with the phase's weights."""
+    prediction, truth = _weighted(prediction, batch, phase)
     return losses.stage2_loss(
-        prediction * scale,
-        batch.inverse * scale,
-        batch.mask,
+        prediction,
+        truth.inverse,
+        truth.mask,
         mae_weight=phase.mae,
         mse_weight=phase.mse,
         mage_weight=phase.mage,
@@ -295,65 +300,11 @@ def stage2(prediction: Float[Tensor, "b h w"], batch: Batch, phase: Phase) -> Fl
     )
 
 
-def shrink_truth(batch: Batch, side: int) -> Batch:
-    """Return the batch with true depth at the size of a prediction, by the nearest pixel."""
-    if batch.inverse.shape[-1] == side:
-        return batch
-    maps = torch.stack([batch.inverse, batch.mask.float()], dim=1)
-    maps = F.interpolate(maps, size=(side, side), mode="nearest-exact")
-    return batch._replace(inverse=maps[:, 0], mask=maps[:, 1] > 0)
-
-
-def _scale(batch: Batch, phase: Phase) -> Float[Tensor, "b 1 1"] | float:
-    """Return what both maps are multiplied by, so that every picture weighs about the same."""
-    if not phase.relative:
-        return 1.0
-    count = batch.mask.sum((1, 2), keepdim=True).clamp(min=1)
-    return 1 / ((batch.inverse * batch.mask).sum((1, 2), keepdim=True) / count + 0.1)
-
-
-def _freeze_stem(encoder: nn.Module, phase: Phase) -> None:
-    """Freeze a convolutional stem up to stride 8, or all of it at a rate of 0."""
-    if isinstance(encoder, HybridEncoder):
-        stem = encoder.stem
-        stem.requires_grad_(False)
-        for stage in stem.blocks[FROZEN_STAGES:]:
-            stage.requires_grad_(phase.stem_lr > 0 and phase.encoder_lr > 0)
-
-
-def _freeze_norms(encoders: Iterable[nn.Module]) -> None:
-    """Freeze the LayerNorms of pretrained ViTs. Source: Table 16."""
-    for encoder in encoders:
-        for module in encoder.modules():
-            if isinstance(module, nn.LayerNorm):
-                module.requires_grad_(False)
-
-
-def _checkpoint_activations(encoders: Iterable[nn.Module], recipe: Recipe) -> None:
-    for encoder in encoders:
-        if not isinstance(encoder, HybridEncoder):
-            encoder.set_grad_checkpointing(recipe.checkpointing)  # pyright: ignore
-
-
-def _encoder_rates(encoder: nn.Module, phase: Phase) -> list[tuple[nn.Module, float]]:
-    """Return the parts of an encoder with their learning rates."""
-    stem = [(encoder.stem, phase.stem_lr)] if isinstance(encoder, HybridEncoder) else []
-    return [*stem, (encoder, phase.encoder_lr)]
-
-
-def _groups(parts: list[tuple[nn.Module, float]], phase: Phase) -> list[dict]:
-    """Return parameter groups; a parameter belongs to the first part that has it.
-
-    Vectors (biases, norms, LayerScale) never decay.
-    """
-    seen: set[nn.Parameter] = set()
-    groups = []
-    for module, rate in parts:
-        fresh = [p for p in module.parameters() if p.requires_grad and p not in seen]
-        seen.update(fresh)
-        for decayed in (True, False):
-            chosen = [p for p in fresh if (p.squeeze().dim() > 1) == decayed]
-            decay = phase.weight_decay if decayed else 0.0
-            if chosen:
-                groups.append({"params": chosen, "lr": rate, "weight_decay": decay})
-    return groups
+def _weighted(prediction: Tensor, batch: Batch, phase: Phase) -> tuple[Tensor, Batch]:
+    """Return prediction and truth at the prediction's size, both times the pictures' weights."""
+    truth = shrink_truth(batch, prediction.shape[-1])
+    if not phase.weight_by_mean_depth:
+        return prediction, truth
+    count = truth.mask.sum((1, 2), keepdim=True).clamp(min=1)
+    weight = 1 / ((truth.inverse * truth.mask).sum((1, 2), keepdim=True) / count + 0.1)
+    return prediction * weight, truth._replace(inverse=truth.inverse * weight)

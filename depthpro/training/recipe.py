@@ -1,4 +1,4 @@
-"""How a network is trained: every choice of the curriculum in one small, readable config."""
+"""A training recipe: the network, its phases and the augmentation, as one JSON file."""
 
 import dataclasses
 import json
@@ -11,11 +11,11 @@ PhaseName = Literal["encoders", "coarse", "stage1", "stage2", "fov"]
 PHASES: tuple[PhaseName, ...] = get_args(PhaseName)
 
 
-def _refuse(made: object, rules: dict[str, bool]) -> None:
+def _require(config: object, rules: dict[str, bool]) -> None:
     for name, met in rules.items():
         if not met:
             raise ValueError(
-                f"{type(made).__name__} cannot have {name}={getattr(made, name)!r} in {made}"
+                f"{type(config).__name__} cannot have {name}={getattr(config, name)!r} in {config}"
             )
 
 
@@ -34,11 +34,11 @@ class Phase:
     batch: int = 128
     """Pictures a step, over all processes and accumulated parts."""
     accumulation: int = 1
-    """Parts in which a batch is computed one after the other, to need less memory."""
+    """Parts that a batch is computed in, one after the other, to need less memory."""
     encoder_lr: float = 1.28e-5
-    """In stages, 0 leaves the encoders as they are, which saves their backward pass."""
+    """0 freezes the encoders, which saves their backward pass; not in the phase `encoders`."""
     stem_lr: float = 0.0
-    """Of a convolutional stem's stages behind stride 8; what is before them never learns."""
+    """Of a convolutional stem's stages behind stride 8; those before are always frozen."""
     decoder_lr: float = 1.28e-4
     weight_decay: float = 0.0
     clip: float = 0.2
@@ -49,13 +49,13 @@ class Phase:
     final_lr: float = 0.1
     finest: int = 0
     """The finest of the decoder's five levels that is trained, 0 to 4. Without the finest windows
-    a picture costs a fifth: the scene first, its details later."""
+    a picture costs a fifth."""
     crop: float | None = None
     """Share of pictures that are cropped, in place of the augmentation's."""
-    relative: bool = False
-    """Weigh a picture's errors by 1 / (its mean C + 0.1), or close-ups drown everything else."""
+    weight_by_mean_depth: bool = False
+    """Weight a picture's errors by 1 / (its mean C + 0.1), so that close-ups do not dominate."""
     ssi: Literal["own", "truth"] = "own"
-    """What the scale-invariant losses divide by; see `losses.stage1_loss`."""
+    """Deviation that the scale-invariant losses divide by; see `losses.stage1_loss`."""
     mae: float = 1.0
     mse: float = 1.0
     mage: float = 1.0
@@ -66,7 +66,7 @@ class Phase:
     """Decay of the average of weights that is validated and kept; None keeps the last weights."""
 
     def __post_init__(self) -> None:
-        """Refuse what no run can do, before anything is loaded."""
+        """Check the numbers."""
         rules = {
             "name": self.name in PHASES,
             "steps": self.steps > 0,
@@ -82,12 +82,12 @@ class Phase:
             "ssi": self.ssi in ("own", "truth"),
             "ema": self.ema is None or 0 < self.ema < 1,
         }
-        _refuse(self, rules)
+        _require(self, rules)
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How often pictures are changed, and by how much.
+    """Shares of the pictures that are changed, and how much.
 
     Source: Table 16 for the shares; the paper does not say how much (FACTS 3).
     """
@@ -98,27 +98,27 @@ class Augmentation:
     grey: float = 0.0
     blur: float = 0.3
     blur_px: float = 1.5
-    """Largest standard deviation of the blur, in pixels of what the network reads."""
+    """Largest standard deviation of the blur, in pixels of the network's input."""
     noise: float = 0.0
     noise_level: float = 0.08
-    """Largest standard deviation of the noise, of 1."""
+    """Largest standard deviation of the noise, in pictures from 0 to 1."""
     crop: float = 0.5
     smallest_crop: float = 0.5
     """Least side of a crop, as a share of the picture's."""
     centred: float = 1.0
-    """Share of the crops that are taken from the middle, where the optical axis is."""
+    """Share of the crops that are taken from the middle, around the optical axis."""
     stretch: float = 0.0
-    """Largest change of a crop's format, as the logarithm of width over height. Photos of all
-    formats are stretched to the network's square."""
+    """Largest change of a crop's aspect ratio, as a logarithm: photos of all formats are stretched
+    to the network's square."""
     flip: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse shares that are none."""
+        """Check the numbers."""
         shares = ("colour", "grey", "blur", "noise", "crop", "centred", "flip")
         rules = {name: 0 <= getattr(self, name) <= 1 for name in shares}
         rules |= {"jitter": self.jitter >= 0, "blur_px": self.blur_px >= 0.2}
         rules |= {"noise_level": self.noise_level >= 0, "stretch": self.stretch >= 0}
-        _refuse(self, rules | {"smallest_crop": 0 < self.smallest_crop <= 1})
+        _require(self, rules | {"smallest_crop": 0 < self.smallest_crop <= 1})
 
 
 @dataclass(frozen=True)
@@ -129,17 +129,17 @@ class Recipe:
     phases: tuple[Phase, ...]
     augmentation: Augmentation = Augmentation()
     pretrained: str | None = None
-    """Where the encoders start: a timm DINOv2 checkpoint, by name or file, or "imagenet", the
-    values of a convolutional stem."""
+    """Start of the encoders: a timm DINOv2 checkpoint, by name or file, or "imagenet", the weights
+    of a convolutional stem."""
     freeze_norms: bool = False
-    """Leave the LayerNorms of pretrained encoders as they are."""
+    """Freeze the LayerNorms of the encoders."""
     layer_scale: float | None = None
-    """First value of LayerScale; None leaves DINOv2's."""
+    """Initial LayerScale; None leaves DINOv2's."""
     checkpointing: bool = False
-    """Compute activations of the ViTs twice instead of keeping them."""
+    """Compute activations of the ViTs twice instead of storing them."""
 
     def to_json(self) -> str:
-        """Return the recipe as JSON, to be kept with a run or edited for another."""
+        """Return the recipe as JSON."""
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
     @classmethod
@@ -147,7 +147,7 @@ class Recipe:
         """Return the recipe that `to_json` wrote.
 
         Raises:
-            ValueError: If it is no recipe; with the field that does not fit.
+            ValueError: If it is no recipe; with the wrong field.
         """
         try:
             values: dict[str, Any] = json.loads(text)
@@ -198,13 +198,13 @@ def paper() -> Recipe:
 def small() -> Recipe:
     """Return the recipe of the embedded network: a pretrained stem, rendered scenes, one CPU.
 
-    Steps are a lower bound of what helps; `--minutes` sets the length by the clock. Most of what is
-    gained is gained while the rate falls, so more than half of a phase is. The field of view learns
-    briefly, on encoders that stay as they are and few crops: trained for longer, or on narrower
-    views, its focal lengths of photos become worse.
+    More steps help; `--minutes` sets the length by the clock. Most is gained while the rate falls,
+    so it falls for more than half of a phase. The field of view learns briefly, on frozen encoders
+    and few crops: trained for longer, or on narrower views, its focal lengths of photos get worse.
     """
     common: dict[str, Any] = {"weight_decay": 0.02, "clip": 1.0, "constant": 0.4, "warmup": 0.02}
-    common |= {"decay": "cosine", "final_lr": 0.01, "ema": 0.998, "relative": True, "ssi": "truth"}
+    common |= {"decay": "cosine", "final_lr": 0.01, "ema": 0.998, "ssi": "truth"}
+    common |= {"weight_by_mean_depth": True}
     return Recipe(
         config=DepthProConfig.small(),
         phases=(
@@ -218,7 +218,6 @@ def small() -> Recipe:
             colour=0.9,
             jitter=0.4,
             grey=0.1,
-            blur=0.3,
             noise=0.5,
             crop=0.9,
             smallest_crop=0.55,

@@ -1,7 +1,7 @@
-"""Encoders before the network: trained on single windows, or taken from elsewhere.
+"""Starting the encoders: pretraining on single windows, ImageNet weights, or DINOv2.
 
 The paper starts from DINOv2. A small network learns many times faster on single windows than as a
-whole: the whole picture at the coarsest scale (metric depth, field of view) and crops at the finer
+whole: whole pictures at the coarsest scale (metric depth, field of view) and crops at the finer
 ones (depth up to scale and shift). One encoder learns both, and becomes the patch encoder, the
 image encoder and the field-of-view encoder, as one DINOv2 does.
 """
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from depthpro.config import DepthProConfig
-from depthpro.data.batches import Batch
+from depthpro.data.batches import Batch, shrink_truth
 from depthpro.decoder import FusionBlock, in_float32
 from depthpro.model import DepthPro
 from depthpro.preprocess import resize
@@ -29,8 +29,16 @@ _DIM = 48
 _WINDOW_NUMBERS = slice(14, 17)  # of `Batch.random`
 
 
-class Windows(NamedTuple):
-    """What the network predicts of windows, at half of their side."""
+class Estimate(NamedTuple):
+    """Predictions that are validated; None where a phase's network has none."""
+
+    inverse: Float[Tensor, "b h w"] | None
+    """Canonical inverse depth."""
+    fov_deg: Float[Tensor, " b"] | None
+
+
+class WindowOutputs(NamedTuple):
+    """Predictions for windows, at half of their side."""
 
     inverse: Float[Tensor, "n h h"]
     """Canonical inverse depth, if the window is a whole picture; may be negative."""
@@ -64,7 +72,7 @@ class WindowNetwork(nn.Module):
         )
         self.fov = nn.Sequential(nn.Linear(config.dim, 64), nn.GELU(), nn.Linear(64, 1))
 
-    def forward(self, windows: Float[Tensor, "n 3 w w"]) -> Windows:
+    def forward(self, windows: Float[Tensor, "n 3 w w"]) -> WindowOutputs:
         """Return both kinds of inverse depth, and the field of view, for windows in [-1, 1]."""
         tokens, taps = encode(self.encoder, windows, self.config.taps)
         fine, middle, x = (
@@ -76,20 +84,30 @@ class WindowNetwork(nn.Module):
         fov_deg = self.fov(tokens.mean((2, 3))).flatten()
         with in_float32(x):
             inverse, relative = self.head(x.float()).unbind(1)
-        return Windows(inverse, relative, fov_deg.float())
+        return WindowOutputs(inverse, relative, fov_deg.float())
+
+    @property
+    def encoders(self) -> list[nn.Module]:
+        """The encoder, as a list."""
+        return [self.encoder]
+
+    def estimate(self, image: Float[Tensor, "b 3 _s _s"]) -> Estimate:
+        """Predict whole pictures of any side, each as one window."""
+        predicted = self(resize(image, self.config.window))
+        return Estimate(predicted.inverse.clamp(min=0), predicted.fov_deg)
 
 
 def cut_windows(batch: Batch, config: DepthProConfig) -> Batch:
     """Return all pictures whole, then a random window of a finer scale of each.
 
-    Maps have half of a window's side, as `WindowNetwork` predicts them. The latter are not metric:
-    a part does not show its scale.
+    Maps have half of a window's side, as `WindowNetwork` predicts them. The windows of finer scales
+    are not metric: a part of a picture does not show its scale.
     """
     draws = batch.random[:, _WINDOW_NUMBERS]
     parts = [_window(batch, torch.zeros_like(draws), config.image_size, config.window)]
     finest, middle, _ = config.pyramid
-    for number, level in enumerate((finest, middle)):
-        chosen = (draws[:, 2] < 0.5) == (number == 0)
+    takes_finest = draws[:, 2] < 0.5
+    for chosen, level in ((takes_finest, finest), (~takes_finest, middle)):
         if chosen.any():
             some = Batch(*(field[chosen] for field in batch))
             span = config.window * config.image_size // level.side
@@ -99,18 +117,20 @@ def cut_windows(batch: Batch, config: DepthProConfig) -> Batch:
 
 
 def _window(batch: Batch, draws: Float[Tensor, "b 3"], span: int, side: int) -> Batch:
-    """Return a square of `span` pixels of each picture, as pictures of `side` pixels."""
+    """Crop a square of `span` pixels out of each picture, and resize it to `side` pixels."""
     corners = (draws[:, :2] * (batch.image.shape[-1] - span + 1)).long().tolist()
-    maps = torch.stack([batch.inverse, batch.mask.float()], dim=1)
-    cut = torch.stack(
-        [
-            planes[:, top : top + span, left : left + span]
-            for planes, (top, left) in zip(torch.cat([batch.image, maps], 1), corners, strict=True)
+
+    def crop(maps: Tensor) -> Tensor:
+        squares = [
+            planes[..., top : top + span, left : left + span]
+            for planes, (top, left) in zip(maps, corners, strict=True)
         ]
+        return torch.stack(squares)
+
+    cropped = batch._replace(
+        image=resize(crop(batch.image), side), inverse=crop(batch.inverse), mask=crop(batch.mask)
     )
-    image, maps = cut.split([3, 2], dim=1)
-    maps = F.interpolate(maps, size=(side // 2, side // 2), mode="nearest-exact")
-    return batch._replace(image=resize(image, side), inverse=maps[:, 0], mask=maps[:, 1] > 0)
+    return shrink_truth(cropped, side // 2)
 
 
 def window_encoders(model: DepthPro) -> list[nn.Module]:
@@ -126,10 +146,10 @@ def copy_to_encoders(encoder: nn.Module, model: DepthPro) -> None:
 
 
 def load_pretrained(name: str, model: DepthPro) -> None:
-    """Start all encoders from "imagenet", a convolutional stem's values, or from a DINOv2.
+    """Start all encoders from "imagenet", weights of a convolutional stem, or from a DINOv2.
 
     Raises:
-        ValueError: If the values cannot be found or do not fit the network.
+        ValueError: If the weights cannot be found or do not fit the network.
     """
     if model.config.stem == "patch":
         copy_to_encoders(load_dinov2(name, model.config), model)
@@ -145,21 +165,18 @@ def load_pretrained(name: str, model: DepthPro) -> None:
 
 
 def load_dinov2(name: str, config: DepthProConfig) -> VisionTransformer:
-    """Return a timm DINOv2 as the network's ViT: patches of 14 pixels become 16, in other windows.
+    """Return a timm DINOv2 as the network's ViT, converted by `to_patch16`.
 
-    Args:
-        name: A timm model name, which is downloaded, or `NAME=FILE` for weights of that model in a
-            file.
-        config: Of the network.
+    `name` is a timm model, which is downloaded, or `NAME=FILE` for weights of that model in a file.
 
     Raises:
-        ValueError: If the weights cannot be had or do not fit the config.
+        ValueError: If the weights cannot be found or do not fit the config.
 
     Source: Appendix B.3; FACTS 1.1: the patch embedding is interpolated and scaled by (14/16)^2.
     """
     name, _, file = name.partition("=")
     if file and not Path(file).is_file():
-        raise ValueError(f"there is no file {file}, which should have the weights of {name}")
+        raise ValueError(f"there is no file {file} with weights of {name}")
     try:
         source = timm.create_model(
             name, pretrained=not file, num_classes=0, checkpoint_path=file or ""
@@ -178,7 +195,7 @@ def load_dinov2(name: str, config: DepthProConfig) -> VisionTransformer:
 
 
 def to_patch16(state: dict[str, Tensor], config: DepthProConfig) -> dict[str, Tensor]:
-    """Return a ViT's weights for the network's patch and window; all else stays.
+    """Resample a ViT's weights to the network's patch and window.
 
     The kernel is interpolated bicubically and scaled by the ratio of areas, so that a constant
     picture gives the same tokens; positions are resampled to the window's grid.

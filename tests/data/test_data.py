@@ -8,7 +8,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch.testing import assert_close
 from torch.utils.data import default_collate
-from training import make_samples
+from training import joined, make_samples
 
 from depthpro.data.batches import (
     RANDOM_NUMBERS,
@@ -19,12 +19,12 @@ from depthpro.data.batches import (
     augment,
     cut,
     draw_box,
-    mirror,
 )
 from depthpro.geometry import focal_from_fov
 from depthpro.training.recipe import Augmentation
 
 NOTHING = Augmentation(colour=0, blur=0, crop=0)
+FLIPS = replace(NOTHING, flip=0.5)
 
 
 def test_target_is_canonical_inverse_depth_with_sky_at_0() -> None:
@@ -83,26 +83,21 @@ def test_crop_shows_the_same_metres_through_a_longer_lens(ratio: float) -> None:
 
 
 def test_crop_has_the_pixels_of_the_source() -> None:
-    # What is cut after the picture was reduced is magnified again, with steps in depth.
+    # A crop taken after the picture was reduced would be magnified again, with steps in depth.
     rng = np.random.default_rng(0)
     depth = rng.uniform(1, 9, (400, 400)).astype(np.float32)
     rgb = rng.integers(0, 256, (400, 400, 3), dtype=np.uint8)
     sample = replace(make_samples(1)[0], rgb=rgb, depth=depth, f_px=400.0, cx_px=199.5)
-    item = as_item(cut(sample, Box(100, 60, 200, 200)), 200)
+    part = cut(sample, Box(100, 60, 200, 200))
+    assert (part.cx_px, part.f_px) == (139.5, 400)
+    item = as_item(part, 200)
     assert_close(item.inverse, torch.from_numpy(400 / (200 * depth[100:300, 60:260])))
     pixels = torch.from_numpy(rgb[100:300, 60:260]).movedim(-1, 0)
     assert_close(item.image, pixels / 127.5 - 1)
-    part = cut(sample, Box(100, 60, 200, 200))
-    assert (part.cx_px, part.f_px) == (139.5, 400)
-    # The stream takes them so: at half of the source's side, a crop of half of it is not resized.
+    # The stream's crops are at least half of the side: 200 pixels have hardly two values alike.
     chances = replace(NOTHING, crop=1.0, smallest_crop=0.5)
-    (found,) = [
-        number
-        for number in range(40)
-        if draw_box(np.random.default_rng([0, number, 1]), (400, 400), chances)[0].width < 215
-    ][:1]
-    item = TrainingSet([[sample]], 400, chances, 0, range(found, found + 1))[0]
-    assert len(item.inverse.unique()) > 190 * 190  # a reduced one would have a quarter of them
+    item = TrainingSet(joined([sample]), 200, chances, 0, range(1))[0]
+    assert len(item.inverse.unique()) > 195 * 200
 
 
 def test_boxes_lie_inside_and_have_the_formats_asked_for() -> None:
@@ -124,16 +119,8 @@ def test_boxes_lie_inside_and_have_the_formats_asked_for() -> None:
 
 def make_batch(count: int, side: int = 96) -> Batch:
     items = [as_item(make_samples(1)[0], side) for _ in range(count)]
-    batch = Batch(*(torch.stack(field) for field in zip(*items, strict=True)))
+    batch = default_collate(items)
     return batch._replace(random=torch.rand(count, RANDOM_NUMBERS))
-
-
-def test_a_mirror_moves_picture_and_depth_together() -> None:
-    item = as_item(make_samples(1)[0], 96)
-    flipped = mirror(item)
-    assert_close(flipped.image, item.image.flip(-1))
-    assert_close(flipped.inverse, item.inverse.flip(-1))
-    assert flipped.fov_deg == item.fov_deg
 
 
 @pytest.mark.parametrize("name", ["colour", "grey", "blur", "noise"])
@@ -173,7 +160,7 @@ def test_shares_are_what_the_recipe_says() -> None:
 
 def test_an_epoch_has_every_sample_once_and_the_next_another_order() -> None:
     samples = make_samples(5)
-    stream = TrainingSet([samples[:2], samples[2:]], 32, NOTHING, seed=4, items=range(10))
+    stream = TrainingSet(joined(samples[:2], samples[2:]), 32, NOTHING, seed=4, items=range(10))
     by_angle = {round(sample.fov_deg, 3): number for number, sample in enumerate(samples)}
     order = [by_angle[round(float(stream[i].fov_deg), 3)] for i in range(10)]
     assert sorted(order[:5]) == sorted(order[5:]) == [0, 1, 2, 3, 4]
@@ -182,33 +169,22 @@ def test_an_epoch_has_every_sample_once_and_the_next_another_order() -> None:
 
 def test_a_stream_goes_on_where_it_was_left() -> None:
     samples = make_samples(5)
-    whole = TrainingSet([samples], 32, Augmentation(flip=0.5), seed=1, items=range(12))
-    rest = TrainingSet([samples], 32, Augmentation(flip=0.5), seed=1, items=range(7, 12))
+    whole = TrainingSet(joined(samples), 32, FLIPS, seed=1, items=range(12))
+    rest = TrainingSet(joined(samples), 32, FLIPS, seed=1, items=range(7, 12))
+    assert isinstance(default_collate([rest[0], rest[1]]), Batch)
     for i in range(5):
         for ours, theirs in zip(rest[i], whole[7 + i], strict=True):
             assert torch.equal(ours, theirs)
-    other = TrainingSet([samples], 32, Augmentation(flip=0.5), seed=2, items=range(12))
+    # Some of the items are mirrored: picture and depth together.
+    plain = TrainingSet(joined(samples), 32, NOTHING, seed=1, items=range(12))
+    flipped = [i for i in range(12) if torch.equal(whole[i].image, plain[i].image.flip(-1))]
+    assert 0 < len(flipped) < 12
+    assert all(torch.equal(whole[i].inverse, plain[i].inverse.flip(-1)) for i in flipped)
+    other = TrainingSet(joined(samples), 32, FLIPS, seed=2, items=range(12))
     assert any(not torch.equal(other[i].image, whole[i].image) for i in range(12))
     assert len({tuple(whole[i].random.tolist()) for i in range(12)}) == 12
 
 
-def test_the_loader_only_cuts_colours_change_on_the_device() -> None:
-    # Augmentation in the workers took most of their time, and a GPU waited.
-    samples = make_samples(1)
-    stream = TrainingSet([samples], 96, replace(Augmentation(), crop=0), 0, items=range(4))
-    plain = as_item(samples[0], 96)
-    assert all(torch.equal(stream[i].image, plain.image) for i in range(4))
-
-
-def test_items_become_a_batch() -> None:
-    stream = TrainingSet([make_samples(3)], 32, NOTHING, seed=0, items=range(3))
-    batch = default_collate([stream[i] for i in range(3)])
-    assert isinstance(batch, Batch)
-    assert batch.image.shape == (3, 3, 32, 32)
-    assert batch.metric.tolist() == [True] * 3
-
-
 def test_nothing_to_train_on_is_said() -> None:
-    for sources in ([], [[]]):
-        with pytest.raises(ValueError, match="no samples to train on"):
-            TrainingSet(sources, 32, NOTHING, seed=0, items=range(3))
+    with pytest.raises(ValueError, match="no samples to train on"):
+        TrainingSet(joined([]), 32, NOTHING, seed=0, items=range(3))

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from planes import CAMERA, HEIGHT, SIZE, WIDTH, camera_of, picture, plane, save
 
-from depthpro.data.hypersim import rays, upright
-from depthpro.data.open import Hypersim, open_dataset
+from depthpro.data.hypersim import Hypersim, rays, upright
+from depthpro.data.open import open_dataset
 
 NOMINAL = 16 / np.tan(np.pi / 6)  # px: 60 degrees over 32 columns
 PUBLIC = ["scene_name", "camera_name", "frame_id", "included_in_public_release"]

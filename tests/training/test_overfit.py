@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.data import default_collate
 
 from depthpro import DepthPro, DepthProConfig
-from depthpro.data.batches import Batch, as_item
+from depthpro.data.batches import as_item, shrink_truth
 from depthpro.data.shards import Shard
-from depthpro.training.loop import make_optimizer, rate, set_rate
-from depthpro.training.phases import make_task, prepare_scratch, shrink_truth
+from depthpro.training.loop import make_optimizer, phase_losses, rate, set_rate
+from depthpro.training.phases import make_network, prepare_scratch
 from depthpro.training.recipe import Augmentation, Phase, Recipe
 from depthpro.training.window_pretraining import load_pretrained
 
@@ -49,28 +50,27 @@ def _one_thread() -> Iterator[None]:
 def test_eight_scenes_are_learned_by_heart() -> None:
     items = [as_item(sample, CONFIG.image_size) for sample in Shard(SCENES)]
     assert len({sample.seed[:2] for sample in Shard(SCENES)}) == len(items) == 8
-    batch = Batch(*(torch.stack(field) for field in zip(*items, strict=True)))
+    batch = default_collate(items)
     model = DepthPro(CONFIG)
     prepare_scratch(model, RECIPE)
     load_pretrained("imagenet", model)
-    task = make_task(model, RECIPE, PHASE)
+    network = make_network(model, RECIPE, PHASE)
     truth = shrink_truth(batch, 32).inverse
 
     def error(image: Tensor) -> float:
         """Return the mean absolute error of what is predicted, as a share of the mean."""
         with torch.no_grad():
-            predicted = task.estimate(task.network, image).inverse
+            predicted = network.estimate(image).inverse
         return float((predicted - truth).abs().mean() / truth.mean())
 
     # Neither the start nor any one number comes near.
     assert error(batch.image) > 0.3
     assert (truth - truth.median()).abs().mean() / truth.mean() > 0.3
-    optimizer = make_optimizer(task, PHASE)
+    optimizer = make_optimizer(network, PHASE)
     for step in range(STEPS):
         set_rate(optimizer, rate(step / STEPS, PHASE))
-        loss = torch.stack([*task.losses(task.network, batch).values()]).sum()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(task.network.parameters(), PHASE.clip)
+        phase_losses(network(batch.image), batch, PHASE)["coarse"].backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), PHASE.clip)
         optimizer.step()
         optimizer.zero_grad()
     assert error(batch.image) < 0.03

@@ -24,7 +24,7 @@ def test_paper_is_table_16() -> None:
         assert (phase.encoder_lr, phase.decoder_lr) == pytest.approx((128e-7, 128e-6))
         assert (phase.batch, phase.clip, phase.weight_decay) == (128, 0.2, 0)
         assert (phase.warmup, phase.constant, phase.final_lr) == (0.01, 0.80, 0.1)
-        assert (phase.decay, phase.ssi, phase.relative) == ("step", "own", False)
+        assert (phase.decay, phase.ssi, phase.weight_by_mean_depth) == ("step", "own", False)
     chances = recipe.augmentation
     assert (chances.colour, chances.blur, chances.crop, chances.flip) == (0.75, 0.3, 0.5, 0)
 

@@ -9,20 +9,21 @@ from torch import nn
 from torch.testing import assert_close
 from training import make_recipe, make_samples
 
-from depthpro import DepthPro, losses
-from depthpro.data.batches import RANDOM_NUMBERS, Batch, as_item
+from depthpro import DepthPro, DepthProConfig, losses
+from depthpro.data.batches import RANDOM_NUMBERS, Batch, as_item, shrink_truth
 from depthpro.stem import HybridEncoder
+from depthpro.training.loop import phase_losses
 from depthpro.training.phases import (
     coarsest_map,
-    make_task,
+    make_network,
     map_deviations,
+    parameter_groups,
     prepare_scratch,
-    shrink_truth,
     stage1,
     stage2,
 )
-from depthpro.training.recipe import PHASES, Augmentation, Phase, paper, small
-from depthpro.training.window_pretraining import load_pretrained
+from depthpro.training.recipe import PHASES, Phase, paper, small
+from depthpro.training.window_pretraining import cut_windows, load_pretrained
 
 HYBRID = replace(TINY, stem="efficientnet_lite0", depth=1, fov=True)
 
@@ -35,15 +36,24 @@ def make_batch(**flags: bool) -> Batch:
     return Batch(*(torch.stack(field) for field in zip(*items, strict=True)))
 
 
+def backward(network: nn.Module, phase: Phase, config: DepthProConfig = TINY) -> None:
+    """Compute all gradients of a phase."""
+    batch = make_batch()
+    if phase.name == "encoders":
+        batch = cut_windows(batch, config)
+    sum(phase_losses(network(batch.image), batch, phase).values()).backward()
+
+
 @pytest.mark.parametrize("name", PHASES)
 def test_groups_have_what_is_trained_once_and_nothing_else(name: str) -> None:
-    recipe, model = make_recipe(TINY, weight_decay=0.1), make_model()
-    task = make_task(model, recipe, recipe.phase(name))
-    listed = [p for group in task.groups for p in group["params"]]
-    trained = {p for p in task.network.parameters() if p.requires_grad}
+    recipe = make_recipe(TINY, weight_decay=0.1)
+    phase = recipe.phase(name)
+    network = make_network(make_model(), recipe, phase)
+    groups = parameter_groups(network, phase)
+    listed = [p for group in groups for p in group["params"]]
     assert len(listed) == len(set(listed))
-    assert set(listed) == trained
-    for group in task.groups:
+    assert set(listed) == {p for p in network.parameters() if p.requires_grad}
+    for group in groups:
         for parameter in group["params"]:
             assert (group["weight_decay"] > 0) == (parameter.squeeze().dim() > 1)
 
@@ -53,36 +63,34 @@ def test_every_trained_parameter_gets_a_gradient(name: str) -> None:
     # Also what processes that train together need: they wait for every gradient.
     recipe, model = make_recipe(TINY), make_model()
     prepare_scratch(model, recipe)
-    task = make_task(model, recipe, recipe.phase(name))
-    parts = task.losses(task.network, make_batch())
-    torch.stack(list(parts.values())).sum().backward()
-    for parameter in task.network.parameters():
+    network = make_network(model, recipe, recipe.phase(name))
+    backward(network, recipe.phase(name))
+    for parameter in network.parameters():
         assert (parameter.grad is not None) == parameter.requires_grad
 
 
 def test_rates_are_the_encoders_and_the_decoders() -> None:
     recipe, model = make_recipe(TINY, encoder_lr=1e-5, decoder_lr=1e-4), make_model()
-    task = make_task(model, recipe, recipe.phase("stage1"))
-    slow = {p for group in task.groups if group["lr"] == 1e-5 for p in group["params"]}
+    phase = recipe.phase("stage1")
+    groups = parameter_groups(make_network(model, recipe, phase), phase)
+    slow = {p for group in groups if group["lr"] == 1e-5 for p in group["params"]}
     vits = {*model.encoder.patch_encoder.parameters(), *model.encoder.image_encoder.parameters()}
     assert slow == vits
 
 
-def test_a_rate_of_0_leaves_the_encoders_as_they_are() -> None:
-    model = make_model()
+def test_a_rate_of_0_freezes_the_encoders() -> None:
+    recipe, model = make_recipe(TINY), make_model()
     for encoder_lr in (0.0, 1e-4):  # a later stage trains them again
-        recipe = make_recipe(TINY)
         phase = replace(recipe.phase("stage2"), encoder_lr=encoder_lr)
-        task = make_task(model, recipe, phase)
-        sum(task.losses(task.network, make_batch()).values()).backward()
+        make_network(model, recipe, phase)
         for vit in (model.encoder.patch_encoder, model.encoder.image_encoder):
-            assert all((p.grad is not None) == (encoder_lr > 0) for p in vit.parameters())
-        assert model.decoder.convs[1].weight.grad is not None
+            assert all(p.requires_grad == (encoder_lr > 0) for p in vit.parameters())
+        assert model.decoder.convs[1].weight.requires_grad
 
 
 def test_pretrained_norms_stay_frozen() -> None:
     recipe, model = replace(make_recipe(TINY), freeze_norms=True), make_model()
-    make_task(model, recipe, recipe.phase("stage1"))
+    make_network(model, recipe, recipe.phase("stage1"))
     norms = [m for m in model.encoder.patch_encoder.modules() if isinstance(m, nn.LayerNorm)]
     assert norms
     assert not any(p.requires_grad for norm in norms for p in norm.parameters())
@@ -91,24 +99,22 @@ def test_pretrained_norms_stay_frozen() -> None:
 
 def test_the_field_of_view_leaves_depth_alone() -> None:
     recipe, model = make_recipe(TINY), make_model()
-    task = make_task(model, recipe, recipe.phase("fov"))
-    batch = make_batch()
-    said = task.estimate(task.network, batch.image)
+    network = make_network(model, recipe, recipe.phase("fov"))
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert trained == {name for name, _ in model.named_parameters() if name.startswith("fov.")}
+    image = make_batch().image
     with torch.no_grad():
-        assert_close(said.fov_deg, model(batch.image)[1], rtol=1e-4, atol=1e-3)
-    sum(task.losses(task.network, batch).values()).backward()
-    depth = [p for name, p in model.named_parameters() if not name.startswith("fov.")]
-    assert all(p.grad is None for p in depth)
+        assert_close(network.estimate(image).fov_deg, model(image)[1], rtol=1e-4, atol=1e-3)
     with pytest.raises(ValueError, match="no field-of-view head"):
-        make_task(DepthPro(replace(TINY, fov=False)), recipe, recipe.phase("fov"))
+        make_network(DepthPro(replace(TINY, fov=False)), recipe, recipe.phase("fov"))
 
 
 def test_depth_is_estimated_as_the_network_does() -> None:
     recipe, model = make_recipe(TINY), make_model()
-    task = make_task(model, recipe, recipe.phase("stage1"))
+    network = make_network(model, recipe, recipe.phase("stage1"))
     image = make_batch().image
     with torch.no_grad():
-        assert_close(task.estimate(task.network, image).inverse, model(image)[0])
+        assert_close(network.estimate(image).inverse, model(image)[0])
 
 
 @pytest.mark.parametrize("flags", [(True, True), (True, False), (False, True), (False, False)])
@@ -126,11 +132,11 @@ def test_stage_1_goes_by_the_flags(flags: tuple[bool, bool]) -> None:
     assert (free < 1e-4) == (not flags[0])
 
 
-def test_relative_errors_do_not_change_with_the_unit() -> None:
+def test_weighted_errors_do_not_change_with_the_unit() -> None:
     # C of 1 everywhere weighs 1 / 1.1; an error of 0.11 in it costs 0.1. Ten times nearer, C is 10,
     # and the same share of it costs ten times as much over 10.1.
     batch = make_batch()
-    phase = Phase("stage2", steps=1, mse=0, mage=0, male=0, msge=0, relative=True)
+    phase = Phase("stage2", steps=1, mse=0, mage=0, male=0, msge=0, weight_by_mean_depth=True)
     for value, cost in ((1.0, 0.11 / 1.1), (10.0, 1.1 / 10.1)):
         flat = batch._replace(inverse=torch.full_like(batch.inverse, value))
         assert_close(stage2(1.11 * flat.inverse, flat, phase), torch.tensor(cost))
@@ -151,11 +157,11 @@ def test_weights_of_the_recipe_reach_the_loss() -> None:
 
 def test_a_phase_without_the_finest_levels_trains_nothing_of_them() -> None:
     recipe, model = make_recipe(TINY), make_model()
-    task = make_task(model, recipe, recipe.phase("coarse"))
+    network = make_network(model, recipe, recipe.phase("coarse"))
     batch = make_batch()
-    inverse = task.network(batch.image)
-    assert inverse.shape == (2, 64, 64)  # the level of the middle windows, doubled
-    frozen = {name for name, p in task.network.named_parameters() if not p.requires_grad}
+    # The level of the middle windows, doubled.
+    assert network(batch.image).shape == (2, 64, 64)
+    frozen = {name for name, p in network.named_parameters() if not p.requires_grad}
     for part in ("encoder.upsample0.", "decoder.convs.1.", "decoder.fusions.2.", "head."):
         assert any(name.startswith(f"model.{part}") for name in frozen)
     assert not any(name.startswith("model.decoder.fusions.3.") for name in frozen)
@@ -176,16 +182,17 @@ def test_a_stem_learns_behind_stride_8_alone(name: str, stem_lr: float) -> None:
     recipe = make_recipe(HYBRID, stem_lr=stem_lr)
     model = DepthPro(HYBRID)
     prepare_scratch(model, recipe)
-    task = make_task(model, recipe, recipe.phase(name))
-    sum(task.losses(task.network, make_batch()).values()).backward()
-    encoders = [m for m in task.network.modules() if isinstance(m, HybridEncoder)]
+    phase = recipe.phase(name)
+    network = make_network(model, recipe, phase)
+    backward(network, phase, HYBRID)
+    encoders = [m for m in network.modules() if isinstance(m, HybridEncoder)]
     trained = [e for e in encoders if e.project.weight.requires_grad]
     assert trained
     for encoder in trained:
         for number, stage in enumerate(encoder.stem.blocks):
             learns = stem_lr > 0 and number >= 3
             assert all((p.grad is not None) == learns for p in stage.parameters())
-    rates = {group["lr"] for group in task.groups}
+    rates = {group["lr"] for group in parameter_groups(network, phase)}
     assert rates == {1e-3} | ({stem_lr} if stem_lr else set())
 
 
@@ -228,24 +235,21 @@ def test_a_dead_start_is_avoided() -> None:
 
 
 def test_one_step_of_the_paper_on_the_meta_device() -> None:
-    # What chance changes of pictures is not decided on the meta device.
-    plain = Augmentation(colour=0, blur=0, crop=0)
-    recipe = replace(paper(), checkpointing=False, augmentation=plain)
+    recipe = replace(paper(), checkpointing=False)
+    phase = recipe.phase("stage2")
+    side = recipe.config.image_size
     with torch.device("meta"):
         model = DepthPro(recipe.config)
-        side = recipe.config.image_size
-        batch = Batch(
-            image=torch.empty(1, 3, side, side), inverse=torch.empty(1, side, side),
-            mask=torch.ones(1, side, side, dtype=torch.bool), fov_deg=torch.empty(1),
-            metric=torch.ones(1, dtype=torch.bool), synthetic=torch.ones(1, dtype=torch.bool),
-            random=torch.empty(1, RANDOM_NUMBERS),
-        )  # fmt: skip
-    task = make_task(model, recipe, recipe.phase("stage2"))
-    optimizer = torch.optim.AdamW(task.groups, foreach=False)
-    (loss,) = task.losses(task.network, batch).values()
-    loss.backward()
+        image, inverse = torch.empty(1, 3, side, side), torch.empty(1, side, side)
+        flag = torch.ones(1, dtype=torch.bool)
+        known, draws = torch.ones_like(inverse, dtype=torch.bool), torch.empty(1, RANDOM_NUMBERS)
+    batch = Batch(image, inverse, known, draws[:, 0], flag, flag, draws)
+    network = make_network(model, recipe, phase)
+    groups = parameter_groups(network, phase)
+    optimizer = torch.optim.AdamW(groups, foreach=False)
+    phase_losses(network(image), batch, phase)["stage2"].backward()
     optimizer.step()
-    trained = sum(p.numel() for group in task.groups for p in group["params"])
+    trained = sum(p.numel() for group in groups for p in group["params"])
     # The depth network of FACTS 1.7, less its frozen LayerNorms and the fusion without skip.
     norms, unused = 2 * 49 * 2 * 1024, 2 * (256 * 256 * 9 + 256)
     assert trained == 647_731_777 - norms - unused
