@@ -162,7 +162,11 @@ def test_a_server_that_is_stopped_leaves_no_file_of_a_visitor(
     root = Path(__file__).parents[2]
     command = [sys.executable, "app.py", "--model", "small", "--device", "cpu", "--port", str(port)]
     # A folder of its own for temporary files, Gradio's among them.
-    with subprocess.Popen(command, cwd=root, env=os.environ | {"TMPDIR": str(tmp_path)}) as server:
+    with subprocess.Popen(
+        command,
+        cwd=root,
+        env=os.environ | {"TMPDIR": str(tmp_path), "GRADIO_TEMP_DIR": str(tmp_path / "gradio")},
+    ) as server:
         try:
             page = browser.new_page()
             deadline = time.monotonic() + 120
