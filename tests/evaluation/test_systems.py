@@ -267,7 +267,7 @@ def test_names_on_the_hub_go_to_transformers(monkeypatch: pytest.MonkeyPatch) ->
     for name, message in [("smal", "no weights at 'smal'"), ("a/b.pt", "no weights at 'a/b.pt'")]:
         with pytest.raises(ValueError, match=message):
             open_system(name, "cpu")
-    with pytest.raises(ValueError, match=r"Fetch depth_pro\.pt from"):
+    with pytest.raises(ValueError, match=r"fetch depth_pro\.pt from"):
         open_system("apple/DepthPro", "cpu")
 
 
