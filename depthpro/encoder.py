@@ -87,6 +87,12 @@ class Encoder(nn.Module):
             image: Square pictures.
             finest: How many of the finest maps to leave out, with the windows that only they need.
         """
+        return self.project(self.read_windows(image, finest))
+
+    def read_windows(
+        self, image: Float[Tensor, "b 3 s s"], finest: int = 0
+    ) -> list[Float[Tensor, "b _d _h _h"]]:
+        """Return the merged maps of the windows, finest first, then the image encoder's."""
         skipped = max(finest - 2, 0)  # the finest windows make the first three maps
         levels = self.config.pyramid[skipped:]
         pictures = [resize(image, level.side) for level in levels]
@@ -95,24 +101,22 @@ class Encoder(nn.Module):
             for picture, level in zip(pictures, levels, strict=True)
         ]
         maps, taps = encode(self.patch_encoder, torch.cat(windows), self.config.taps)
-        *finer, coarsest = maps.split([len(part) for part in windows])
-        features: list[Tensor] = []
+        parts = maps.split([len(part) for part in windows])
+        merged = [self._merged(part, level) for part, level in zip(parts, levels, strict=True)]
         if not skipped:
-            latent0, latent1 = (self._merged(tap[: len(windows[0])], levels[0]) for tap in taps)
-            features = [self.upsample_latent0(latent0), self.upsample_latent1(latent1)]
-        necks = (self.upsample0, self.upsample1)[skipped:]
-        features += [
-            neck(self._merged(part, level))
-            for neck, part, level in zip(necks, finer, levels[:-1], strict=True)
-        ]
-        return [*features, self.lowres(pictures[-1], coarsest)][finest - 5 :]
+            merged = [self._merged(tap[: len(windows[0])], levels[0]) for tap in taps] + merged
+        whole, _ = encode(self.image_encoder, pictures[-1])
+        return [*merged, whole][finest - 6 :]
 
-    def lowres(
-        self, coarsest: Float[Tensor, "b 3 w w"], x2: Float[Tensor, "b d t t"]
-    ) -> Float[Tensor, "b _d _l _l"]:
-        """Return the coarsest map: the patch encoder's `x2` fused with the image encoder's."""
-        whole, _ = encode(self.image_encoder, coarsest)
-        return self.fuse_lowres(torch.cat([self.upsample2(x2), self.upsample_lowres(whole)], dim=1))
+    def project(self, maps: list[Float[Tensor, "b _d _h _h"]]) -> list[Tensor]:
+        """Return what the decoder reads, from the maps of `read_windows`."""
+        *finer, x2, whole = maps
+        necks = (self.upsample_latent0, self.upsample_latent1, self.upsample0, self.upsample1)
+        features = [
+            neck(x) for neck, x in zip(necks[len(necks) - len(finer) :], finer, strict=True)
+        ]
+        lowres = torch.cat([self.upsample2(x2), self.upsample_lowres(whole)], dim=1)
+        return [*features, self.fuse_lowres(lowres)]
 
     def _merged(self, maps: Float[Tensor, "n d t t"], level: PyramidLevel) -> Tensor:
         return merge(maps, level.grid, level.trim * (maps.shape[-1] // self.config.tokens))

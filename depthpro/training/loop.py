@@ -12,6 +12,7 @@ import math
 import shutil
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -31,6 +32,7 @@ from depthpro.data.sample import Sample
 from depthpro.losses import fov_loss
 from depthpro.model import DepthPro
 from depthpro.training.log import Log, Progress
+from depthpro.training.map_pool import MapPool
 from depthpro.training.phases import (
     DepthNetwork,
     PhaseNetwork,
@@ -91,21 +93,16 @@ def train_phase(model: DepthPro, recipe: Recipe, phase: Phase, plan: Plan) -> No
     """
     run = start_phase(model, recipe, phase, plan)
     accelerator, progress = run.accelerator, run.progress
-    first = progress.step * phase.accumulation
-    loader = accelerator.prepare(make_loader(recipe, phase, plan, first))
     hidden = hidden_folder(plan.out, phase)
     log = Log(plan.out, phase.name, progress, writes=accelerator.is_main_process)
     parts: list[dict[str, Tensor]] = []
     with contextlib.closing(log):
         mark = time.monotonic()
-        for number, batch in enumerate(loader, start=first):
+        for pictures, batch in augmented_batches(run, recipe, phase, plan, log):
             share = share_done(progress, recipe, phase, plan.minutes)
             if share >= 1:
                 break
-            if number == 0 and isinstance(run.evaluated, DepthNetwork):
-                log.write(map_deviations=map_deviations(model, batch.image))
-            torch.manual_seed(_seed_of_batch(plan.seed, number))  # of the noise in pictures
-            parts.append(train_step(run, batch, recipe, phase, rate(share, phase)))
+            parts.append(train_step(run, pictures, batch, phase, rate(share, phase)))
             if len(parts) < phase.accumulation:
                 continue
             seconds = torch.tensor(time.monotonic() - mark, device=accelerator.device)
@@ -126,8 +123,30 @@ def train_phase(model: DepthPro, recipe: Recipe, phase: Phase, plan: Plan) -> No
     accelerator.wait_for_everyone()
 
 
+def augmented_batches(
+    run: Run, recipe: Recipe, phase: Phase, plan: Plan, log: Log
+) -> Iterator[tuple[Tensor | list[Tensor], Batch]]:
+    """Yield what the network reads, images or the maps of frozen encoders, and the batch."""
+    accelerator, progress = run.accelerator, run.progress
+    first = progress.step * phase.accumulation // phase.reuse
+    plain = cast(PhaseNetwork, accelerator.unwrap_model(run.network))
+    pool = MapPool(cast(DepthNetwork, plain).read_windows) if phase.reuse > 1 else None
+    loader = accelerator.prepare(make_loader(recipe, phase, plan, first))
+    for number, batch in enumerate(loader, start=first):
+        if number == 0 and isinstance(plain, DepthNetwork):
+            log.write(map_deviations=map_deviations(plain.model, batch.image))
+        torch.manual_seed(_seed_of_batch(plan.seed, number))  # of the noise in pictures
+        if phase.name == "encoders":
+            batch = cut_windows(batch, recipe.config)
+        batch = augment(batch, recipe.augmentation)
+        if pool is None:
+            yield batch.image, batch
+        else:
+            yield from pool.batches(batch, phase.reuse)
+
+
 def train_step(
-    run: Run, batch: Batch, recipe: Recipe, phase: Phase, factor: float
+    run: Run, pictures: Tensor | list[Tensor], batch: Batch, phase: Phase, factor: float
 ) -> dict[str, Tensor]:
     """Train on a batch, or on one of its `accumulation` parts, and return the losses by name.
 
@@ -135,11 +154,8 @@ def train_step(
     """
     accelerator, network, optimizer, ema, _ = run
     with accelerator.accumulate(network):
-        if phase.name == "encoders":
-            batch = cut_windows(batch, recipe.config)
-        batch = augment(batch, recipe.augmentation)
         with accelerator.autocast():
-            predicted = network(batch.image)
+            predicted = network(pictures)
         losses = phase_losses(predicted, batch, phase)  # in float32
         accelerator.backward(sum(losses.values()))
         if accelerator.sync_gradients:

@@ -102,15 +102,22 @@ class DepthNetwork(nn.Module):
         self.coarse_head = None
         if finest:
             self.coarse_head = nn.Conv2d(model.config.decoder_dim, 1, 3, padding=1)
-            _keep_signal(self.coarse_head)
+            nn.init.zeros_(self.coarse_head.weight)  # does not disturb a trained decoder at first
 
-    def forward(self, image: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b _h _h"]:
-        """Return canonical inverse depth, which may be negative."""
-        features, _ = self.model.decoder(self.model.encoder(image, self.finest))
+    def forward(
+        self, pictures: Float[Tensor, "b 3 s s"] | list[Tensor]
+    ) -> Float[Tensor, "b _h _h"]:
+        """Return canonical inverse depth, which may be negative, for images or their maps."""
+        maps = pictures if isinstance(pictures, list) else self.read_windows(pictures)
+        features, _ = self.model.decoder(self.model.encoder.project(maps))
         if self.coarse_head is None:
             return self.model.read_depth(features)
         with in_float32(features):
             return self.coarse_head(features.float())[:, 0]
+
+    def read_windows(self, image: Float[Tensor, "b 3 s s"]) -> list[Float[Tensor, "b _d _h _h"]]:
+        """Return the maps that frozen encoders make of an image."""
+        return self.model.encoder.read_windows(image, self.finest)
 
     @property
     def encoders(self) -> list[nn.Module]:

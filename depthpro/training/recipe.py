@@ -50,6 +50,9 @@ class Phase:
     finest: int = 0
     """The finest of the decoder's five levels that is trained, 0 to 4. Without the finest windows
     a picture costs a fifth."""
+    reuse: int = 1
+    """Steps for each encoded batch; above 1 the maps of frozen encoders are kept in memory and
+    drawn again, since encoding costs several times what the decoder's step does."""
     crop: float | None = None
     """Share of pictures that are cropped, in place of the augmentation's."""
     weight_by_mean_depth: bool = False
@@ -79,10 +82,14 @@ class Phase:
             "crop": self.crop is None or 0 <= self.crop <= 1,
             "finest": 0 <= self.finest <= 4,
             "stem_lr": self.stem_lr >= 0,
+            "reuse": self.reuse == 1 or (self.reuse > 1 and self._keeps_maps()),
             "ssi": self.ssi in ("own", "truth"),
             "ema": self.ema is None or 0 < self.ema < 1,
         }
         _require(self, rules)
+
+    def _keeps_maps(self) -> bool:
+        return self.name in ("coarse", "stage1", "stage2") and self.encoder_lr == 0
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,47 @@
+"""Encoded pictures in memory, from which a decoder on frozen encoders draws its batches."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from depthpro.data.batches import Batch
+
+SIZE = 2048
+"""Pictures; those of the embedded network take 3 MB each."""
+
+
+class MapPool:
+    """The newest encoded pictures, with their truth.
+
+    Encoding a picture costs the embedded network three times what a decoder's step does, so each
+    one is used in several steps, beside others each time.
+    """
+
+    def __init__(self, read_windows: Callable[[Float[Tensor, "1 3 s s"]], list[Tensor]]) -> None:
+        """Encode by `DepthNetwork.read_windows`."""
+        self._read_windows = read_windows
+        self._pictures: list[tuple[list[Tensor], list[Tensor]]] = []
+        self._next = 0
+
+    def add(self, batch: Batch) -> None:
+        """Encode a batch, and keep its maps in float16 in place of the oldest ones."""
+        for picture in zip(*(field.split(1) for field in batch), strict=True):
+            image, *truth = picture
+            with torch.no_grad():
+                maps = [x.half() for x in self._read_windows(image)]
+            self._pictures[self._next : self._next + 1] = [(maps, [image[:0], *truth])]
+            self._next = (self._next + 1) % SIZE
+
+    def draw(self, count: int) -> tuple[list[Tensor], Batch]:
+        """Return the maps and the truth of random pictures."""
+        chosen = [self._pictures[i] for i in torch.randint(len(self._pictures), (count,)).tolist()]
+        maps, truth = (zip(*parts, strict=True) for parts in zip(*chosen, strict=True))
+        return [torch.cat(x).float() for x in maps], Batch(*(torch.cat(x) for x in truth))
+
+    def batches(self, batch: Batch, reuse: int) -> Iterator[tuple[list[Tensor], Batch]]:
+        """Add a batch, and yield `reuse` random ones of its size."""
+        self.add(batch)
+        for _ in range(reuse):
+            yield self.draw(len(batch.image))
