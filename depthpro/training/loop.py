@@ -36,10 +36,12 @@ from depthpro.training.map_pool import MapPool
 from depthpro.training.phases import (
     DepthNetwork,
     PhaseNetwork,
+    Windows,
     average_weights,
     make_network,
     map_deviations,
     parameter_groups,
+    random_windows,
     stage1,
     stage2,
     window_losses,
@@ -154,9 +156,10 @@ def train_step(
     """
     accelerator, network, optimizer, ema, _ = run
     with accelerator.accumulate(network):
+        windows = random_windows(phase, batch)
         with accelerator.autocast():
-            predicted = network(pictures)
-        losses = phase_losses(predicted, batch, phase)  # in float32
+            predicted = network(pictures) if windows is None else network(pictures, windows)
+        losses = phase_losses(predicted, batch, phase, windows)  # in float32
         accelerator.backward(sum(losses.values()))
         if accelerator.sync_gradients:
             accelerator.clip_grad_norm_(network.parameters(), phase.clip)
@@ -168,15 +171,17 @@ def train_step(
     return {name: value.detach() for name, value in losses.items()}
 
 
-def phase_losses(predicted: Any, batch: Batch, phase: Phase) -> dict[str, Tensor]:
+def phase_losses(
+    predicted: Any, batch: Batch, phase: Phase, windows: Windows | None = None
+) -> dict[str, Tensor]:
     """Return a phase's losses by name; their sum is minimised."""
     if phase.name == "encoders":
         return window_losses(predicted, batch, phase)
     if phase.name == "fov":
         return {"fov": fov_loss(predicted, batch.fov_deg)}
     if phase.name == "stage2":
-        return {"stage2": stage2(predicted, batch, phase)}
-    return {phase.name: stage1(predicted, batch, phase)}
+        return {"stage2": stage2(predicted, batch, phase, windows)}
+    return {phase.name: stage1(predicted, batch, phase, windows)}
 
 
 def mean_losses(accelerator: Accelerator, parts: list[dict[str, Tensor]]) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """The phases: initial weights, the network each one trains, its learning rates and its losses."""
 
 from collections.abc import Sequence
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from jaxtyping import Float
@@ -15,7 +15,7 @@ from depthpro.decoder import in_float32
 from depthpro.losses import ssi_normalize
 from depthpro.model import DepthPro
 from depthpro.stem import HybridEncoder
-from depthpro.training.recipe import Phase, Recipe
+from depthpro.training.recipe import MARGIN, Phase, Recipe
 from depthpro.training.window_pretraining import (
     Estimate,
     WindowNetwork,
@@ -88,6 +88,38 @@ def map_deviations(model: DepthPro, image: Float[Tensor, "b 3 s s"]) -> list[flo
     return [round(float(x.float().std()), 4) for x in maps]
 
 
+class Windows(NamedTuple):
+    """A square of each picture, in pixels; even numbers."""
+
+    corners: list[tuple[int, int]]
+    side: int
+
+    def cut(self, maps: Tensor, scale: int = 1) -> Tensor:
+        """Return the windows of maps of 1/scale of the pictures' size, rows and columns last."""
+        size = self.side // scale
+        windows = [
+            each[..., top // scale :, left // scale :][..., :size, :size]
+            for each, (top, left) in zip(maps, self.corners, strict=True)
+        ]
+        return torch.stack(windows)
+
+    def cut_truth(self, batch: Batch) -> Batch:
+        """Return the windows of true depth, without the margin."""
+        mask = torch.zeros_like(batch.mask[:, : self.side, : self.side])
+        inner = slice(MARGIN, -MARGIN)
+        mask[:, inner, inner] = self.cut(batch.mask)[:, inner, inner]
+        return batch._replace(inverse=self.cut(batch.inverse), mask=mask)
+
+
+def random_windows(phase: Phase, batch: Batch) -> Windows | None:
+    """Return a window of the phase's size for each picture, if the phase has one."""
+    if phase.window is None:
+        return None
+    count, side = batch.mask.shape[:2]
+    corners = 2 * torch.randint((side - phase.window) // 2 + 1, (count, 2))
+    return Windows([(top, left) for top, left in corners.tolist()], phase.window)
+
+
 class DepthNetwork(nn.Module):
     """The network without its field of view and its last ReLU.
 
@@ -105,11 +137,20 @@ class DepthNetwork(nn.Module):
             nn.init.zeros_(self.coarse_head.weight)  # does not disturb a trained decoder at first
 
     def forward(
-        self, pictures: Float[Tensor, "b 3 s s"] | list[Tensor]
+        self, pictures: Float[Tensor, "b 3 s s"] | list[Tensor], windows: Windows | None = None
     ) -> Float[Tensor, "b _h _h"]:
-        """Return canonical inverse depth, which may be negative, for images or their maps."""
+        """Return canonical inverse depth, which may be negative, for images or their maps.
+
+        The finest level and the head compute only a window of each picture, if any are given.
+        """
         maps = pictures if isinstance(pictures, list) else self.read_windows(pictures)
-        features, _ = self.model.decoder(self.model.encoder.project(maps))
+        projected, decoder = self.model.encoder.project(maps), self.model.decoder
+        if windows is None:
+            features, _ = decoder(projected)
+        else:
+            coarser, _ = decoder(projected[1:])
+            finest = decoder.convs[0](windows.cut(projected[0], 2))
+            features = decoder.fusions[0](windows.cut(coarser, 2), finest)
         if self.coarse_head is None:
             return self.model.read_depth(features)
         with in_float32(features):
@@ -278,9 +319,11 @@ def window_losses(predicted: WindowOutputs, windows: Batch, phase: Phase) -> dic
     }
 
 
-def stage1(prediction: Float[Tensor, "b h h"], batch: Batch, phase: Phase) -> Float[Tensor, ""]:
+def stage1(
+    prediction: Float[Tensor, "b h h"], batch: Batch, phase: Phase, windows: Windows | None = None
+) -> Float[Tensor, ""]:
     """Return the first stage's loss, by each picture's flags (Table 17)."""
-    prediction, truth = _weighted(prediction, batch, phase)
+    prediction, truth = _weighted(prediction, batch, phase, windows)
     return losses.stage1_loss(
         prediction,
         truth.inverse,
@@ -292,9 +335,11 @@ def stage1(prediction: Float[Tensor, "b h h"], batch: Batch, phase: Phase) -> Fl
     )
 
 
-def stage2(prediction: Float[Tensor, "b h h"], batch: Batch, phase: Phase) -> Float[Tensor, ""]:
+def stage2(
+    prediction: Float[Tensor, "b h h"], batch: Batch, phase: Phase, windows: Windows | None = None
+) -> Float[Tensor, ""]:
     """Return the second stage's loss, with the phase's weights."""
-    prediction, truth = _weighted(prediction, batch, phase)
+    prediction, truth = _weighted(prediction, batch, phase, windows)
     return losses.stage2_loss(
         prediction,
         truth.inverse,
@@ -307,11 +352,17 @@ def stage2(prediction: Float[Tensor, "b h h"], batch: Batch, phase: Phase) -> Fl
     )
 
 
-def _weighted(prediction: Tensor, batch: Batch, phase: Phase) -> tuple[Tensor, Batch]:
-    """Return prediction and truth at the prediction's size, both times the pictures' weights."""
-    truth = shrink_truth(batch, prediction.shape[-1])
+def _weighted(
+    prediction: Tensor, batch: Batch, phase: Phase, windows: Windows | None
+) -> tuple[Tensor, Batch]:
+    """Return prediction and truth at the prediction's size, both times the pictures' weights.
+
+    A window has the weight of its whole picture.
+    """
+    truth = shrink_truth(batch, prediction.shape[-1]) if windows is None else batch
+    part = truth if windows is None else windows.cut_truth(truth)
     if not phase.weight_by_mean_depth:
-        return prediction, truth
+        return prediction, part
     count = truth.mask.sum((1, 2), keepdim=True).clamp(min=1)
     weight = 1 / ((truth.inverse * truth.mask).sum((1, 2), keepdim=True) / count + 0.1)
-    return prediction * weight, truth._replace(inverse=truth.inverse * weight)
+    return prediction * weight, part._replace(inverse=part.inverse * weight)

@@ -9,6 +9,8 @@ from depthpro.config import DepthProConfig
 
 PhaseName = Literal["encoders", "coarse", "stage1", "stage2", "fov"]
 PHASES: tuple[PhaseName, ...] = get_args(PhaseName)
+MARGIN = 16
+"""Pixels at a window's border that do not count: they lack a part of what surrounds them."""
 
 
 def _require(config: object, rules: dict[str, bool]) -> None:
@@ -53,6 +55,9 @@ class Phase:
     reuse: int = 1
     """Steps for each encoded batch; above 1 the maps of frozen encoders are kept in memory and
     drawn again, since encoding costs several times what the decoder's step does."""
+    window: int | None = None
+    """Side, in pixels of the network's input, of a random square of each picture that alone reaches
+    the finest level, which costs three quarters of a decoder's step; None for whole pictures."""
     crop: float | None = None
     """Share of pictures that are cropped, in place of the augmentation's."""
     weight_by_mean_depth: bool = False
@@ -83,6 +88,7 @@ class Phase:
             "finest": 0 <= self.finest <= 4,
             "stem_lr": self.stem_lr >= 0,
             "reuse": self.reuse == 1 or (self.reuse > 1 and self._keeps_maps()),
+            "window": self.window is None or (self.window > 2 * MARGIN and not self.finest),
             "ssi": self.ssi in ("own", "truth"),
             "ema": self.ema is None or 0 < self.ema < 1,
         }

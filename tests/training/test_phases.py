@@ -14,15 +14,18 @@ from depthpro.data.batches import RANDOM_NUMBERS, Batch, as_item, shrink_truth
 from depthpro.stem import HybridEncoder
 from depthpro.training.loop import phase_losses
 from depthpro.training.phases import (
+    DepthNetwork,
+    Windows,
     coarsest_map,
     make_network,
     map_deviations,
     parameter_groups,
     prepare_scratch,
+    random_windows,
     stage1,
     stage2,
 )
-from depthpro.training.recipe import PHASES, Phase, paper, small
+from depthpro.training.recipe import MARGIN, PHASES, Phase, paper, small
 from depthpro.training.window_pretraining import cut_windows, load_pretrained
 
 HYBRID = replace(TINY, stem="efficientnet_lite0", depth=1, fov=True)
@@ -253,3 +256,38 @@ def test_one_step_of_the_paper_on_the_meta_device() -> None:
     # The depth network of FACTS 1.7, less its frozen LayerNorms and the fusion without skip.
     norms, unused = 2 * 49 * 2 * 1024, 2 * (256 * 256 * 9 + 256)
     assert trained == 647_731_777 - norms - unused
+
+
+def test_windows_predict_what_whole_pictures_do() -> None:
+    """All but their margin, to which the neighbours' values are missing."""
+    network, batch = DepthNetwork(make_model()), make_batch()
+    windows = Windows([(128, 200), (0, 352)], 160)
+    with torch.no_grad():
+        whole, part = network(batch.image), network(batch.image, windows)
+    truth = windows.cut_truth(batch)
+    assert part.shape == truth.mask.shape
+    inner = slice(MARGIN, -MARGIN)
+    assert_close(part[:, inner, inner], windows.cut(whole)[:, inner, inner], atol=1e-4, rtol=1e-4)
+    assert not truth.mask[:, 0].any()
+    assert torch.equal(truth.mask[0, inner, inner], batch.mask[0, 144:272, 216:344])
+    assert torch.equal(truth.inverse[1], batch.inverse[1, :160, 352:])
+
+
+def test_windows_are_weighted_as_their_pictures() -> None:
+    phase = Phase("stage2", 10, weight_by_mean_depth=True, mse=0, mage=0, male=0, msge=0)
+    batch = make_batch()
+    batch = batch._replace(mask=torch.ones_like(batch.mask))
+    whole = stage2(batch.inverse + 0.1, batch, phase)
+    for corner in ((0, 0), (256, 0), (128, 256)):
+        windows = Windows([corner, (0, 256)], 256)
+        part = stage2(windows.cut(batch.inverse) + 0.1, batch, phase, windows)
+        assert_close(part, whole, rtol=1e-4, atol=0)  # the error is the same everywhere
+
+
+def test_each_picture_has_a_window_of_its_own() -> None:
+    phase, batch = Phase("stage2", 10, window=256), make_batch()
+    drawn = [random_windows(phase, batch) for _ in range(50)]
+    corners = [corner for windows in drawn for corner in windows.corners]
+    assert all(value % 2 == 0 and 0 <= value <= 256 for corner in corners for value in corner)
+    assert len({*corners}) > 90
+    assert random_windows(Phase("stage2", 10), batch) is None
