@@ -129,7 +129,8 @@ def _curve(
     """Return weights (t), precision, recall and F1 (b, t) of contours of depth against truth's."""
     if variant not in get_args(Variant):
         raise ValueError(f'variant must be "reference" or "paper"; got {variant!r}')
-    weights = torch.from_numpy(THRESHOLDS).to(depth.device) - (variant == "paper")
+    weights = torch.from_numpy(THRESHOLDS - 1 if variant == "paper" else THRESHOLDS)
+    weights = (weights / weights.sum()).to(depth.device)
     counts = []
     for ours, theirs in zip(_ratios(depth, valid), _ratios(truth, valid), strict=True):
         for threshold in THRESHOLDS.tolist():
@@ -143,7 +144,7 @@ def _curve(
     precision = (hits / of_depth.clamp(min=1)).mean(1)
     recall = (hits / of_truth.clamp(min=1)).mean(1)
     f1 = 2 * precision * recall / (precision + recall).where(precision + recall > 0, 1)
-    return weights / weights.sum(), precision, recall, f1
+    return weights, precision, recall, f1
 
 
 def _ratios(depth: Tensor, valid: Tensor) -> Iterator[Tensor]:
