@@ -1,8 +1,8 @@
-"""The focal length that a photo's metadata gives. Of the metadata only a few numbers are read."""
+"""The focal length that a photo's metadata gives."""
 
 from contextlib import suppress
 from math import hypot, inf, isfinite
-from typing import Literal
+from typing import Any, Literal
 
 from PIL import ExifTags, Image
 
@@ -10,10 +10,6 @@ FocalTag = Literal["FocalLengthIn35mmFilm", "FocalLength with FocalPlaneXResolut
 
 _ORIENTATION, _FOCAL_MM, _FOCAL_35MM = 0x0112, 0x920A, 0xA405
 _EXIF_WIDTH, _EXIF_HEIGHT, _FOCAL_PLANE_X, _FOCAL_PLANE_UNIT = 0xA002, 0xA003, 0xA20E, 0xA210
-_NUMBERS = (
-    _ORIENTATION, _FOCAL_MM, _FOCAL_35MM, _EXIF_WIDTH, _EXIF_HEIGHT, _FOCAL_PLANE_X,
-    _FOCAL_PLANE_UNIT,
-)  # fmt: skip
 _UNIT_MM: dict[float, float] = {2: 25.4, 3: 10, 4: 1, 5: 0.001}
 # Circular fisheyes start at 4 mm, zooms end at 12,000 mm; some cameras write 65,535 for "unknown".
 _MIN_35MM, _MAX_35MM = 1, 20_000
@@ -22,13 +18,8 @@ _MIN_35MM, _MAX_35MM = 1, 20_000
 def focal_px_from_35mm(f_35mm: float, width: int, height: int) -> float:
     """Return the focal length in pixels from the 35 mm equivalent in millimetres.
 
-    The diagonals of image and film frame (36 mm by 24 mm) are set equal, so that portrait and
-    landscape give the same.
-
-    Raises:
-        ValueError: If a value is not positive and finite.
-
-    Source: FACTS §12, as the released code.
+    The diagonals of image and film frame (36 mm by 24 mm) are set equal, as in the published code,
+    so that portrait and landscape give the same. All values must be positive and finite.
     """
     if not all(isfinite(value) and value > 0 for value in (f_35mm, width, height)):
         raise ValueError(
@@ -41,9 +32,7 @@ def focal_px_from_35mm(f_35mm: float, width: int, height: int) -> float:
 def find_focal(image: Image.Image) -> tuple[float | None, FocalTag | None]:
     """Return the focal length in pixels and the fields that gave it, or two Nones.
 
-    Args:
-        image: An opened file that is not loaded yet: as it loads, Pillow turns a TIFF and drops
-            its orientation.
+    The image must not be loaded yet: then Pillow turns a TIFF and drops its orientation.
     """
     exif = _read_numbers(image)
     # Size of the picture as stored, before it is turned upright; its rows are the sensor's.
@@ -65,17 +54,17 @@ def find_focal(image: Image.Image) -> tuple[float | None, FocalTag | None]:
 
 def _read_numbers(image: Image.Image) -> dict[int, float]:
     """Return numbers of the main and the EXIF directory; damaged ones are left out."""
-    fields: dict[int, object] = {}
+    fields: dict[int, Any] = {}
     with suppress(Exception):  # damaged blocks fail in many ways
         exif = image.getexif()
         fields.update(exif)
         fields.update(exif.get_ifd(ExifTags.IFD.Exif))
     if image.format == "HEIF":  # libheif turns the pixels, and pillow-heif resets the tag
         fields[_ORIENTATION] = image.info.get("original_orientation") or 1
-    numbers = {}
-    for tag in _NUMBERS:
+    numbers: dict[int, float] = {}
+    for tag, value in fields.items():
         with suppress(Exception):
-            numbers[tag] = float(fields[tag])  # pyright: ignore[reportArgumentType]
+            numbers[tag] = float(value)
     return numbers
 
 
@@ -88,6 +77,5 @@ def _resize_factor(exif: dict[int, float], width: int, height: int) -> float:
     slack = max(width + height, sensor_width + sensor_height)
     if not sensor_height > 0 or abs(width * sensor_height - height * sensor_width) <= slack:
         return width / sensor_width
-    if abs(width * sensor_width - height * sensor_height) <= slack:
-        return width / sensor_height  # an editor has turned the pixels but not these two fields
-    return 0
+    turned = abs(width * sensor_width - height * sensor_height) <= slack  # by an editor
+    return width / sensor_height if turned else 0

@@ -3,7 +3,6 @@
 
 import contextlib
 import json
-import pickle
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -62,13 +61,12 @@ def pickled(tmp_path: Path, tiny_model: DepthPro) -> Path:
 # --- the embedded weights ------------------------------------------------------------------------
 
 
-def test_embedded_weights_load_and_say_the_same_each_time() -> None:
+def test_embedded_weights_load_and_predict_the_same_each_time() -> None:
     first, second = load("small"), load("small")
     assert_same(first, second)
     assert first.config == DepthProConfig.small()
     assert not first.training
-    assert {parameter.dtype for parameter in first.parameters()} == {torch.float32}
-    assert all(parameter.requires_grad for parameter in first.parameters())
+    assert all(p.requires_grad and p.dtype == torch.float32 for p in first.parameters())
     assert not [name for name, tensor in first.state_dict().items() if tensor.is_meta]
     one, other = first.infer(RGB), second.infer(RGB)
     assert torch.equal(one.depth, other.depth)
@@ -76,12 +74,11 @@ def test_embedded_weights_load_and_say_the_same_each_time() -> None:
     assert one.canonical_inverse_depth.max() > 0
 
 
-def test_embedded_weights_are_half_precision_and_say_what_they_are() -> None:
+def test_embedded_weights_are_half_precision_and_state_their_licence() -> None:
     with safe_open(checkpoint.EMBEDDED, "pt") as file:
         kinds = {file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
         metadata = file.metadata()
     assert kinds == {"F16"}
-    assert DepthProConfig.from_json(metadata["config"]) == DepthProConfig.small()
     assert metadata["licence"] == checkpoint.OWN_LICENCE
     assert checkpoint.EMBEDDED.stat().st_size < 30e6
     made = checkpoint.load("small").provenance
@@ -91,7 +88,7 @@ def test_embedded_weights_are_half_precision_and_say_what_they_are() -> None:
 def test_no_part_of_the_embedded_network_is_dead() -> None:
     # A convolution of zeros before a ReLU gets no gradient: it never comes back to life.
     model = load("small")
-    unused = "decoder.fusions.4.resnet1."  # the coarsest map has no skip (FACTS 1.4)
+    unused = "decoder.fusions.4.resnet1."  # the coarsest map has no skip
     tensors = {n: t for n, t in model.state_dict().items() if not n.startswith(unused)}
     assert [name for name, tensor in tensors.items() if not tensor.any()] == []
     photos = [skimage.data.coffee(), skimage.data.chelsea(), skimage.data.rocket()]
@@ -133,44 +130,20 @@ def test_loaded_weights_can_be_saved_over_their_own_file(tmp_path: Path) -> None
 
 
 def test_the_licence_and_the_record_stay_with_the_weights(tmp_path: Path, pickled: Path) -> None:
-    published = load(pickled, TINY)
-    assert published.provenance.licence == checkpoint.PUBLISHED_LICENCE
-    published.save_pretrained(tmp_path / "a", record="converted")
+    load(pickled, TINY).save_pretrained(tmp_path / "a", record="converted")
     load(tmp_path / "a").save_pretrained(tmp_path / "b")
     made = load(tmp_path / "b").provenance
     assert made == checkpoint.Provenance("b", checkpoint.PUBLISHED_LICENCE, "converted")
+    # Without metadata they may be the published ones.
+    save_file(load_file(tmp_path / "b" / "model.safetensors"), tmp_path / "c.safetensors")
+    made = load(tmp_path / "c.safetensors", TINY).provenance
+    assert made == checkpoint.Provenance("c.safetensors", checkpoint.PUBLISHED_LICENCE)
 
 
-def test_safetensors_without_a_word_may_be_the_published_weights(tmp_path, tiny_model) -> None:
-    save_file(tiny_model.state_dict(), tmp_path / "depth_pro.safetensors")
-    loaded = load(tmp_path / "depth_pro.safetensors", TINY)
-    assert_same(loaded, tiny_model)
-    assert loaded.provenance.licence == checkpoint.PUBLISHED_LICENCE
-
-
-def test_saving_fails_whole(tmp_path: Path, monkeypatch) -> None:
-    model = make_model()
-    path = model.save_pretrained(tmp_path)
-    before = path.read_bytes()
-
-    def fail(_: object, file: Path, __: object) -> None:
-        Path(file).write_bytes(b"half a file")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(checkpoint, "save_file", fail)
-    with pytest.raises(OSError, match="No space left"):
-        model.save_pretrained(tmp_path)
-    assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parametrize(
-    ("target", "message"),
-    [("small", "names the embedded weights"), ("w.pt", r"as \.safetensors or into a folder")],
-)
-def test_targets_that_are_not_written(tmp_path, monkeypatch, tiny_model, target, message) -> None:
+@pytest.mark.parametrize("target", ["small", "w.pt"])
+def test_targets_that_are_not_written(tmp_path, monkeypatch, tiny_model, target) -> None:
     monkeypatch.chdir(tmp_path)
-    with assert_refused(message):
+    with assert_refused(r"written to a \.safetensors file or a folder, not to"):
         tiny_model.save_pretrained(target)
     assert not list(tmp_path.iterdir())
 
@@ -178,12 +151,11 @@ def test_targets_that_are_not_written(tmp_path, monkeypatch, tiny_model, target,
 # --- the published file --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("as_folder", [True, False])
-def test_published_pickle_loads(pickled: Path, tiny_model: DepthPro, as_folder: bool) -> None:
-    loaded = load(pickled.parent if as_folder else pickled, TINY)
+def test_published_pickle_loads(pickled: Path, tiny_model: DepthPro) -> None:
     expected = make_model()
     expected.load_state_dict({k: v.half().float() for k, v in tiny_model.state_dict().items()})
-    assert_same(loaded, expected)
+    for path in (pickled, pickled.parent):
+        assert_same(load(path, TINY), expected)
 
 
 @dataclass
@@ -196,31 +168,24 @@ class Malicious:
         return Path.touch, (self.target,)
 
 
-@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
-@pytest.mark.parametrize("plain", [True, False])
-def test_a_pickle_runs_no_code(tmp_path: Path, plain: bool) -> None:
-    state = {"weights": Malicious(tmp_path / "owned")}
-    path = tmp_path / "depth_pro.pt"
-    if plain:
-        path.write_bytes(pickle.dumps(state))
-    else:
-        torch.save(state, path)
+def test_a_pickle_runs_no_code(tmp_path: Path) -> None:
+    torch.save({"weights": Malicious(tmp_path / "owned")}, tmp_path / "depth_pro.pt")
     with assert_refused(r"expected a state dict saved by torch\.save in 'depth_pro\.pt'"):
-        load(path)
+        load(tmp_path / "depth_pro.pt")
     assert not (tmp_path / "owned").exists()
 
 
 @pytest.mark.parametrize(
-    ("value", "got"),
+    ("value", "message"),
     [
-        ({"model": {"a": torch.ones(1)}, "epoch": 3}, "got dict, int in it"),
-        ([1, 2], "got list"),
-        ({}, "missing: encoder"),
+        ({"model": {"a": torch.ones(1)}, "epoch": 3}, "expected a dict of tensors"),
+        ([1, 2], "expected a dict of tensors"),
+        ({}, "Missing key.*encoder"),
     ],
 )
-def test_pickles_of_other_things_are_refused(tmp_path: Path, value: object, got: str) -> None:
+def test_pickles_of_other_things_are_refused(tmp_path: Path, value: object, message: str) -> None:
     torch.save(value, tmp_path / "other.pt")
-    with assert_refused(got):
+    with assert_refused(message):
         load(tmp_path / "other.pt", TINY)
 
 
@@ -240,23 +205,12 @@ def test_no_broken_pickle_raises_anything_else(tmp_path: Path) -> None:
 
 # --- broken files --------------------------------------------------------------------------------
 
-LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 1904446787\n"
 
-
-@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
 @pytest.mark.parametrize(
-    ("content", "got"),
-    [
-        (LFS, "got a Git LFS pointer, not the file itself: run `git lfs pull`"),
-        (b"", "got an empty file"),
-        (b"<!DOCTYPE html><html>404", "got a text file that starts with '<!DOCTYPE html>"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(90), "got 98 bytes, truncated or of another kind"),
-        (None, r"got [\d,]+ bytes, truncated.*download it again"),
-    ],
+    ("suffix", "kind"), [(".pt", "state dict"), (".safetensors", "safetensor")]
 )
-def test_broken_files_say_what_they_are(
-    tmp_path: Path, tiny_model: DepthPro, suffix: str, content: bytes | None, got: str
-) -> None:
+@pytest.mark.parametrize("content", [b"", b"version https://git-lfs.github.com/spec/v1\noid", None])
+def test_broken_files_are_refused(tmp_path, tiny_model, suffix, kind, content) -> None:
     path = tmp_path / f"weights{suffix}"
     if content is None:  # a download that was cut off
         tiny_model.save_pretrained(tmp_path / "weights.safetensors")
@@ -264,8 +218,8 @@ def test_broken_files_say_what_they_are(
         whole = path.read_bytes()
         content = whole[: len(whole) // 2]
     path.write_bytes(content)
-    kind = "state dict" if suffix == ".pt" else "safetensors file"
-    with assert_refused(f"expected a {kind}", rf"in 'weights\{suffix}'", got):
+    got = r"got [\d,]+ bytes, truncated or of another kind: download it again, .* Git LFS pointer"
+    with assert_refused(f"expected a {kind}", rf"in 'weights\{suffix}', {got}"):
         load(path, TINY)
 
 
@@ -274,14 +228,12 @@ def test_every_misfit_is_named(tmp_path: Path, tiny_model: DepthPro) -> None:
     del tensors["head.0.bias"], tensors["fov.head.4.weight"]
     tensors["extra"] = torch.ones(1)
     tensors["head.4.bias"] = torch.ones(2)
-    tensors["encoder.fuse_lowres.bias"] = torch.ones(3, 1)
     torch.save(tensors, tmp_path / "misfit.pt")
     with assert_refused(
-        r"weights 'misfit\.pt' do not fit",
-        r"missing: head\.0\.bias, fov\.head\.4\.weight;",
-        "unexpected: extra;",
-        r"misshapen: encoder\.fuse_lowres\.bias \(expected \(40,\), got \(3, 1\)\), "
-        r"head\.4\.bias \(expected \(1,\), got \(2,\)\)\)",
+        r"weights 'misfit\.pt' do not fit.*another config, pass it as config=",
+        r'Missing key\(s\) in state_dict: "head\.0\.bias", "fov\.head\.4\.weight"',
+        r'Unexpected key\(s\) in state_dict: "extra"',
+        r"size mismatch for head\.4\.bias: .*\[2\].*\[1\]",
     ):
         load(tmp_path / "misfit.pt", TINY)
 
@@ -289,27 +241,19 @@ def test_every_misfit_is_named(tmp_path: Path, tiny_model: DepthPro) -> None:
 def test_a_config_that_the_file_contradicts_is_refused(tmp_path: Path, tiny_model) -> None:
     path = tiny_model.save_pretrained(tmp_path)
     assert_same(load(path, TINY), tiny_model)
-    with assert_refused("'model.safetensors' have a config", "leave config= out"):
+    with assert_refused("'model.safetensors' have a config, another one: leave config= out"):
         load(path, DepthProConfig.small())
 
 
-def test_folders_without_weights_say_what_they_hold(tmp_path: Path) -> None:
-    with assert_refused(
-        r"expected model\.safetensors or depth_pro\.pt in the folder", "found nothing"
-    ):
-        load(tmp_path)
-    (tmp_path / "README.md").touch()
-    with assert_refused(r"found README\.md"):
-        load(tmp_path)
-
-
 @pytest.mark.parametrize(
-    "name", ["smal", "", "./weights/foo", "../foo", "a/b/c", "weights/foo.pt", "foo.safetensors"]
+    "name",
+    ["smal", "", "empty", "./weights/foo", "../foo", "a/b/c", "weights/foo.pt", "foo.safetensors"],
 )
 def test_mistyped_paths_are_not_looked_for_on_the_hub(monkeypatch, tmp_path, name: str) -> None:
     monkeypatch.chdir(tmp_path)
     hub = lambda *_, **__: pytest.fail("asked the hub")  # noqa: E731
     monkeypatch.setattr(huggingface_hub, "snapshot_download", hub)
+    (tmp_path / "empty").mkdir()
     with assert_refused("expected .*model.safetensors"):
         load(name)
 
@@ -353,7 +297,6 @@ def test_published_weights_come_from_the_hubs_cache(cache, pickled: Path, theirs
         ("apple/DepthPro", r"depth_pro\.pt"),
         ("apple/DepthPro-hf", r"config\.json and model\.safetensors"),
         ("weights/foo", r"config\.json and model\.safetensors"),  # perhaps a mistyped path
-        ("a--b/c", r"config\.json and model\.safetensors"),  # no name that the hub can have
     ],
 )
 def test_offline_without_cache_says_what_to_fetch(name: str, files: str) -> None:
@@ -367,21 +310,13 @@ def test_offline_without_cache_says_what_to_fetch(name: str, files: str) -> None
 
 # --- the layout of transformers ------------------------------------------------------------------
 
-SIDE = 512
-
 
 def transformers_folder(folder: Path, **changes: object) -> tuple[object, Tensor]:
     """Save a tiny random network of transformers' own; return it with a picture for it."""
     import transformers
 
-    vit = {
-        "model_type": "dinov2",
-        "hidden_size": 32,
-        "num_hidden_layers": 4,
-        "num_attention_heads": 2,
-        "image_size": 128,
-        "patch_size": 16,
-    }
+    sizes = {"hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 2}
+    vit = {"model_type": "dinov2", "image_size": 128, "patch_size": 16, **sizes}
     config = transformers.DepthProConfig(
         patch_size=128,
         fusion_hidden_size=16,
@@ -405,7 +340,7 @@ def transformers_folder(folder: Path, **changes: object) -> tuple[object, Tensor
         theirs.head.layers[4].weight.abs_()
         theirs.head.layers[4].bias.abs_()
     theirs.save_pretrained(folder)
-    return theirs, torch.rand((2, 3, SIDE, SIDE), generator=generator) * 2 - 1
+    return theirs, torch.rand((2, 3, 512, 512), generator=generator) * 2 - 1
 
 
 @pytest.fixture(scope="module")
@@ -434,34 +369,31 @@ def test_transformers_computes_the_same(tmp_path: Path, fov: bool) -> None:
     torch.testing.assert_close(fov_deg, expected.field_of_view, rtol=1e-4, atol=1e-5)
 
 
-def test_transformers_weights_need_their_config(tmp_path: Path, theirs: Path) -> None:
+@pytest.mark.parametrize("text", [None, "{", "[1]", "\xff"])
+def test_transformers_weights_need_their_config(tmp_path, theirs: Path, text: str | None) -> None:
     shutil.copy(theirs / "model.safetensors", tmp_path)
-    with assert_refused(r"layout of transformers: put config\.json beside it"):
+    if text is not None:
+        (tmp_path / "config.json").write_bytes(text.encode("latin-1"))
+    with assert_refused(r"layout of transformers: put its config\.json beside it"):
         load(tmp_path)
 
 
 def test_a_tensor_that_transformers_left_out_is_named(tmp_path: Path, theirs: Path) -> None:
     shutil.copytree(theirs, tmp_path, dirs_exist_ok=True)
     tensors = load_file(tmp_path / "model.safetensors")
-    del tensors["head.layers.0.bias"]
     del tensors["fov_model.fov_encoder.model.encoder.layer.1.attention.attention.key.weight"]
     save_file(tensors, tmp_path / "model.safetensors")
-    with assert_refused(
-        r"missing: .*qkv\.weight, .*head\.0\.bias|missing: .*head\.0\.bias, .*qkv\.weight"
-    ):
+    with assert_refused(r"Missing key\(s\) in state_dict: \"fov.*attn\.qkv\.weight"):
         load(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model_type": "dpt"}, "model_type 'depth_pro'.*got model_type 'dpt'"),
-        ({"merge_padding_value": 3}, "merge_padding_value must be 1 as published, got 3"),
-        ({"num_fov_head_layers": 1}, "num_fov_head_layers must be 2 as published, got 1"),
-        ({"intermediate_hook_ids": [2, 1, 0]}, "2 intermediate_hook_ids"),
+        ({"model_type": "dpt"}, "model_type 'depth_pro'; got model_type 'dpt'"),
         ({"intermediate_hook_ids": [0, 2]}, "two ascending block numbers"),
         ({"patch_model_config": {"num_attention_heads": 5}}, "heads must be a divisor of dim"),
-        ({"fusion_hidden_size": 32}, r"misshapen: .*expected \(32, "),
+        ({"fusion_hidden_size": 32}, r"size mismatch for .*shape in current model .*\(?\[32"),
     ],
 )
 def test_other_networks_in_that_layout_are_refused(
@@ -471,12 +403,4 @@ def test_other_networks_in_that_layout_are_refused(
     settings = json.loads((theirs / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(settings | changes))
     with assert_refused(message):
-        load(tmp_path)
-
-
-@pytest.mark.parametrize("text", ["{", "[1]", "\xff"])
-def test_a_config_that_is_no_json_is_refused(tmp_path: Path, theirs: Path, text: str) -> None:
-    shutil.copytree(theirs, tmp_path, dirs_exist_ok=True)
-    (tmp_path / "config.json").write_bytes(text.encode("latin-1"))
-    with assert_refused(r"expected a JSON object in config\.json"):
         load(tmp_path)

@@ -51,12 +51,13 @@ def test_merge_undoes_split(grid: int, tokens: int, trim: int, batch: int) -> No
     [
         DepthProConfig(128, 16, 16, 2, 2, (0, 1), (8, 16, 24, 40), 16),
         DepthProConfig(256, 16, 16, 3, 2, (1, 2), (8, 16, 24, 40), 8),
+        DepthProConfig(128, 16, 16, 1, 2, (0, 1), (8, 16, 24, 40), 16, stem="efficientnet_lite0"),
     ],
 )
 def test_five_maps_come_out_finest_first(config: DepthProConfig) -> None:
     with torch.no_grad():
         maps = DepthPro(config).encoder(noise(2, 3, config.image_size, config.image_size))
-    # FACTS 1.3: 768, 384, 192, 96 and 48 a side for windows of 24 tokens.
+    # 768, 384, 192, 96 and 48 a side for windows of 24 tokens, as published.
     sides = [config.tokens * times for times in (32, 16, 8, 4, 2)]
     dims = (config.decoder_dim, 8, 16, 24, 40)
     expected = [(2, dim, side, side) for dim, side in zip(dims, sides, strict=True)]

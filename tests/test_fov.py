@@ -30,7 +30,7 @@ def test_angle_is_the_last_bias_where_nothing_else_counts() -> None:
     fov = FieldOfView(TINY)
     torch.nn.init.zeros_(fov.head[4].weight)
     torch.nn.init.constant_(fov.head[4].bias, -7.5)
-    # No ReLU after the last convolution (FACTS 1.5): a negative bias comes through.
+    # No ReLU after the last convolution: a negative bias comes through.
     assert fov(*inputs(TINY)).tolist() == [-7.5, -7.5]
 
 
@@ -51,9 +51,7 @@ def test_tokens_and_decoder_are_added_before_the_head() -> None:
     image, lowres = inputs(TINY, batch=1)
     with torch.no_grad():
         small = torch.nn.functional.interpolate(image, (128, 128), mode="bilinear")
-        tokens = fov.encoder[1](
-            fov.encoder[0].forward_features(small)[:, 1:]
-        )  # class token dropped
+        tokens = fov.encoder[1](fov.encoder[0].forward_features(small)[:, 1:])  # no class token
         added = tokens.mT.reshape(1, -1, 8, 8) + fov.downsample(lowres)
         torch.testing.assert_close(fov(image, lowres), fov.head(added)[:, 0, 0, 0])
 

@@ -1,6 +1,5 @@
 """A photo in: each format, mode, orientation, profile and error, against values made by hand."""
 
-import io
 import struct
 import zlib
 from math import inf, nan
@@ -8,7 +7,7 @@ from math import inf, nan
 import numpy as np
 import pillow_heif
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image
 
 from depthpro.exif import focal_px_from_35mm
 from depthpro.image import load_image
@@ -77,16 +76,27 @@ def chunk(kind, data):
     return struct.pack(">L", len(data)) + kind + data + struct.pack(">L", zlib.crc32(kind + data))
 
 
-def png_of(width, height, depth=8, colour=0, data=b"", before=b"", after=b""):
-    head = struct.pack(">LLBBBBB", width, height, depth, colour, 0, 0, 0)
-    chunks = chunk(b"IHDR", head) + before + chunk(b"IDAT", zlib.compress(data)) + after
-    return b"\x89PNG\r\n\x1a\n" + chunks + chunk(b"IEND", b"")
+def png_of(width, height, data=b""):
+    head = struct.pack(">LLBBBBB", width, height, 8, 0, 0, 0, 0)
+    chunks = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
 
 
-def make_icc(space, tags, connection=b"XYZ "):
-    """A version 2 display profile with the given tags."""
+def xyz(*values):
+    return b"XYZ \0\0\0\0" + struct.pack(">3l", *(round(65536 * value) for value in values))
+
+
+def make_icc(space):
+    """A version 2 display profile of values proportional to light; colours have P3's primaries."""
+    linear, tags = b"curv" + bytes(8), {b"wtpt": xyz(0.9642, 1, 0.8249)}
+    if space == "RGB":
+        tags |= {b"rTRC": linear, b"gTRC": linear, b"bTRC": linear}
+        tags |= {b"rXYZ": xyz(0.51512, 0.2412, -0.00105), b"gXYZ": xyz(0.29198, 0.69225, 0.04189)}
+        tags[b"bXYZ"] = xyz(0.1571, 0.06657, 0.78407)
+    else:
+        tags[b"kTRC"] = linear
     head = struct.pack(
-        ">4x4sL4s4s4s12x4s", b"lcms", 0x02400000, b"mntr", space, connection, b"acsp"
+        ">4x4sL4s4s4s12x4s", b"lcms", 0x02400000, b"mntr", space.encode().ljust(4), b"XYZ ", b"acsp"
     )
     head = head.ljust(68, b"\0") + struct.pack(">3l", 63190, 65536, 54061)  # D50 times 65536
     table, body, start = b"", b"", 132 + 12 * len(tags)
@@ -97,57 +107,15 @@ def make_icc(space, tags, connection=b"XYZ "):
     return struct.pack(">L", len(icc)) + icc[4:]
 
 
-def xyz(*values):
-    return b"XYZ \0\0\0\0" + struct.pack(">3l", *(round(65536 * value) for value in values))
+NOISE = np.random.default_rng(0).integers(0, 256, (80, 90, 3), np.uint8)
 
 
-WHITE = xyz(0.9642, 1, 0.8249)
-SRGB_PRIMARIES = (
-    (0.43607, 0.22249, 0.01392),
-    (0.38515, 0.71687, 0.09708),
-    (0.14307, 0.06061, 0.7141),
-)
-
-
-def srgb_icc():
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
-
-def rgb_icc(red, green, blue, curve=None):
-    """The given primaries (XYZ under D50), with the curve of sRGB unless another is given."""
-    if curve is None:
-        srgb = srgb_icc()
-        count = struct.unpack(">L", srgb[128:132])[0]
-        table = [struct.unpack_from(">4sLL", srgb, 132 + 12 * k) for k in range(count)]
-        curve = next(srgb[start : start + size] for name, start, size in table if name == b"rTRC")
-    tags = {b"wtpt": WHITE, b"rXYZ": xyz(*red), b"gXYZ": xyz(*green), b"bXYZ": xyz(*blue)}
-    return make_icc(b"RGB ", tags | {b"rTRC": curve, b"gTRC": curve, b"bTRC": curve})
-
-
-def p3_icc():
-    return rgb_icc(
-        (0.51512, 0.2412, -0.00105), (0.29198, 0.69225, 0.04189), (0.1571, 0.06657, 0.78407)
-    )
-
-
-def linear_icc(space):
-    """Values proportional to light: a curve with no entries is the identity."""
-    if space == "RGB":
-        return rgb_icc(*SRGB_PRIMARIES, curve=b"curv" + bytes(8))
-    return make_icc(b"GRAY", {b"wtpt": WHITE, b"kTRC": b"curv" + bytes(8)})
-
-
-def cmyk_icc():
-    """Four inks of which cyan alone does anything: L goes from 255 (none) to 128 (full)."""
-    identity = bytes(range(256))
-    corners = [(255 if ink < 8 else 128, 128, 128) for ink in range(16)]  # cyan varies slowest
-    lut = (
-        b"mft1\0\0\0\0"
-        + bytes([4, 3, 2, 0])
-        + struct.pack(">9l", *(np.eye(3, dtype=int) * 65536).flat)
-    )
-    lut += identity * 4 + np.array(corners, np.uint8).tobytes() + identity * 3
-    return make_icc(b"CMYK", {b"wtpt": WHITE, b"A2B0": lut}, b"Lab ")
+def assert_refused(path, reason):
+    with pytest.raises(ValueError, match=reason) as caught:
+        load_image(path)
+    message = str(caught.value)
+    assert message.startswith("expected ") and "; got " in message and message.endswith(".")
+    assert path.name in message and str(path.parent) not in message
 
 
 # ---- orientation and formats ---------------------------------------------------------------------
@@ -177,19 +145,6 @@ def test_heic_is_turned_once(tmp_path, orientation):
     assert photo.f_px == pytest.approx(800 * width / 128)
 
 
-def test_exif_behind_the_pixels_and_as_imagemagick_text(tmp_path):
-    exif = make_exif([(ORIENTATION, SHORT, 3)], [(FOCAL_35MM, SHORT, 26)])
-    text = f"\nexif\n{len(exif):8d}\n{exif.hex()}\n".encode()
-    as_text = chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(text))
-    grey = {"width": 2, "height": 1, "data": b"\0\7\11"}
-    for number, extra in enumerate([{"after": chunk(b"eXIf", exif[6:])}, {"before": as_text}]):
-        path = tmp_path / str(number)
-        path.write_bytes(png_of(**grey, **extra))
-        photo = load_image(path)
-        assert photo.rgb[0, :, 0].tolist() == [9, 7]
-        assert photo.f_px_source == FROM_35MM
-
-
 # ---- modes ---------------------------------------------------------------------------------------
 
 
@@ -211,13 +166,9 @@ def test_float_tiff_goes_from_0_to_1(tmp_path):
     rgb = load_image(save(tmp_path / "x", image, "TIFF")).rgb
     # 127.5 goes to even; 0.7 is a little less in binary, so 178.5 goes down.
     assert rgb[0, :, 0].tolist() == [0, 128, 178, 255]
-
-
-@pytest.mark.parametrize("value", [-0.1, 1.5, nan, inf])
-def test_float_outside_0_to_1_is_refused(tmp_path, value):
-    path = save(tmp_path / "x.tif", Image.fromarray(np.array([[0, value]], np.float32)), "TIFF")
-    with pytest.raises(ValueError, match=r"expected grey values from 0 to 1; got .*'x\.tif'"):
-        load_image(path)
+    for value in (-0.1, 1.5, nan, inf):
+        path = save(tmp_path / "x.tif", Image.fromarray(np.array([[0, value]], np.float32)), "TIFF")
+        assert_refused(path, "expected grey values from 0 to 1")
 
 
 @pytest.mark.parametrize(
@@ -244,7 +195,6 @@ def test_modes(tmp_path, mode, value, expected, fmt):
 @pytest.mark.parametrize(
     ("transparency", "expected"),
     [
-        (None, [[10, 20, 30], [40, 50, 60]]),
         (1, [[10, 20, 30], [255, 255, 255]]),
         (bytes([255, 51]), [[10, 20, 30], [212, 214, 216]]),  # 40/5 + 204, 50/5 + 204, 60/5 + 204
     ],
@@ -253,8 +203,7 @@ def test_palette(tmp_path, transparency, expected):
     image = Image.new("P", (2, 1))
     image.putpalette([10, 20, 30, 40, 50, 60])
     image.putpixel((1, 0), 1)
-    options = {} if transparency is None else {"transparency": transparency}
-    path = save(tmp_path / "x", image, **options)
+    path = save(tmp_path / "x", image, transparency=transparency)
     assert load_image(path).rgb[0].tolist() == expected
 
 
@@ -269,36 +218,14 @@ def test_transparent_colour_shows_white(tmp_path, mode, key):
 # ---- colour profiles -----------------------------------------------------------------------------
 
 
-def by_littlecms(image, icc):
-    profiles = ImageCms.ImageCmsProfile(io.BytesIO(icc)), ImageCms.createProfile("sRGB")
-    return np.asarray(ImageCms.profileToProfile(image, *profiles, outputMode="RGB"))
-
-
-def noise(mode):
-    bands = len(Image.new(mode, (1, 1)).getbands())
-    values = np.random.default_rng(0).integers(0, 256, (140, 30, bands), np.uint8)
-    return Image.frombytes(mode, (30, 140), values.tobytes())
-
-
-@pytest.mark.parametrize(
-    ("mode", "make", "fmt"),
-    [("RGB", p3_icc, "PNG"), ("L", lambda: linear_icc("GRAY"), "PNG"), ("CMYK", cmyk_icc, "TIFF")],
-)
-def test_profile_is_converted_to_srgb(tmp_path, mode, make, fmt):
-    image, icc = noise(mode), make()
-    rgb = load_image(save(tmp_path / "x", image, fmt, icc_profile=icc)).rgb
-    np.testing.assert_array_equal(rgb, by_littlecms(image, icc))
-    assert np.abs(rgb.astype(int) - np.asarray(image.convert("RGB"))).max() > 20
-
-
 @pytest.mark.parametrize("fmt", ["PNG", "TIFF", "WEBP", "JPEG", "HEIC"])
-def test_display_p3_in_every_format(tmp_path, fmt):
-    # Decoded with the sRGB curve, (200, 100, 60) is (0.5776, 0.1274, 0.0452); the matrix from P3
-    # to sRGB makes (0.6789, 0.1085, 0.0283) of it, the curve (214.7, 92.8, 46.7).
+def test_profile_in_every_format(tmp_path, fmt):
+    # (200, 100, 60) / 255 is (0.784, 0.392, 0.235) of the light; the matrix from P3 to sRGB makes
+    # (0.873, 0.376, 0.212) of it, and sRGB's curve (240, 165, 127).
     options = {"lossless": True} if fmt == "WEBP" else {}
     image = Image.new("RGB", (64, 64), (200, 100, 60))
-    path = save(tmp_path / "x", image, fmt, icc_profile=p3_icc(), **options)
-    np.testing.assert_allclose(load_image(path).rgb[30, 30], [215, 93, 47], atol=3)
+    path = save(tmp_path / "x", image, fmt, icc_profile=make_icc("RGB"), **options)
+    np.testing.assert_allclose(load_image(path).rgb[30, 30], [240, 165, 127], atol=3)
 
 
 @pytest.mark.parametrize(
@@ -307,36 +234,17 @@ def test_display_p3_in_every_format(tmp_path, fmt):
         ("L", 64, "GRAY"),
         ("LA", (64, 255), "GRAY"),
         ("I;16", 64 * 257, "GRAY"),
-        ("1", None, "GRAY"),
         ("L", 64, "RGB"),
         ("RGB", (64, 64, 64), "RGB"),
     ],
 )
-def test_linear_profile_by_hand(tmp_path, mode, value, space):
+def test_profile_of_every_mode(tmp_path, mode, value, space):
     # 64/255 = 0.2510 of the light is 1.055 * 0.2510^(1/2.4) - 0.055 = 0.5382 in sRGB, times 255.
-    image = Image.new(mode, (2, 2), 1 if value is None else value)
-    rgb = load_image(save(tmp_path / "x", image, icc_profile=linear_icc(space))).rgb
-    np.testing.assert_allclose(rgb, 255 if value is None else 137, atol=1)
+    path = save(tmp_path / "x", Image.new(mode, (2, 2), value), icc_profile=make_icc(space))
+    np.testing.assert_allclose(load_image(path).rgb, 137, atol=1)
 
 
-def test_srgb_profile_leaves_pixels_alone(tmp_path):
-    image = noise("RGB")
-    rgb = load_image(save(tmp_path / "x", image, icc_profile=srgb_icc())).rgb
-    np.testing.assert_array_equal(rgb, np.asarray(image))
-
-
-@pytest.mark.parametrize(
-    "icc",
-    [
-        b"x",
-        b"nonsense" * 40,
-        p3_icc()[:200],
-        p3_icc()[:128] + bytes(400),
-        cmyk_icc(),
-        linear_icc("GRAY"),
-    ],
-    ids=["short", "nonsense", "cut", "no tags", "of CMYK", "of grey"],
-)
+@pytest.mark.parametrize("icc", [b"nonsense" * 40, make_icc("RGB")[:200], make_icc("GRAY")])
 def test_unusable_profile_is_ignored(tmp_path, icc):
     path = save(tmp_path / "x", paint(UPRIGHT), icc_profile=icc)
     np.testing.assert_array_equal(load_image(path).rgb, paint(UPRIGHT))
@@ -352,10 +260,10 @@ def test_focal_px_from_35mm():
     assert focal_px_from_35mm(50, 2000, 3000) == focal_px_from_35mm(50, 3000, 2000)
 
 
-@pytest.mark.parametrize("values", [(0, 3, 2), (-1, 3, 2), (nan, 3, 2), (inf, 3, 2), (50, 0, 2)])
-def test_focal_px_from_35mm_wants_positive_values(values):
-    with pytest.raises(ValueError, match=r"expected a positive focal length .*; got .*; correct"):
-        focal_px_from_35mm(*values)
+def test_focal_px_from_35mm_wants_positive_values():
+    for values in [(0, 3, 2), (-1, 3, 2), (nan, 3, 2), (inf, 3, 2), (50, 0, 2)]:
+        with pytest.raises(ValueError, match=r"expected a positive focal length .*; got .*;"):
+            focal_px_from_35mm(*values)
 
 
 LENS = (FOCAL_MM, RATIONAL, 4, 1)
@@ -398,26 +306,19 @@ def test_focal_length(tmp_path, fields, f_px, source, order):
 
 @pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WEBP", "TIFF", "HEIC"])
 def test_focal_length_in_every_format(tmp_path, fmt):
-    exif = make_exif([(ORIENTATION, SHORT, 6)], [(FOCAL_35MM, SHORT, 24)])
-    photo = load_image(save(tmp_path / "x", Image.new("RGB", (150, 100)), fmt, exif=exif))
-    assert photo.rgb.shape == (150, 100, 3)
-    assert photo.f_px == pytest.approx(100)
-
-
-@pytest.mark.parametrize("fmt", ["PNG", "TIFF"])
-def test_resized_portrait_uses_the_stored_width(tmp_path, fmt):
     # Stored 150 wide, shown 100 wide; the sensor has 300 along the stored rows: half of 1600.
-    exif = make_exif([(ORIENTATION, SHORT, 6)], [LENS, *PITCH, SIZE[0]])
-    photo = load_image(save(tmp_path / "x", Image.new("RGB", (150, 100)), fmt, exif=exif))
-    assert photo.rgb.shape == (150, 100, 3)
-    assert photo.f_px == pytest.approx(800)
+    for fields, f_px in (([(FOCAL_35MM, SHORT, 24)], 100), ([LENS, *PITCH, SIZE[0]], 800)):
+        exif = make_exif([(ORIENTATION, SHORT, 6)], fields)
+        photo = load_image(save(tmp_path / "x", Image.new("RGB", (150, 100)), fmt, exif=exif))
+        assert photo.rgb.shape == (150, 100, 3)
+        assert photo.f_px == pytest.approx(f_px)
 
 
 @pytest.mark.filterwarnings("ignore")  # Pillow's own
 def test_damaged_exif_does_not_fail(tmp_path):
     whole = make_exif([(ORIENTATION, SHORT, 1), (0x011A, RATIONAL, 72, 1)], [LENS, *PITCH])
-    cuts = [whole[:size] for size in range(6, len(whole))]
-    wild = [whole[:at] + b"\xff" * 4 + whole[at + 4 :] for at in range(14, len(whole) - 4)]
+    cuts = [whole[:size] for size in range(6, len(whole), 3)]
+    wild = [whole[:at] + b"\xff" * 4 + whole[at + 4 :] for at in range(14, len(whole) - 4, 3)]
     for exif in [*cuts, *wild, b"", b"Exif\0\0", b"garbage" * 9]:
         path = save(tmp_path / "x.jpg", paint(UPRIGHT), "JPEG", exif=exif)
         assert load_image(path).rgb.size == 18
@@ -426,22 +327,12 @@ def test_damaged_exif_does_not_fail(tmp_path):
 # ---- refusals ------------------------------------------------------------------------------------
 
 
-def assert_refused(path, reason):
-    with pytest.raises(ValueError, match=reason) as caught:
-        load_image(path)
-    message = str(caught.value)
-    assert message.startswith("expected ") and "; got " in message and message.endswith(".")
-    assert path.name in message and str(path.parent) not in message
-    return caught.value
-
-
 @pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WEBP", "TIFF", "HEIC"])
 @pytest.mark.parametrize("part", [0.02, 0.5, 0.95])
 def test_truncated_file(tmp_path, fmt, part):
-    data = save(tmp_path / "whole", noise("RGB").resize((90, 80)), fmt).read_bytes()
+    data = save(tmp_path / "whole", Image.fromarray(NOISE), fmt).read_bytes()
     (tmp_path / "cut.jpg").write_bytes(data[: max(12, int(part * len(data)))])
-    error = assert_refused(tmp_path / "cut.jpg", "which is truncated or damaged; copy it again")
-    assert error.__cause__ is not None
+    assert_refused(tmp_path / "cut.jpg", "which is truncated or damaged; copy it again")
 
 
 @pytest.mark.parametrize(
@@ -455,7 +346,6 @@ def test_truncated_file(tmp_path, fmt, part):
         (png_of(20_000, 20_000), "at most 100 megapixels; got 'x.jpg' with more than 178"),
         (png_of(10_000, 10_001), r"at most 100 megapixels; got 'x.jpg' with 10000 x 10001 pixels"),
         (png_of(10_000, 10_000), "truncated or damaged"),  # 100 megapixels, of which none came
-        (png_of(0, 4), "or copy it again"),
         (png_of(2, 2, data=b"\0\1\1\0\1\1").replace(b"IDAT", b"IDAX"), "copy it again"),
     ],
     ids=lambda value: "" if isinstance(value, bytes) else value[:30],
@@ -468,8 +358,8 @@ def test_no_photo(tmp_path, data, reason):
 
 def test_folder_and_missing_file(tmp_path):
     (tmp_path / "album").mkdir()
-    assert_refused(tmp_path / "album", "got the folder 'album'; choose a photo in it")
-    with pytest.raises(FileNotFoundError, match=r"got 'x\.jpg', which cannot be opened") as caught:
+    assert_refused(tmp_path / "album", "got 'album', a folder")
+    with pytest.raises(FileNotFoundError, match=r"got 'x\.jpg'; there is no such file") as caught:
         load_image(str(tmp_path / "x.jpg"))
     assert str(tmp_path) not in str(caught.value)
 

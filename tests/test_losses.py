@@ -42,16 +42,12 @@ def ssi_mage(prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> 
     return mage(ssi_normalize(prediction, mask), ssi_normalize(target.detach(), mask), mask)
 
 
-def stage1(prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
+def stage1(prediction: Tensor, target: Tensor, mask: Tensor | None = None, **options) -> Tensor:
     """Return the loss of each picture alone, (b,), with flags in the order of `FLAGS`."""
     masks = [None] * len(prediction) if mask is None else mask[:, None]
-    flags = torch.tensor(FLAGS)[:, :, None]
-    pictures = zip(prediction[:, None], target[:, None], masks, flags, strict=True)
+    pictures = zip(prediction[:, None], target[:, None], masks, torch.tensor(FLAGS), strict=True)
     return torch.stack(
-        [
-            stage1_loss(p, t, m, metric=metric, synthetic=synthetic)
-            for p, t, m, (metric, synthetic) in pictures
-        ]
+        [stage1_loss(p, t, m, metric=f[:1], synthetic=f[1:], **options) for p, t, m, f in pictures]
     )
 
 
@@ -77,19 +73,14 @@ def ramp(side: int) -> Tensor:
 # Closed forms
 
 
-def test_scharr_of_a_ramp_is_its_slope() -> None:
+def test_a_ramp_has_a_slope_and_a_parabola_a_second_derivative() -> None:
     # Slope 3 along x and 0 along y at each of 6x6 places; the two components are averaged.
     zero = torch.zeros(1, 8, 8, dtype=torch.float64)
     for slanted in (3 * ramp(8), 3 * ramp(8).mT, -3 * ramp(8)):
-        assert_close(mage(slanted, zero, scales=1), torch.full((1,), 3 / 2).double())
-        assert_close(msge(slanted, zero, scales=1), torch.full((1,), 9 / 2).double())
-        assert_close(male(slanted, zero, scales=1), torch.zeros(1).double())
-
-
-def test_laplace_of_a_parabola_is_its_second_derivative() -> None:
-    # x^2 + 3 y^2: 2 + 6 everywhere.
-    bowl = ramp(7) ** 2 + 3 * ramp(7).mT ** 2
-    assert male(bowl, torch.zeros_like(bowl), scales=1).item() == pytest.approx(8)
+        values = [loss(slanted, zero, scales=1).item() for loss in (mage, msge, male)]
+        assert values == pytest.approx([3 / 2, 9 / 2, 0])
+    bowl = ramp(8) ** 2 + 3 * ramp(8).mT ** 2  # 2 + 6 everywhere
+    assert male(bowl, zero, scales=1).item() == pytest.approx(8)
 
 
 def test_a_step() -> None:
@@ -97,10 +88,8 @@ def test_a_step() -> None:
     # 1/2 at columns 3 and 4: 2 (1/2) / 6 along x, 0 along y, so 1/12; squared 2 (1/4) / 6 / 2.
     # The Laplace is +1 at column 3 and -1 at column 4: 2/6.
     step = (ramp(8) > 3).double()
-    zero = torch.zeros_like(step)
-    assert mage(step, zero, scales=1).item() == pytest.approx(1 / 12)
-    assert msge(step, zero, scales=1).item() == pytest.approx(1 / 24)
-    assert male(step, zero, scales=1).item() == pytest.approx(1 / 3)
+    values = [loss(step, 0 * step, scales=1).item() for loss in (mage, msge, male)]
+    assert values == pytest.approx([1 / 12, 1 / 24, 1 / 3])
 
 
 def test_the_second_scale_of_a_ramp() -> None:
@@ -135,45 +124,30 @@ def test_ten_degrees_cost_one() -> None:
     loss.backward()
     assert loss.item() == 0.5  # (100 + 0) / 2 / 100
     assert_close(fov.grad, torch.tensor([-0.1, 0]))  # 2 (50 - 60) / 2 / 100
-    assert fov_loss(fov.bfloat16(), fov.bfloat16()).dtype == torch.float32
 
 
 # Loops
 
 
 @pytest.mark.parametrize(("height", "width"), SIZES)
-@pytest.mark.parametrize("share", [1.0, 0.9, 0.4, 0.1])
-@pytest.mark.parametrize("scales", [1, 3])
-def test_derivative_losses_are_those_of_loops(
-    height: int, width: int, share: float, scales: int
-) -> None:
-    prediction, target, mask = maps(2, height, width, share=share)
-    for loss, kind, power in ((mage, "scharr", 1), (male, "laplace", 1), (msge, "scharr", 2)):
-        expected = [
-            reference.derivative_loss(*(x.numpy() for x in picture), scales, kind, power)
-            for picture in zip(prediction, target, mask, strict=True)
-        ]
-        np.testing.assert_allclose(loss(prediction, target, mask, scales), expected, atol=1e-12)
-
-
-@pytest.mark.parametrize(("height", "width"), SIZES)
 @pytest.mark.parametrize("share", [1.0, 0.7, 0.1])
-@pytest.mark.parametrize("trim", [0.0, 0.2, 0.29, 0.5, 0.999])
-def test_means_are_those_of_loops(height: int, width: int, share: float, trim: float) -> None:
-    prediction, target, mask = maps(3, height, width, share=share)
-    pictures = [[x.numpy() for x in p] for p in zip(prediction, target, mask, strict=True)]
-    expected = [reference.mae(*picture, trim) for picture in pictures]
-    np.testing.assert_allclose(mae(prediction, target, mask, trim), expected, atol=1e-12)
-    expected = [reference.mse(*picture) for picture in pictures]
-    np.testing.assert_allclose(mse(prediction, target, mask), expected, atol=1e-12)
+def test_all_are_those_of_loops(height: int, width: int, share: float) -> None:
+    tensors = maps(2, height, width, share=share)
+    pictures = list(zip(*(x.numpy() for x in tensors), strict=True))
 
+    def agrees(ours: Tensor, theirs, *arguments) -> None:
+        expected = [theirs(*picture, *arguments) for picture in pictures]
+        np.testing.assert_allclose(ours, expected, atol=1e-12)
 
-@pytest.mark.parametrize(("height", "width"), SIZES)
-@pytest.mark.parametrize("share", [1.0, 0.7, 0.1])
-def test_normalization_is_that_of_a_loop(height: int, width: int, share: float) -> None:
-    values, _, mask = maps(3, height, width, share=share)
-    pairs = zip(values.numpy(), mask.numpy(), strict=True)
-    expected = [reference.ssi_normalize(*pair) for pair in pairs]
+    for scales in (1, 3):
+        agrees(mage(*tensors, scales), reference.derivative_loss, scales, "scharr", 1)
+        agrees(male(*tensors, scales), reference.derivative_loss, scales, "laplace", 1)
+        agrees(msge(*tensors, scales), reference.derivative_loss, scales, "scharr", 2)
+    for trim in (0.0, 0.2, 0.5, 0.999):
+        agrees(mae(*tensors, trim), reference.mae, trim)
+    agrees(mse(*tensors), reference.mse)
+    values, _, mask = tensors
+    expected = [reference.ssi_normalize(v, m) for v, _, m in pictures]
     np.testing.assert_allclose(ssi_normalize(values, mask), expected, atol=1e-12)
 
 
@@ -194,45 +168,24 @@ def test_stage1_follows_table_17(share: float) -> None:
         else:
             expected.append(reference.mae(p_ssi, t_ssi, m, 0.2))
     np.testing.assert_allclose(stage1(prediction, target, mask), expected)
-    metric, synthetic = torch.tensor(FLAGS).T
-    together = stage1_loss(prediction, target, mask, metric=metric, synthetic=synthetic)
-    assert together.item() == pytest.approx(np.mean(expected))
-
-
-def test_stage1_without_edges_is_the_mae() -> None:
-    prediction, target, mask = maps(1, 16, 16)
-    yes = torch.tensor([True])
-    loss = stage1_loss(prediction, target, mask, metric=yes, synthetic=yes, mage_weight=0)
-    assert_close(loss[None], mae(prediction, target, mask))
-    half = stage1_loss(prediction, target, mask, metric=yes, synthetic=yes, mage_weight=0.5)
-    assert_close((half - loss)[None], 0.5 * ssi_mage(prediction, target, mask))
+    # Without edges it is the MAE, and they have a weight.
+    plain, half = (stage1(prediction, target, mask, mage_weight=w)[0] for w in (0, 0.5))
+    assert_close(plain, mae(prediction, target, mask)[0])
+    assert_close(half - plain, 0.5 * ssi_mage(prediction, target, mask)[0])
 
 
 TERMS = {"mae": mae, "mse": mse, "mage": mage, "male": male, "msge": msge}
-TERM_SETS = [  # of the ablations 2A to 2E
-    ("mae", "mse", "mage", "msge", "male"),
-    ("mae", "mse", "mage", "msge"),
-    ("mae", "mse", "mage"),
-    ("mae", "mse"),
-    ("mae",),
-]
 
 
-@pytest.mark.parametrize("terms", [*TERM_SETS, ("male",), ("msge",), ("mse",)])
-def test_stage2_adds_the_terms_with_a_weight(terms: tuple[str, ...]) -> None:
-    prediction, target, mask = maps(2, 24, 20)
-    weights = {f"{name}_weight": 0.0 for name in TERMS}
-    weights |= {f"{name}_weight": 2.0 + i for i, name in enumerate(terms)}
-    values = [(2 + i) * TERMS[name](prediction, target, mask) for i, name in enumerate(terms)]
-    assert_close(
-        stage2_loss(prediction, target, mask, **weights), torch.stack(values).sum(0).mean()
-    )
-
-
-def test_stage2_weighs_all_terms_by_one() -> None:
-    prediction, target, mask = maps(2, 24, 20)
-    values = torch.stack([loss(prediction, target, mask) for loss in TERMS.values()])
-    assert_close(stage2_loss(prediction, target, mask), values.sum(0).mean())
+@pytest.mark.parametrize("terms", [*TERMS, ("mae", "mse"), ("mae", "mse", "mage", "msge")])
+def test_stage2_adds_the_terms_with_a_weight(terms: str | tuple[str, ...]) -> None:
+    pictures = maps(2, 24, 20)
+    weights = {name: (2.0 + i) * (name in terms) for i, name in enumerate(TERMS)}
+    expected = sum(weight * TERMS[name](*pictures) for name, weight in weights.items())
+    options = {f"{name}_weight": weight for name, weight in weights.items()}
+    assert_close(stage2_loss(*pictures, **options), expected.mean())
+    all_by_one = sum(loss(*pictures) for loss in TERMS.values())
+    assert_close(stage2_loss(*pictures), all_by_one.mean())
 
 
 def test_terms_without_weight_are_not_computed() -> None:
@@ -243,62 +196,15 @@ def test_terms_without_weight_are_not_computed() -> None:
     assert stage2_loss(large, torch.zeros_like(large)).isinf()
 
 
-# Scales
-
-
-def test_scales_smaller_than_the_kernel_add_nothing() -> None:
-    # 4x4 pixels: the second scale has 2x2, the third 1x1, and so on.
-    prediction, target, _ = maps(2, 4, 4, share=1)
-    for loss in (mage, male, msge):
-        assert_close(loss(prediction, target), loss(prediction, target, scales=1) / 6)
-        narrow = loss(prediction[:, :, :2], target[:, :, :2])
-        assert narrow.tolist() == [0, 0]
-
-
-def test_a_sparse_target_counts_at_coarse_scales() -> None:
-    # One pixel in nine is valid: no 3x3 square on the first scale, all of them on the second.
-    prediction, target, mask = maps(1, 18, 18, share=0)
-    mask[:, 1::3, 1::3] = True
-    assert mage(prediction, target, mask, scales=1).item() == 0
-    assert mage(prediction, target, mask, scales=2).item() > 0
-
-
-def test_a_sharper_edge_costs_less() -> None:
-    # The target is a step; two predictions approach it by 1 and by 3 binomial blurs.
-    step = (ramp(64) > 31).double()
-    blurs = [step]
-    for _ in range(3):
-        x = torch.nn.functional.pad(blurs[-1], (1, 1, 0, 0), mode="replicate")
-        blurs.append((x[:, :, 2:] + 2 * x[:, :, 1:-1] + x[:, :, :-2]) / 4)
-    for loss in (mage, male, msge):
-        exact, sharp, _, soft = (loss(blur, step).item() for blur in blurs)
-        assert 0 == exact < sharp < soft
-
-
 # Scale and shift
 
 
 def test_normalization_removes_scale_and_shift() -> None:
-    values, target, mask = maps(3, 12, 10)
+    values, target, mask = maps(4, 12, 10)
     for scale, shift in ((5.0, 0.0), (0.01, -3.0), (100.0, 7.0)):
         assert_close(ssi_normalize(scale * values + shift, mask), ssi_normalize(values, mask))
-    no = torch.zeros(3, dtype=torch.bool)
-    for synthetic in (no, ~no):
-        flags = {"metric": no, "synthetic": synthetic}
-        loss = stage1_loss(values, target, mask, **flags)
-        assert_close(stage1_loss(4 * values - 1, 9 * target + 2, mask, **flags), loss)
-
-
-def test_the_gradient_ignores_scale_and_shift() -> None:
-    # What does not change along 1 and along p has a gradient orthogonal to both.
-    prediction, target, mask = maps(2, 12, 10)
-    prediction.requires_grad_()
-    no = torch.zeros(2, dtype=torch.bool)
-    stage1_loss(prediction, target, mask, metric=no, synthetic=~no).backward()
-    gradient = prediction.grad
-    assert gradient.abs().sum((1, 2)).min() > 0.1
-    assert_close(gradient.sum((1, 2)), torch.zeros(2).double())
-    assert_close((gradient * prediction.detach()).sum((1, 2)), torch.zeros(2).double())
+    changed = stage1(4 * values - 1, 9 * target + 2, mask)
+    assert_close(changed[2:], stage1(values, target, mask)[2:])  # those that are not metric
 
 
 def test_the_gradient_of_a_nearly_constant_map_is_bounded() -> None:
@@ -367,24 +273,6 @@ def test_planted_outliers_are_left_out() -> None:
     assert loss.item() == pytest.approx(0.1)
     assert_close(prediction.grad.flatten(), (error < 1).float() / 80)
 
-
-def test_the_share_is_exact() -> None:
-    # 0.29 * 100 is 28.999999999999996 in floating point. Errors 1 to 100: 71 are kept.
-    error = torch.arange(1, 101, dtype=torch.float64).view(1, 10, 10)
-    assert mae(error, torch.zeros_like(error), trim=0.29).item() == pytest.approx(72 / 2)
-
-
-def test_ties_at_the_threshold_are_weighted_equally() -> None:
-    # Errors 1, 2, 2, 2, 9 and 40 % out: 3 kept, the 1 and two of three 2s. (1 + 2 + 2) / 3; each
-    # 2 has 2/3 of a place, of 3 places.
-    error = torch.tensor([[[1.0, 2, 2, 2, 9]]], requires_grad=True)
-    loss = mae(error, torch.zeros(1, 1, 5), trim=0.4)
-    loss.sum().backward()
-    assert loss.item() == pytest.approx(5 / 3)
-    assert_close(error.grad, torch.tensor([[[3.0, 2, 2, 2, 0]]]) / 9)
-
-
-def test_each_picture_is_trimmed_by_its_own_count() -> None:
     # Masks of every size from none to all in one batch, against pictures of valid pixels only.
     prediction, target, _ = maps(26, 5, 5)
     mask = torch.arange(25).view(1, 5, 5) < torch.arange(26)[:, None, None]
@@ -399,19 +287,19 @@ def test_each_picture_is_trimmed_by_its_own_count() -> None:
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("garbage", [math.nan, math.inf, 1e6])
-def test_values_at_invalid_pixels_do_not_matter(loss, garbage: float) -> None:
+def test_values_at_invalid_pixels_do_not_matter(loss) -> None:
     prediction, target, mask = maps(4, 21, 18)
     results = []
-    for value in (0.0, garbage):
-        dirty = prediction.where(mask, value).requires_grad_()
-        result = loss(dirty, target.where(mask, value), mask)
+    for garbage in (0.0, math.nan, math.inf):
+        dirty = prediction.where(mask, garbage).requires_grad_()
+        result = loss(dirty, target.where(mask, garbage), mask)
         result.sum().backward()
         results.append((result.detach(), dirty.grad))
-    (clean, clean_gradient), (result, gradient) = results
-    assert torch.equal(result, clean)
-    assert torch.equal(gradient, clean_gradient)
-    assert gradient[~mask].abs().max() == 0
+    (clean, clean_gradient), *others = results
+    for result, gradient in others:
+        assert torch.equal(result, clean)
+        assert torch.equal(gradient, clean_gradient)
+    assert clean_gradient[~mask].abs().max() == 0
     assert clean_gradient.abs().sum() > 0
 
 
@@ -424,25 +312,18 @@ def test_an_empty_mask_costs_nothing_and_has_a_gradient(loss) -> None:
     assert prediction.grad.abs().max().item() == 0
 
 
-def test_a_batch_is_the_mean_of_its_pictures() -> None:
+def test_a_batch_is_the_mean_of_its_pictures_and_no_mask_is_a_full_one() -> None:
     batch = maps(4, 20, 16)
     batch[2][2] = False
     metric, synthetic = torch.tensor(FLAGS).T
     together = stage1_loss(*batch, metric=metric, synthetic=synthetic)
     assert_close(together, stage1(*batch).mean())
-    together = losses.mae(*batch, trim=0.2)
-    assert_close(together, trimmed(*batch).mean())
+    assert_close(losses.mae(*batch, trim=0.2), trimmed(*batch).mean())
     for loss in (losses.mse, losses.mage, losses.male, losses.msge, stage2_loss):
         alone = of_each(loss)(*batch)
         assert alone[2] == 0
         assert_close(loss(*batch), alone.mean())
-
-
-@pytest.mark.parametrize("loss", LOSSES)
-def test_no_mask_is_a_full_mask(loss) -> None:
-    prediction, target, _ = maps(4, 20, 16)
-    full = torch.ones(4, 20, 16, dtype=torch.bool)
-    assert torch.equal(loss(prediction, target), loss(prediction, target, full))
+        assert torch.equal(loss(*batch[:2]), loss(*batch[:2], torch.ones_like(batch[2])))
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -457,10 +338,13 @@ def test_a_diverged_prediction_is_not_hidden(loss) -> None:
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("share", [1.0, 0.8])
-def test_gradients_are_those_of_finite_differences(loss, share: float) -> None:
-    prediction, target, mask = maps(4, 7, 6, share=share)
+def test_gradients_are_those_of_finite_differences(loss) -> None:
+    prediction, target, mask = maps(4, 7, 6)
     prediction.requires_grad_()
+    target.requires_grad_()
+    loss(prediction, target, mask).sum().backward()
+    assert target.grad is None
+    target = target.detach()
     torch.autograd.gradcheck(lambda p: loss(p, target, mask), prediction, fast_mode=True)
 
 
@@ -470,44 +354,19 @@ def test_normalization_has_the_gradient_of_finite_differences() -> None:
     torch.autograd.gradcheck(lambda v: ssi_normalize(v, mask), values)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-def test_only_the_prediction_gets_a_gradient(loss) -> None:
-    prediction, target, mask = maps(4, 16, 16)
-    prediction.requires_grad_()
-    target.requires_grad_()
-    loss(prediction, target, mask).sum().backward()
-    assert prediction.grad is not None
-    assert target.grad is None
-
-
 # Number formats and devices
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_half_precision_is_computed_in_float32(loss) -> None:
+def test_half_precision_is_computed_in_float32_and_autocast_changes_nothing(loss) -> None:
     prediction, target, mask = maps(4, 33, 30)
-    low = prediction.bfloat16().requires_grad_()
-    result = loss(low, target.bfloat16(), mask)
+    low, target = prediction.bfloat16().requires_grad_(), target.bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        result = loss(low, target, mask)
+        result.sum().backward()
     assert result.dtype == torch.float32
-    assert torch.equal(result, loss(low.float(), target.bfloat16().float(), mask))
-    result.sum().backward()
-    assert low.grad.dtype == torch.bfloat16
     assert low.grad.isfinite().all()
-
-
-@pytest.mark.parametrize("loss", LOSSES)
-def test_autocast_changes_nothing(loss) -> None:
-    prediction, target, mask = maps(4, 33, 30)
-    results = []
-    for enabled in (False, True):
-        single = prediction.float().requires_grad_()
-        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
-            result = loss(single, target.float(), mask)
-            result.sum().backward()
-        results.append((result.detach(), single.grad))
-    assert results[1][0].dtype == torch.float32
-    assert torch.equal(results[0][0], results[1][0])
-    assert torch.equal(results[0][1], results[1][1])
+    assert torch.equal(result, loss(low.float(), target.float(), mask))
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -529,16 +388,10 @@ def test_shapes_that_would_broadcast_are_refused() -> None:
     yes = torch.tensor([True, True])
     with pytest.raises(ValueError, match=r"\(2, 8, 8\) of torch.float64 and \(1, 8, 8\)"):
         losses.mae(prediction, target[:1])
-    with pytest.raises(ValueError, match="one shape"):
-        stage2_loss(prediction, target, mask[:, :1])
-    with pytest.raises(ValueError, match="boolean mask"):
+    with pytest.raises(ValueError, match="boolean mask of one shape"):
         losses.mage(prediction, target, mask.float())
-    with pytest.raises(ValueError, match="boolean mask"):
-        ssi_normalize(prediction, mask[0])
-    with pytest.raises(ValueError, match="a boolean for each of 2 pictures"):
+    with pytest.raises(ValueError, match="flags for each of 2 pictures"):
         stage1_loss(prediction, target, metric=yes[:1], synthetic=yes)
-    with pytest.raises(ValueError, match="a boolean for each of 2 pictures"):
-        stage1_loss(prediction, target, metric=yes, synthetic=yes.float())
     with pytest.raises(ValueError, match="angles of one shape"):
         fov_loss(torch.zeros(2), torch.zeros(2, 1))
 

@@ -16,7 +16,7 @@ def windows(tiny_config: DepthProConfig) -> Tensor:
 
 
 def test_vit_is_built_as_published(tiny_config: DepthProConfig) -> None:
-    # FACTS 1.1: LayerScale from 1e-5, one class token, no registers, no classifier, final norm.
+    # LayerScale from 1e-5, one class token, no registers, no classifier, final norm.
     vit = build_vit(tiny_config)
     assert vit.num_prefix_tokens == 1
     assert vit.pos_embed is not None
