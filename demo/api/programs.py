@@ -12,7 +12,7 @@ from demo import pipeline
 from demo.api.store import Store
 from demo.ground import Search, ground_of
 from demo.pipeline import Analysis
-from demo.tabs.depth.look import reach
+from demo.tabs.depth.style import depth_stats
 from demo.tabs.measure import measure as rulers
 from depthpro import DepthPro, Prediction
 from depthpro.export import fit_size, write_png
@@ -218,7 +218,7 @@ def _write(analysis: Analysis, folder: Path, format: Format) -> Path:
 def _described(store: Store, analysis: Analysis) -> Estimate:
     """Keep an analysis and return what is known about it."""
     values, prediction = files.describe(analysis), analysis.prediction
-    found = reach(prediction)
+    stats = depth_stats(prediction)
     return {
         "token": store.add(analysis),
         "name": analysis.name,
@@ -230,10 +230,10 @@ def _described(store: Store, analysis: Analysis) -> Estimate:
         "estimated_f_px": analysis.estimated_f_px,
         "metadata_f_px": analysis.metadata_f_px,
         "depth_unit": values["depth_unit"],
-        "near_m": found.near_m,
-        "median_m": found.median_m,
-        "far_m": found.far_m,
-        "sky_share": found.sky,
+        "near_m": stats.near_m,
+        "median_m": stats.median_m,
+        "far_m": stats.far_m,
+        "sky_share": stats.sky,
         "weights": values["weights"],
         "weights_licence": values["weights_licence"],
         "notice": analysis.provenance.notice,

@@ -171,23 +171,23 @@ def visit(prediction: Prediction) -> Visit:
 def test_sky_and_a_second_click_are_refused_by_a_sentence() -> None:
     sky = predict(lambda rays: np.where(rays[..., 1] < 0, np.inf, 5.0))
     photo = visit(sky)
-    _, said, *_ = tab._add((600.0, 100.0), photo, "m", "distance")
+    _, text, *_ = tab._add((600.0, 100.0), photo, "m", "distance")
     assert photo.points == ()
-    assert "There is sky at point 1" in said
-    view, said, *_ = tab._add((600.0, 800.0), photo, "m", "distance")
+    assert "There is sky at point 1" in text
+    view, text, *_ = tab._add((600.0, 800.0), photo, "m", "distance")
     assert photo.points == ((600.0, 800.0),)
-    assert "sky" not in said and "svg" in view
-    _, said, *_ = tab._add((600.0, 800.0), photo, "m", "distance")
+    assert "sky" not in text and "svg" in view
+    _, text, *_ = tab._add((600.0, 800.0), photo, "m", "distance")
     assert len(photo.points) == 1
-    assert "point 1 already" in said
-    _, said, *_ = tab._add((math.nan, 5.0), photo, "m", "distance")
-    assert "Choose points in the photo" in said
+    assert "point 1 already" in text
+    _, text, *_ = tab._add((math.nan, 5.0), photo, "m", "distance")
+    assert "Choose points in the photo" in text
 
 
 def test_heights_without_ground_are_refused_by_a_sentence() -> None:
     wall = visit(predict(plane((0, 0, 0.25))))
-    _, said, *_, table = tab._add((600.0, 800.0), wall, "m", "height")
-    assert "No ground was found" in said
+    _, text, *_, table = tab._add((600.0, 800.0), wall, "m", "height")
+    assert "No ground was found" in text
     assert table == ""
 
 
