@@ -3,7 +3,6 @@
 import csv
 import math
 import re
-import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -189,16 +188,3 @@ def test_heights_without_ground_are_refused_by_a_sentence() -> None:
     _, text, *_, table = tab._add((600.0, 800.0), wall, "m", "height")
     assert "No ground was found" in text
     assert table == ""
-
-
-def test_a_click_answers_at_once_at_12_megapixels() -> None:
-    large = predict(plane((0.01, -0.1, 0.3)), (4000, 3000), 3500.0, side=1536)
-    photo = visit(large)
-    for number in range(8):
-        tab._add((400.0 * number + 100, 1500.0), photo, "m", "area")
-    times = []
-    for _ in range(3):
-        begin = time.perf_counter()
-        tab._add((2000.0, 2900.0), photo, "m", "height")
-        times.append(time.perf_counter() - begin)
-    assert min(times) < 0.3

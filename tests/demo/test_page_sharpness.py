@@ -1,7 +1,5 @@
 """Contours, errors and mirror images as a person looks at them, in the page."""
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -147,28 +145,3 @@ def test_a_path_that_a_client_names_is_not_read(tmp_path: Path) -> None:
             assert own.truth is None
             assert "Expected" in problem
             assert "secret" not in problem
-
-
-@pytest.mark.parametrize("with_truth", [False, True])
-def test_everything_answers_at_once_at_12_megapixels(with_truth: bool) -> None:
-    def steps(rays: np.ndarray) -> np.ndarray:
-        return 2 * 1.2 ** np.floor(8 * rays[..., 0]) * (1.5 - rays[..., 1])
-
-    own = visit(predict(steps, (4000, 3000), 3500.0, side=1536))
-    own.mirrored = own.analysis.prediction
-    if with_truth:
-        depth = own.analysis.prediction.depth_at(600, 800)[0].numpy()
-        own.truth = truth.Truth(depth, np.ones(depth.shape, bool), "made")
-    # Seconds of all cores together, which do not depend on what else the machine does.
-    for what in ("contours", "error", "mirror"):
-        assert cpu_seconds(lambda what=what: tab._redraw(own, what, 1.1, "scaled")) < 0.3
-    assert cpu_seconds(lambda: tab._numbers(own)) < 0.6  # of two cores
-
-
-def cpu_seconds(call: Callable[[], object]) -> float:
-    times = []
-    for _ in range(3):
-        begin = time.process_time()
-        call()
-        times.append(time.process_time() - begin)
-    return min(times)

@@ -107,16 +107,9 @@ def _listen(
 ) -> None:
     """Have events choose another focal length, and redraw everything in the same answer.
 
-    They do not queue, which would take longer than the arithmetic. Outside its queue Gradio shows
-    no errors, so the answer includes them.
-
-    Args:
-        shared: What the tabs share.
-        tab: The components.
-        triggers: The events.
-        choose: Takes the value of `field` or the event's own; returns None for no change.
-        field: A component that has the value.
-        mode: Gradio's `trigger_mode`.
+    `choose` takes the value of `field`, else the event's data, and returns None for no change.
+    The events do not queue, which would take longer than the arithmetic. Outside its queue Gradio
+    shows no errors, so the answer includes them.
     """
 
     def answer(event: gr.EventData, visit: Visit | None, units: Units, *values: Any) -> Any:

@@ -62,30 +62,12 @@ def build(model: DepthPro, shared: Shared) -> Panel:
         picture = _picture()
         cards = gr.HTML(elem_id="sharp-cards")
         truth = gr.HTML(elem_id="truth")
-        with gr.Accordion("Compare with depth of your own", open=False, elem_id="own-truth"):
-            file = gr.File(
-                label="True depth: NPZ, NPY, or 16-bit PNG; any size, the photo's shape",
-                file_types=list(SUFFIXES),
-                height=110,
-                elem_id="truth-file",
-            )
-            scale_m = gr.Number(
-                label="Metres of one step",
-                info="Of whole numbers, where the file does not say it: 0.001 for millimetres.",
-                value=None,
-                elem_id="scale-m",
-            )
-            problem = gr.HTML(elem_id="truth-problem")
+        file, scale_m, problem = _upload()
         note = gr.HTML(drawing.limits(model.provenance), elem_id="sharp-note")
     choices = [layer, picture.ratio, picture.alignment]
     numbers = [cards, truth]
-    gr.on(
-        [layer.input, picture.ratio.change, picture.alignment.input],
-        _redraw,
-        [shared.visit, *choices],
-        picture,
-        **REDRAW,
-    )
+    triggers = [layer.input, picture.ratio.change, picture.alignment.input]
+    gr.on(triggers, _redraw, [shared.visit, *choices], picture, **REDRAW)
     picture.run.click(
         partial(_mirror, model),
         shared.visit,
@@ -134,6 +116,25 @@ def _picture() -> _Picture:
         ),
         gr.Button("Compare with the mirrored photo", visible=False, elem_id="mirror"),
     )
+
+
+def _upload() -> tuple[gr.File, gr.Number, gr.HTML]:
+    with gr.Accordion("Compare with depth of your own", open=False, elem_id="own-truth"):
+        return (
+            gr.File(
+                label="True depth: NPZ, NPY, or 16-bit PNG; any size, the photo's shape",
+                file_types=list(SUFFIXES),
+                height=110,
+                elem_id="truth-file",
+            ),
+            gr.Number(
+                label="Metres of one step",
+                info="Of whole numbers, where the file does not say it: 0.001 for millimetres.",
+                value=None,
+                elem_id="scale-m",
+            ),
+            gr.HTML(elem_id="truth-problem"),
+        )
 
 
 def _show(
