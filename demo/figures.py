@@ -3,12 +3,15 @@
 import html
 import math
 import re
+from collections.abc import Iterable
 
 import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
 
 from demo.pipeline import EMBEDDED, Analysis
 from demo.screen import SKY_M
-from demo.tabs.depth.look import Look, Picture, reach
+from demo.tabs.depth.style import DepthStyle, Picture, depth_stats
 from demo.units import FEET_PER_METRE, Units, length
 from depthpro.checkpoint import OWN_LICENCE, Provenance
 from depthpro.geometry import MIN_DEPTH_M, fov_from_focal
@@ -28,28 +31,21 @@ def colour_bar(
     """Return the colour bar, far on the left and near on the right, in metres or feet."""
     inverse = np.linspace(1 / span.far_m, 1 / span.near_m, _STOPS)
     colours = colorize((1 / inverse)[None], span, cmap)[0]  # the same for every scale
-    stops = ", ".join(f"rgb({r} {g} {b})" for r, g, b in colours)
     ends = DepthRange(*(end * FEET_PER_METRE for end in span)) if units == "ft" else span
-    ticks = "".join(
-        f'<span class="tick" style="left: {100 * position:.2f}%">{label}</span>'
-        for position, label in bar_ticks(ends, 5, scale, _feet if units == "ft" else metres)
-    )
-    return (
-        f'<div class="colour-bar" role="img" aria-label="Colours from {length(span.far_m, units)} '
-        f'(far) to {length(span.near_m, units)} (near)"><div class="ramp" style="background: '
-        f'linear-gradient(to right, {stops})"></div><div class="ticks">{ticks}</div></div>'
-    )
+    ticks = bar_ticks(ends, 5, scale, _feet if units == "ft" else metres)
+    far, near = length(span.far_m, units), length(span.near_m, units)
+    return ramp(colours, ticks, f"Colours from {far} (far) to {near} (near)")
 
 
-def legend(picture: Picture, look: Look, units: Units = "m") -> str:
+def legend(picture: Picture, style: DepthStyle, units: Units = "m") -> str:
     """Return the meaning of the marks in the coloured depth, and their share of the photo."""
-    if not look.marks:
+    if not style.marks:
         return '<p class="legend">Sky and clamped pixels are not marked.</p>'
     sentences = []
     if picture.sky:
         text = f"{percent(picture.sky)} sky, or farther than {length(SKY_M, units)}"
         sentences.append(f'<i class="sky"></i>{text}')
-    near_m = MIN_DEPTH_M if look.fixed is None else picture.span.near_m
+    near_m = MIN_DEPTH_M if style.fixed is None else picture.span.near_m
     outside = []
     if picture.nearer:
         outside.append(f"{percent(picture.nearer)} nearer than {length(near_m, units)}")
@@ -58,7 +54,7 @@ def legend(picture: Picture, look: Look, units: Units = "m") -> str:
         outside.append(f"{percent(picture.farther)} farther than {far}")
     if outside:
         sentences.append(f'<i class="outside"></i>{", ".join(outside)}')
-    if look.fixed is None:
+    if style.fixed is None:
         sentences.append("The nearest and the farthest 1% share the end colours.")
     sentences = sentences or ["No sky, and no pixel is clamped."]
     return f'<p class="legend">{"".join(f"<span>{each}</span>" for each in sentences)}</p>'
@@ -88,10 +84,10 @@ def summary(analysis: Analysis, units: Units = "m") -> str:
     field = re.sub(r"(?<=[a-z])(?=[A-Z])", "<wbr>", html.escape(analysis.metadata_field or ""))
     source = _SOURCES[analysis.source].format(field=field)
     vertical = fov_from_focal(f_px, height)
-    depth = reach(prediction)
-    ends = f"{length(depth.near_m, units)} to {length(depth.far_m, units)}"
-    median = ("Median depth", length(depth.median_m, units), ends)
-    if depth.sky == 1:
+    stats = depth_stats(prediction)
+    ends = f"{length(stats.near_m, units)} to {length(stats.far_m, units)}"
+    median = ("Median depth", length(stats.median_m, units), ends)
+    if stats.sky == 1:
         median = ("Median depth", "sky", f"all is farther than {length(SKY_M, units)}")
     return cards(
         [
@@ -139,4 +135,18 @@ def cards(rows: list[tuple[str, str, str]]) -> str:
             for title, value, detail in rows
         )
         + "</dl>"
+    )
+
+
+def ramp(colours: UInt8[ndarray, "n 3"], ticks: Iterable[tuple[float, str]], label: str) -> str:
+    """Return a bar of colours with ticks at shares of its length."""
+    stops = ", ".join(f"rgb({r} {g} {b})" for r, g, b in colours)
+    marks = "".join(
+        f'<span class="tick" style="left: {100 * share:.2f}%">{text}</span>'
+        for share, text in ticks
+    )
+    return (
+        f'<div class="colour-bar" role="img" aria-label="{label}"><div class="ramp" '
+        f'style="background: linear-gradient(to right, {stops})"></div>'
+        f'<div class="ticks">{marks}</div></div>'
     )

@@ -13,7 +13,6 @@ import gradio as gr
 from gradio.components import Component
 
 from demo.pipeline import Analysis
-from demo.tabs.focal.crops import CropEstimate
 from demo.tabs.sharpness.truth import Truth
 from demo.units import Units
 from depthpro import Prediction
@@ -24,6 +23,12 @@ KEEP_S = 3600
 """Files live this long, and what a visitor has left: a photo's result, or one for programs."""
 PRIVATE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 """For handlers of the page that answer at once; programs have functions of their own."""
+REDRAW: dict[str, Any] = {
+    "concurrency_limit": PARALLEL,
+    "trigger_mode": "always_last",
+    **PRIVATE,
+}
+"""For handlers that redraw after a choice: of several choices in a row the last one counts."""
 NETWORK: dict[str, Any] = {"concurrency_id": "network", "concurrency_limit": 1}
 """For handlers that call the network: one at a time, over all visitors."""
 
@@ -52,8 +57,6 @@ class Session:
     """Points to measure between."""
     ruler: tuple[Point, ...] = ()
     """Up to two points whose distance is known, for calibration."""
-    crops: tuple[CropEstimate, ...] = ()
-    """Predictions for the photo's crops, if they were asked for."""
     truth: Truth | None = None
     """True depth that was uploaded."""
     mirrored: Prediction | None = None

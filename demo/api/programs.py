@@ -19,7 +19,7 @@ from demo.api.store import Store
 from demo.ground import GroundResult, ground_of
 from demo.pipeline import Analysis
 from demo.session import KEEP_S, NETWORK, PARALLEL
-from demo.tabs.depth.look import reach
+from demo.tabs.depth.style import depth_stats
 from demo.tabs.measure import measure as rulers
 from depthpro import DepthPro
 from depthpro.export import fit_size, write_png
@@ -236,7 +236,7 @@ class Programs:
 
     def _kept(self, analysis: Analysis) -> Estimate:
         """Keep an analysis, and return its description under a token."""
-        depth = reach(analysis.prediction)
+        depth = depth_stats(analysis.prediction)
         return {
             "token": self.store.add(analysis),
             **export.describe(analysis),

@@ -1,11 +1,10 @@
 """Points of a photo in 3D, and lengths, heights, angles and areas between them, each with its ±.
 
-The depth of a point is the median of a small window of the network's own map, centred on it. A
-plane's inverse depth is linear across the photo, so the median of a plane is exact. The window's
-16th and 84th percentile say how far the depth may be off: each point is moved along its ray to
-the one and to the other, the two changes of a result are averaged, and the points, taken as
-independent, add in quadrature. The ± knows nothing of the focal length, of the ground plane, or of
-what the network gets wrong as a whole.
+A point's depth is the median of a 5 x 5 window of the network's map, centred on the point. Inverse
+depth of a plane is linear across the photo, so the median of a plane is exact. The 16th and 84th
+percentile of the window are the uncertainty of depth. Each point is moved along its ray to both,
+the two changes of a result are averaged, and independent points add in quadrature. The ± leaves out
+the focal length, the ground plane and errors of the whole scene.
 """
 
 import itertools
@@ -25,18 +24,16 @@ from demo.units import Unit, length
 from depthpro import Prediction
 
 Kind = Literal["distance", "height", "angle", "area"]
-What = Literal[
-    "from the camera", "distance", "total", "height", "angle", "area", "perimeter", "uneven by"
-]
+What = Literal["from the camera", "distance", "total", "height", "angle", "area", "perimeter"]
 
 MAX_POINTS = 50
 REACH = 2
-"""The window reaches so many pixels of the network's map to each side: 5 x 5 in all."""
+"""Pixels of the network's map from the window's centre to its sides: 5 x 5 in all."""
 
 
 @dataclass(frozen=True, eq=False)
-class Spots:
-    """Points of a photo, and how far away each may lie."""
+class Points3D:
+    """Points of a photo and their uncertain depth."""
 
     width: int
     """Columns of the photo."""
@@ -47,7 +44,7 @@ class Spots:
     pixels: Float[ndarray, "n 2"]
     """Column and row in the photo; pixel centres at integers."""
     depth_m: Float[ndarray, " n"]
-    """Median of the window, along the optical axis; infinite for sky."""
+    """Median of the window, along the optical axis; infinite where most of it is sky."""
     near_m: Float[ndarray, " n"]
     """16th percentile of the window."""
     far_m: Float[ndarray, " n"]
@@ -55,7 +52,7 @@ class Spots:
 
     @property
     def rays(self) -> Float[ndarray, "n 3"]:
-        """Where each is seen, x right, y down, z = 1."""
+        """Direction of each point from the camera: x right, y down, z = 1."""
         centre = (self.width - 1) / 2, (self.height - 1) / 2
         return np.insert((self.pixels - centre) / self.f_px, 2, 1.0, axis=1)
 
@@ -71,7 +68,7 @@ class Spots:
 
     @property
     def sky(self) -> Bool[ndarray, " n"]:
-        """Which have no position: most of the window is sky, or too far to tell."""
+        """Points without a position, because they are sky."""
         return np.isinf(self.depth_m)
 
 
@@ -84,15 +81,14 @@ class Result:
     """Numbers of its points, from 1 on."""
     value: float
     plus_minus: float
-    """From the spread of depth around the points alone."""
     unit: Unit
 
 
-def locate(prediction: Prediction, points: Sequence[tuple[float, float]]) -> Spots:
+def locate(prediction: Prediction, points: Sequence[tuple[float, float]]) -> Points3D:
     """Return points of the photo in 3D.
 
     Args:
-        prediction: Of one picture. Only its own map is read, whatever the size of the photo.
+        prediction: Of one picture. Only the network's own map is read.
         points: Column and row in pixels of the photo; pixel centres at integers.
 
     Raises:
@@ -109,13 +105,13 @@ def locate(prediction: Prediction, points: Sequence[tuple[float, float]]) -> Spo
     places = (pixels + 0.5) / (width, height)
     depths = [_depths_about(canonical, place, f_px / width) for place in places]
     near, middle, far = np.array(depths).reshape(-1, 3).T
-    return Spots(width, height, f_px, pixels, middle, near, far)
+    return Points3D(width, height, f_px, pixels, middle, near, far)
 
 
-def project(spots: Spots, points: Float[ndarray, "n 3"]) -> Float[ndarray, "n 2"]:
-    """Return column and row in the photo of points in front of its camera."""
-    centre = (spots.width - 1) / 2, (spots.height - 1) / 2
-    return points[:, :2] / points[:, 2:] * spots.f_px + centre
+def project(points: Points3D, positions: Float[ndarray, "n 3"]) -> Float[ndarray, "n 2"]:
+    """Return column and row of positions in front of the camera, in the photo of the points."""
+    centre = (points.width - 1) / 2, (points.height - 1) / 2
+    return positions[:, :2] / positions[:, 2:] * points.f_px + centre
 
 
 def window_size(prediction: Prediction) -> tuple[float, float]:
@@ -125,66 +121,85 @@ def window_size(prediction: Prediction) -> tuple[float, float]:
     return side * prediction.width / columns, side * prediction.height / rows
 
 
-def measure(spots: Spots, kind: Kind, ground: Ground | None = None) -> tuple[Result, ...]:
-    """Return what the points allow, in their order; nothing while they are too few.
+def measure(points: Points3D, kind: Kind, ground: Ground | None = None) -> tuple[Result, ...]:
+    """Return the results in the order of their points; none where there are too few points.
 
     Args:
-        spots: The points. Two or more have distances, three or more have angles and an area;
-            a single one has its distance from the camera.
-        kind: What to measure. The area is that of the polygon, which its last point closes: half
-            the length of the sum of cross products, that is the largest area of any flat view
-            of it. Its result "uneven by" is the largest distance of a corner from the plane that
-            fits the corners best.
-        ground: What heights are above. They are negative below it.
+        points: A single one has its distance from the camera, two or more have distances, three
+            or more have angles and an area.
+        kind: What to measure. The area is that of the closed polygon: half the length of the sum
+            of cross products, the largest area of any flat view of it.
+        ground: The plane of the heights, which are negative below it.
 
     Raises:
         ValueError: If a point is sky, or heights are wanted without a ground.
     """
-    if spots.sky.any():
-        raise ValueError(sky_sentence(spots))
-    count = len(spots.depth_m)
-    everything = tuple(range(count))
+    if points.sky.any():
+        raise ValueError(sky_sentence(points))
+    count = len(points.depth_m)
+    every = tuple(range(count))
     if kind == "height":
-        return _heights(spots, ground)
+        if ground is None:
+            raise ValueError("Heights need the ground plane, and none was found in this photo.")
+        height_of = ground.height_of
+        return tuple(
+            _result(points, "height", (n,), "m", lambda at: float(height_of(at)[0])) for n in every
+        )
     if kind == "distance":
         if count == 1:
-            return (_result(spots, "from the camera", (0,), "m", _range),)
-        pairs = itertools.pairwise(everything)
-        results = [_result(spots, "distance", pair, "m", path_length) for pair in pairs]
+            return _from_camera(points)
+        pairs = itertools.pairwise(every)
+        results = [_result(points, "distance", pair, "m", path_length) for pair in pairs]
         if count > 2:
-            results.append(_result(spots, "total", everything, "m", path_length))
+            results.append(_result(points, "total", every, "m", path_length))
         return tuple(results)
     if count < 3:
         return ()
     if kind == "angle":
-        triples = zip(everything[:-2], everything[1:-1], everything[2:], strict=True)
-        return tuple(_result(spots, "angle", three, "°", angle_deg) for three in triples)
-    results = [
-        _result(spots, "area", everything, "m²", polygon_area),
-        _result(spots, "perimeter", everything, "m", _perimeter),
-    ]
-    if count > 3:
-        results.append(_result(spots, "uneven by", everything, "m", unevenness))
-    return tuple(results)
+        triples = zip(every[:-2], every[1:-1], every[2:], strict=True)
+        return tuple(_result(points, "angle", three, "°", angle_deg) for three in triples)
+    area = _result(points, "area", every, "m²", polygon_area)
+    return area, _result(points, "perimeter", every, "m", _perimeter)
 
 
-def measure_all(spots: Spots, ground: Ground | None) -> tuple[Result, ...]:
-    """Return everything that the points allow, and each point's distance from the camera.
+def measure_all(points: Points3D, ground: Ground | None) -> tuple[Result, ...]:
+    """Return the results of all kinds, and each point's distance from the camera.
 
     Raises:
         ValueError: If a point is sky.
     """
-    ranges = (
-        _result(spots, "from the camera", (n,), "m", _range) for n in range(len(spots.depth_m))
-    )
-    distances = measure(spots, "distance") if len(spots.depth_m) > 1 else ()
-    heights = () if ground is None else measure(spots, "height", ground)
-    return (*ranges, *distances, *heights, *measure(spots, "angle"), *measure(spots, "area"))
+    distances = measure(points, "distance") if len(points.depth_m) > 1 else ()
+    heights = () if ground is None else measure(points, "height", ground)
+    others = (*distances, *heights, *measure(points, "angle"), *measure(points, "area"))
+    return (*_from_camera(points), *others)
 
 
-def sky_sentence(spots: Spots, first: int = 1) -> str:
-    """Return which points have no position, and what to do; the first has this number."""
-    numbers = ", ".join(str(n + first) for n in np.flatnonzero(spots.sky))
+def propagate(
+    points: Points3D, numbers: Sequence[int], value: Callable[[ndarray], float]
+) -> tuple[float, float]:
+    """Return a value of some points, and its ± from the uncertainty of their depth.
+
+    Args:
+        points: All points.
+        numbers: Those that the value is of, counted from 0.
+        value: From their positions (n, 3) in metres.
+    """
+    chosen = list(numbers)
+    positions, rays = points.positions[chosen], points.rays[chosen]
+    middle, squares = value(positions), 0.0
+    for index, number in enumerate(chosen):
+        change = 0.0
+        for depth_m in (points.near_m[number], points.far_m[number]):
+            moved = positions.copy()
+            moved[index] = rays[index] * depth_m
+            change += abs(value(moved) - middle) / 2
+        squares += change**2
+    return middle, math.sqrt(squares)
+
+
+def sky_sentence(points: Points3D, first: int = 1) -> str:
+    """Return which points are sky and what to do; the points are numbered from `first` on."""
+    numbers = ", ".join(str(n + first) for n in np.flatnonzero(points.sky))
     return (
         f"There is sky at point {numbers}, or something farther than {length(SKY_M)}, which has "
         "no position. Choose a point on something solid."
@@ -208,13 +223,6 @@ def polygon_area(points: Float[ndarray, "n 3"]) -> float:
     return float(np.linalg.norm(np.cross(arms[:-1], arms[1:]).sum(axis=0)) / 2)
 
 
-def unevenness(points: Float[ndarray, "n 3"]) -> float:
-    """Return the largest distance of a point from the plane that fits them best."""
-    centred = points - points.mean(axis=0)
-    normal = np.linalg.svd(centred)[2][-1]
-    return float(np.abs(centred @ normal).max())
-
-
 def crosses_itself(pixels: Float[ndarray, "n 2"]) -> bool:
     """Return whether two sides of the closed polygon cross each other in the photo."""
     sides = list(zip(pixels, np.roll(pixels, -1, axis=0), strict=True))
@@ -228,21 +236,19 @@ def crosses_itself(pixels: Float[ndarray, "n 2"]) -> bool:
 def _depths_about(
     canonical: Float[ndarray, "s s"], place: Float[ndarray, "2"], scale_m: float
 ) -> tuple[float, float, float]:
-    """Return the 16th percentile, median and 84th percentile about a place; infinite for sky.
+    """Return the 16th percentile, median and 84th percentile of depth; infinite for sky.
 
     Args:
-        canonical: The network's map, which is what is interpolated, as in `Prediction.depth`.
-        place: Share of the width and of the height, from 0 to 1.
-        scale_m: Depth times the map.
+        canonical: The network's map; the map is interpolated, as in `Prediction.depth`.
+        place: Centre of the window as shares of width and height, from 0 to 1.
+        scale_m: Depth in metres times the map.
     """
     columns, rows = (
         _steps(share * size - 0.5, size)
         for share, size in zip(place, canonical.shape[::-1], strict=True)
     )
-    top, left = int(rows[0]), int(columns[0])
-    box = canonical[top : int(rows[-1]) + 2, left : int(columns[-1]) + 2].astype(float)
-    at = np.meshgrid(rows - top, columns - left, indexing="ij")
-    samples = ndimage.map_coordinates(box, at, order=1, mode="nearest")
+    at = np.meshgrid(rows, columns, indexing="ij")
+    samples = ndimage.map_coordinates(canonical, at, output=float, order=1, mode="nearest")
     solid = samples[samples * SKY_M > scale_m]
     if 2 * solid.size <= samples.size:
         return math.inf, math.inf, math.inf
@@ -251,47 +257,27 @@ def _depths_about(
 
 
 def _steps(centre: float, size: int) -> Float[ndarray, " k"]:
-    """Return places about the centre, as many before it as after it, within the map."""
+    """Return steps of 1 about the centre, as many before it as after it, within the map."""
     centre = min(max(centre, 0.0), size - 1.0)
     reach = min(REACH, math.floor(min(centre, size - 1 - centre)))
     return centre + np.arange(-reach, reach + 1)
 
 
-def _heights(spots: Spots, ground: Ground | None) -> tuple[Result, ...]:
-    if ground is None:
-        raise ValueError("Heights need the ground plane, and none was found in this photo.")
-
-    def height_m(points: Float[ndarray, "1 3"]) -> float:
-        return float(ground.height_of(points)[0])
-
-    return tuple(
-        _result(spots, "height", (number,), "m", height_m) for number in range(len(spots.depth_m))
-    )
-
-
 def _result(
-    spots: Spots,
+    points: Points3D,
     what: What,
     numbers: tuple[int, ...],
     unit: Unit,
     value: Callable[[ndarray], float],
 ) -> Result:
-    """Return a quantity of some of the points, with its ±."""
-    chosen = list(numbers)
-    positions, rays = spots.positions[chosen], spots.rays[chosen]
-    middle, squares = value(positions), 0.0
-    for index, number in enumerate(chosen):
-        change = 0.0
-        for end in (spots.near_m[number], spots.far_m[number]):
-            moved = positions.copy()
-            moved[index] = rays[index] * end
-            change += abs(value(moved) - middle) / 2
-        squares += change**2
-    return Result(what, tuple(n + 1 for n in numbers), middle, math.sqrt(squares), unit)
+    return Result(what, tuple(n + 1 for n in numbers), *propagate(points, numbers, value), unit)
 
 
-def _range(points: Float[ndarray, "1 3"]) -> float:
-    return float(np.linalg.norm(points[0]))
+def _from_camera(points: Points3D) -> tuple[Result, ...]:
+    return tuple(
+        _result(points, "from the camera", (n,), "m", lambda at: float(np.linalg.norm(at)))
+        for n in range(len(points.depth_m))
+    )
 
 
 def _perimeter(points: Float[ndarray, "n 3"]) -> float:

@@ -1,4 +1,4 @@
-"""How depth is looked at: colours, range, scale, along the axis or the ray, and what is marked."""
+"""Depth as a picture: colours, range, scale, axis or ray, marked pixels; and its statistics."""
 
 import math
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
 from demo.screen import SKY_M, DepthKind
-from demo.units import FEET_PER_METRE, Units, length
+from demo.units import Units, in_units, length
 from depthpro import Prediction
 from depthpro.export import fit_size
-from depthpro.geometry import MAX_DEPTH_M, MIN_DEPTH_M
+from depthpro.geometry import MAX_DEPTH_M, MIN_DEPTH_M, unproject
 from depthpro.viz import DepthRange, Scale, colorize, depth_range
 
 CMAPS = {
@@ -24,87 +24,84 @@ CMAPS = {
     "Spectral": "Spectral_r",
     "Grey": "gray",
 }
-"""Names that visitors read, and matplotlib's; near is the map's end."""
+"""Colour maps: the page's names and matplotlib's; the end of the map is near."""
 
-_REACH_SIDE = 384  # pixels of the longer side are enough for a median
-_DIGITS = 3  # of the range as people read and type it
+_STATS_SIDE = 384  # pixels of the longer side that the statistics are computed from
 _STRIPES = np.array([[205, 213, 222], [142, 155, 170]], np.uint8)  # of the sky
 _DOTS = np.array([[0, 0, 0], [255, 255, 255]], np.uint8)  # ring and middle
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a visitor chose."""
+class DepthStyle:
+    """How depth is drawn."""
 
     cmap: str = "turbo"
     scale: Scale = "inverse"
     kind: DepthKind = "z"
     """Depth along the optical axis, or distance along the ray of each pixel."""
     fixed: DepthRange | None = None
-    """Range in metres of what `kind` says; None follows the photo."""
+    """Range of that depth in metres; None is the photo's own."""
     marks: bool = True
-    """Whether sky and pixels outside the range are drawn as such."""
+    """Whether sky and pixels outside the range are marked."""
 
 
 class Picture(NamedTuple):
-    """Depth in colours, and what the colours cannot tell."""
+    """Depth in colours, and the shares in [0, 1] of the pixels that are marked."""
 
     rgb: UInt8[ndarray, "h w 3"]
     span: DepthRange
-    """What the ends of the colours stand for, in metres."""
+    """Metres at the ends of the colours."""
     sky: float
-    """Share of the pixels that are sky, in [0, 1]: deeper than `SKY_M`."""
+    """Deeper than `SKY_M`."""
     nearer: float
-    """Share of the pixels that are nearer than the range, or than the network can tell."""
+    """Nearer than the range, or than the network can tell."""
     farther: float
-    """Share of the pixels that are farther than the range and not sky."""
+    """Farther than the range and not sky."""
 
 
-class Reach(NamedTuple):
-    """Depth of a photo in metres, without its sky."""
+class DepthStats(NamedTuple):
+    """Depth of a photo in metres, without its sky: 1st percentile, median, 99th percentile."""
 
     near_m: float
-    """The nearest percent is nearer."""
     median_m: float
     far_m: float
-    """The farthest percent is farther."""
     sky: float
     """Share of the pixels that are sky, in [0, 1]."""
 
 
-def draw(depth: Float[ndarray, "h w"], f_px: float, look: Look) -> Picture:
-    """Return depth as a visitor wants to see it.
+def draw(depth: Float[ndarray, "h w"], f_px: float, style: DepthStyle) -> Picture:
+    """Return depth in colours. The automatic range is `depth_range` of all that is not sky.
 
     Args:
         depth: Metres along the optical axis.
         f_px: Focal length in pixels of a picture as wide as `depth`.
-        look: The choices. Its automatic range is `depth_range` of all that is not sky.
+        style: Colours, range and marks.
     """
     sky = depth >= SKY_M
-    shown = ray_distance(depth, f_px) if look.kind == "ray" else depth
+    shown = ray_distance(depth, f_px) if style.kind == "ray" else depth
     nearer, farther = depth <= MIN_DEPTH_M * (1 + 1e-6), np.zeros_like(sky)
-    if look.fixed is None:
+    if style.fixed is None:
         span = depth_range(shown if sky.all() else shown[~sky][None])
     else:
-        span = look.fixed
+        span = style.fixed
         nearer |= shown < span.near_m
         farther = (shown > span.far_m) & ~sky
-    rgb = colorize(shown, span, look.cmap, look.scale)
-    if look.marks:
+    rgb = colorize(shown, span, style.cmap, style.scale)
+    if style.marks:
         _mark(rgb, sky, nearer | farther)
     return Picture(rgb, span, *(float(mask.mean()) for mask in (sky, nearer, farther)))
 
 
-def reach(prediction: Prediction) -> Reach:
-    """Return how far a photo reaches; of nothing but sky, where the sky begins."""
-    height, width = fit_size(prediction.height, prediction.width, _REACH_SIDE)
+def depth_stats(prediction: Prediction) -> DepthStats:
+    """Return the range and median of depth; `SKY_M` for a photo of nothing but sky."""
+    height, width = fit_size(prediction.height, prediction.width, _STATS_SIDE)
     depth = prediction.depth_at(height, width)[0].numpy()
     sky = depth >= SKY_M
     if sky.all():
-        return Reach(SKY_M, SKY_M, SKY_M, 1.0)
+        return DepthStats(SKY_M, SKY_M, SKY_M, 1.0)
     solid = depth[~sky]
     near_m, far_m = depth_range(solid[None])
-    return Reach(near_m, float(np.median(solid)), far_m, float(sky.mean()))
+    return DepthStats(near_m, float(np.median(solid)), far_m, float(sky.mean()))
 
 
 def ray_distance(depth: Float[ndarray, "h w"], f_px: float) -> Float[ndarray, "h w"]:
@@ -114,14 +111,11 @@ def ray_distance(depth: Float[ndarray, "h w"], f_px: float) -> Float[ndarray, "h
         depth: Metres along the optical axis.
         f_px: Focal length in pixels of a picture as wide as `depth`.
     """
-    height, width = depth.shape
-    x = (np.arange(width) - (width - 1) / 2) / f_px
-    y = (np.arange(height) - (height - 1) / 2) / f_px
-    return depth * np.sqrt(1 + x**2 + y[:, None] ** 2).astype(depth.dtype)
+    return np.linalg.norm(unproject(depth, f_px), axis=-1)
 
 
 def fixed_range(near: float | None, far: float | None, units: Units = "m") -> DepthRange:
-    """Return a range in metres from the ends that a visitor typed in metres or feet.
+    """Return a range in metres from its two ends in metres or feet.
 
     Raises:
         ValueError: If an end is missing, near is not smaller than far, or the network cannot
@@ -130,38 +124,33 @@ def fixed_range(near: float | None, far: float | None, units: Units = "m") -> De
     name = "metres" if units == "m" else "feet"
     if near is None or far is None or math.isnan(near) or math.isnan(far):
         raise ValueError(f"Type both ends of the range, near and far, in {name}.")
-    size = _size_m(units)
-    span = DepthRange(near * size, far * size)
     if near >= far:
         raise ValueError(
             f"Near must be smaller than far, but near is {near:g} and far is {far:g} {name}. "
             "Type a smaller near or a larger far."
         )
-    # Three digits of a limit may lie just outside it.
-    if span.near_m < 0.995 * MIN_DEPTH_M or span.far_m > 1.005 * MAX_DEPTH_M:
+    per_metre = in_units(1.0, "m", units)[0]
+    near_m, far_m = near / per_metre, far / per_metre
+    # Rounded to three digits, a limit may lie just outside itself.
+    if near_m < 0.995 * MIN_DEPTH_M or far_m > 1.005 * MAX_DEPTH_M:
         raise ValueError(
-            f"Both ends must lie between {length(MIN_DEPTH_M, units)} and "
+            f"The range must lie between {length(MIN_DEPTH_M, units)} and "
             f"{length(MAX_DEPTH_M, units)}, but near is {near:g} and far is {far:g} {name}. "
-            f"Type a {'larger near' if span.near_m < MIN_DEPTH_M else 'smaller far'}."
+            "Type another near or far."
         )
-    return DepthRange(max(span.near_m, MIN_DEPTH_M), min(span.far_m, MAX_DEPTH_M))
+    return DepthRange(max(near_m, MIN_DEPTH_M), min(far_m, MAX_DEPTH_M))
 
 
 def typed_range(span: DepthRange, units: Units = "m") -> tuple[float, float]:
-    """Return near and far as the fields show them: in metres or feet, to three digits."""
-    size = _size_m(units)
-    near, far = (float(f"{end / size:.{_DIGITS}g}") for end in span)
+    """Return near and far in metres or feet, rounded to three digits, as the fields show them."""
+    near, far = (float(f"{in_units(end, 'm', units)[0]:.3g}") for end in span)
     return near, far
-
-
-def _size_m(units: Units) -> float:
-    return 1.0 if units == "m" else 1 / FEET_PER_METRE
 
 
 def _mark(
     rgb: UInt8[ndarray, "h w 3"], sky: Bool[ndarray, "h w"], outside: Bool[ndarray, "h w"]
 ) -> None:
-    """Draw stripes in place of the sky, and dots over the colours of what is outside."""
+    """Draw stripes over the sky, and dots over the pixels outside the range."""
     period = max(6, max(sky.shape) // 80)
     row, column = np.ogrid[: sky.shape[0], : sky.shape[1]]
     if sky.any():
