@@ -1,4 +1,4 @@
-"""The files that visitors download: one at a time, or everything in a ZIP that explains it."""
+"""The page's files: one at a time, or all in a ZIP with a README."""
 
 import tempfile
 import zipfile
@@ -73,7 +73,7 @@ _FILES: dict[Format, tuple[str, str]] = {
     ),
     "colour-png": ("_colour.png", "inverse depth in colours, with a bar in metres"),
 }
-"""End of the file's name, and what it holds."""
+"""End of the file's name, and its content."""
 # Vertices along the longer side: text files are ten times larger, and phones show the USDZ.
 _MOST_VERTICES: dict[Format, int] = {"obj": 768, "usdz": 512}
 _RELIEF_SIDE = 400  # a printer's line is 0.4 mm: a 160 mm print shows no more
@@ -107,8 +107,8 @@ def write_file(
         sizes: Of the relief; None takes the defaults.
 
     Raises:
-        ValueError: If there is no such format, it cannot be written here, or a size of the relief
-            is out of range.
+        ValueError: If there is no such format, it cannot be written here, or a size is out of
+            range.
     """
     if kind not in FORMATS:
         raise ValueError(f"format must be one of {', '.join(FORMATS)}; got {kind!r}")
@@ -117,11 +117,10 @@ def write_file(
     if kind in ("npz", "depth-png", "colour-png"):
         write_prediction(folder, analysis.name, analysis.rgb, prediction, notice, (kind,))
         return path
-    # No more vertices than the network's map has detail for.
+    # The network's map has no detail for more vertices.
     side = max(prediction.canonical_inverse_depth.shape[-2:])
-    height, width = surface_size(prediction, min(side, _MOST_VERTICES.get(kind, side)))
-    if kind == "stl":
-        height, width = surface_size(prediction, _RELIEF_SIDE)
+    side = _RELIEF_SIDE if kind == "stl" else min(side, _MOST_VERTICES.get(kind, side))
+    height, width = surface_size(prediction, side)
     depth = prediction.depth_at(height, width)[0].numpy()
     f_px = float(prediction.f_px_at(width)[0])
     cut = ratio_at(ratio, max(height, width))
@@ -142,18 +141,18 @@ def write_file(
 
 
 def bundle(analysis: Analysis, folder: str | Path) -> Path:
-    """Write a ZIP with every file and what they mean, and return its path."""
+    """Write a ZIP with every file and a README, and return its path."""
     kinds = available()
     path = Path(folder) / f"{analysis.name}_depth.zip"
     with (
         whole_file(path) as temporary,
         zipfile.ZipFile(temporary, "w") as archive,
-        # Single files of the same names may be written beside at the same time.
+        # Single files of the same names may be written at the same time.
         tempfile.TemporaryDirectory(dir=folder) as parts,
     ):
         for kind in kinds:
             file = write_file(analysis, parts, kind)
-            # Pictures are packed already, and float depth hardly shrinks.
+            # Stored: pictures are packed already, and float depth hardly shrinks.
             archive.write(file, file.name)
             file.unlink()
         photo, metadata = (Path(parts, analysis.name + end) for end in (".jpg", ".json"))
@@ -167,15 +166,12 @@ def bundle(analysis: Analysis, folder: str | Path) -> Path:
 
 
 def _readme(analysis: Analysis, kinds: Sequence[Format]) -> str:
-    contents = [(file_name(analysis, kind), _FILES[kind][1]) for kind in kinds]
+    contents = [_FILES[kind] for kind in kinds]
     contents += [
-        (f"{analysis.name}.jpg", "the photo as the network saw it: upright, sRGB, no metadata"),
-        (
-            f"{analysis.name}.json",
-            "focal length and where it comes from, field of view, weights, licence",
-        ),
+        (".jpg", "the photo as the network saw it: upright, sRGB, no metadata"),
+        (".json", "focal length and its origin, field of view, weights, licence"),
     ]
-    listed = "\n".join(f"{name}\n    {content}" for name, content in contents)
+    listed = "\n".join(f"{analysis.name}{end}\n    {content}" for end, content in contents)
     return f"Depth of {analysis.name}\n\n{listed}\n\n{analysis.provenance.notice}\n"
 
 

@@ -12,7 +12,7 @@ from numpy import ndarray
 from demo.pipeline import EMBEDDED, Analysis
 from demo.screen import SKY_M
 from demo.tabs.depth.style import DepthStyle, Picture, depth_stats
-from demo.units import FEET_PER_METRE, Units, length
+from demo.units import PER_METRE, Units, length
 from depthpro.checkpoint import OWN_LICENCE, Provenance
 from depthpro.geometry import MIN_DEPTH_M, fov_from_focal
 from depthpro.viz import DepthRange, Scale, bar_ticks, colorize, metres
@@ -31,7 +31,7 @@ def colour_bar(
     """Return the colour bar, far on the left and near on the right, in metres or feet."""
     inverse = np.linspace(1 / span.far_m, 1 / span.near_m, _STOPS)
     colours = colorize((1 / inverse)[None], span, cmap)[0]  # the same for every scale
-    ends = DepthRange(*(end * FEET_PER_METRE for end in span)) if units == "ft" else span
+    ends = DepthRange(*(end * PER_METRE[units] for end in span))
     ticks = bar_ticks(ends, 5, scale, _feet if units == "ft" else metres)
     far, near = length(span.far_m, units), length(span.near_m, units)
     return ramp(colours, ticks, f"Colours from {far} (far) to {near} (near)")
@@ -61,9 +61,9 @@ def legend(picture: Picture, style: DepthStyle, units: Units = "m") -> str:
 
 
 def _feet(feet: float) -> str:
-    """Return a tick in feet: round numbers of feet stay feet, as thousands do."""
+    """Return a tick in feet, also where miles would be shorter."""
     if feet < 999.5:
-        return length(feet / FEET_PER_METRE, "ft")
+        return length(feet / PER_METRE["ft"], "ft")
     digits = 2 - math.floor(math.log10(feet))
     return f"{round(feet, digits):,.0f} ft"
 
@@ -76,7 +76,7 @@ def percent(share: float) -> str:
 
 
 def summary(analysis: Analysis, units: Units = "m") -> str:
-    """Return the figures of a photo: field of view, focal length, depth, and where each is from."""
+    """Return cards of the field of view, the focal length, the depth and the size of a photo."""
     prediction = analysis.prediction
     width, height = prediction.width, prediction.height
     f_px = analysis.f_px
@@ -139,7 +139,7 @@ def cards(rows: list[tuple[str, str, str]]) -> str:
 
 
 def ramp(colours: UInt8[ndarray, "n 3"], ticks: Iterable[tuple[float, str]], label: str) -> str:
-    """Return a bar of colours with ticks at shares of its length."""
+    """Return a bar of colours with ticks (share of the bar's length, text)."""
     stops = ", ".join(f"rgb({r} {g} {b})" for r, g, b in colours)
     marks = "".join(
         f'<span class="tick" style="left: {100 * share:.2f}%">{text}</span>'

@@ -19,12 +19,11 @@ from demo.gradio_internals import uploaded
 from demo.session import (
     KEEP_S,
     NETWORK,
-    PARALLEL,
     PRIVATE,
+    REDRAW,
     Panel,
     Session,
     Shared,
-    download_file,
     download_on_click,
     sentence,
 )
@@ -60,7 +59,6 @@ LAUNCH: dict[str, Any] = {
 """Arguments of `launch`."""
 
 _EXAMPLES = ("coffee.png", "astronaut.png", "chelsea.png", "rocket.jpg", "motorcycle_left.png")
-_NO_ZIP = gr.update(value=None, visible=False)
 _TABS = (depth, focal, view3d, measure, sharpness)
 _SHOWN = (".jpg", ".jpeg", ".png", ".webp")  # what browsers can show
 
@@ -110,9 +108,9 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
                     units = gr.Radio(
                         [("metres", "m"), ("feet", "ft")], value="m", label="Units", elem_id="units"
                     )
-                    prepare, zip_file = _download(session)
+                    everything = _download(session)
             with gr.Column(scale=3, min_width=320, elem_id="right"):
-                shared = Shared(session, units, [summary, prepare, zip_file], _left)
+                shared = Shared(session, units, [summary, everything], _left)
                 active = gr.State(0)
                 with gr.Tabs(elem_id="tabs"):
                     panels = [tab.build(model, shared) for tab in _TABS]
@@ -125,6 +123,14 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
         refresh(page.load)  # numbers would show 0 before there are any
         programs.register(model)
     return page.queue(max_size=16)
+
+
+def _download(session: gr.State) -> gr.Button:
+    """Return the button that writes and saves the ZIP."""
+    label = "Download everything (ZIP)"
+    button = gr.Button(label, variant="primary", visible=False, elem_id="prepare")
+    download_on_click(button, _bundle, [session])
+    return button
 
 
 def _examples(photo: gr.Image) -> Examples:
@@ -140,17 +146,6 @@ def _examples(photo: gr.Image) -> Examples:
     )
 
 
-def _download(session: gr.State) -> tuple[gr.Button, gr.DownloadButton]:
-    """Return the button that writes the ZIP, and the one that saves it."""
-    with gr.Row():
-        prepare = gr.Button(
-            "Download everything (ZIP)", variant="primary", visible=False, elem_id="prepare"
-        )
-        zip_file = gr.DownloadButton("Save the ZIP again", visible=False, elem_id="zip")
-    download_on_click(prepare, _bundle, session, zip_file)
-    return prepare, zip_file
-
-
 def _wire_panels(
     shared: Shared, active: gr.State, panels: Sequence[Panel]
 ) -> Callable[[Any], None]:
@@ -160,7 +155,6 @@ def _wire_panels(
     """
     inputs = [shared.session, active, shared.units, *(c for p in panels for c in p.inputs)]
     outputs = [*shared.sidebar, *(c for p in panels for c in p.outputs)]
-    latest = {"trigger_mode": "always_last", "concurrency_limit": PARALLEL, **PRIVATE}
 
     def show_all(session: Session | None, number: int, units: Units, *values: Any) -> list[Any]:
         updates, start = shared.sidebar_updates(session, units), 0
@@ -174,17 +168,13 @@ def _wire_panels(
         return updates
 
     def refresh(listen: Any) -> None:
-        listen(show_all, inputs, outputs, **latest)
+        listen(show_all, inputs, outputs, **REDRAW)
 
     refresh(shared.units.input)
     for index, panel in enumerate(panels):
         panel.tab.select(lambda index=index: index, None, active, queue=False, **PRIVATE)
-        panel.tab.select(
-            panel.show,
-            [shared.session, shared.units, *panel.inputs],
-            list(panel.outputs),
-            **latest,
-        )
+        own = [shared.session, shared.units, *panel.inputs]
+        panel.tab.select(panel.show, own, list(panel.outputs), **REDRAW)
     return refresh
 
 
@@ -203,7 +193,7 @@ def _wire_photo(
     for trigger in (photo.input, examples.load_input_event.then):
         event = trigger(
             partial(_estimate, model),
-            [shared.session, shared.units, photo],
+            [shared.units, photo],
             [shared.session, taken, *messages],
             preprocess=False,  # would open the file, before `load_image` can say what is wrong
             show_progress_on=messages[-1:],
@@ -217,12 +207,8 @@ def _wire_photo(
         refresh(event.then)
 
 
-def _estimate(
-    model: DepthPro, session: Session | None, units: Units, photo: dict[str, Any] | None
-) -> list[Any]:
-    """Predict depth of a photo, or say what is wrong with it."""
-    if session is not None:
-        session.left = True
+def _estimate(model: DepthPro, units: Units, photo: dict[str, Any] | None) -> list[Any]:
+    """Predict depth of a photo, or explain why that is impossible."""
     if photo is None:
         return [None, None, "", figures.empty_summary()]
     try:
@@ -245,12 +231,11 @@ def _show_taken(
 
 
 def _left(session: Session | None, units: Units) -> list[Any]:
-    """Return the figures and the buttons below the photo."""
+    """Return the figures and the button below the photo."""
     if session is None:
-        return [figures.empty_summary(), gr.update(visible=False), _NO_ZIP]
-    return [figures.summary(session.analysis, units), gr.update(visible=True), _NO_ZIP]
+        return [figures.empty_summary(), gr.update(visible=False)]
+    return [figures.summary(session.analysis, units), gr.update(visible=True)]
 
 
-def _bundle(session: Session | None) -> dict[str, Any]:
-    """Write the ZIP with depth, pictures, 3D files and what they mean."""
-    return download_file(session, export.bundle, "Save the ZIP again")
+def _bundle(session: Session) -> Path:
+    return export.bundle(session.analysis, session.folder)

@@ -1,4 +1,4 @@
-"""What the page knows about a photo, and how it follows from one call of the network."""
+"""From a photo to its analysis: one call of the network, and the focal length in use."""
 
 import contextlib
 import ctypes
@@ -15,6 +15,7 @@ import torch
 from jaxtyping import UInt8
 from numpy import ndarray
 
+from demo.ground import GroundResult, ground_of
 from depthpro import DepthPro, Prediction, load_image
 from depthpro.checkpoint import Provenance
 from depthpro.geometry import focal_from_fov, fov_from_focal
@@ -54,6 +55,11 @@ class Analysis:
         """The network's focal length in pixels; None if it has no field-of-view head."""
         estimated = self.prediction.estimated_f_px
         return None if estimated is None else estimated.item()
+
+    @functools.cached_property
+    def ground(self) -> GroundResult:
+        """The ground for the focal length in use, or why there is none; fitted on first use."""
+        return ground_of(self.prediction)
 
 
 def load_model(name: str | None, device: str | None = None) -> tuple[DepthPro, str]:
@@ -123,32 +129,26 @@ def with_source(analysis: Analysis, source: FocalSource, f_px: float | None = No
 
     Args:
         analysis: The photo.
-        source: Where the focal length comes from.
+        source: Origin of the focal length.
         f_px: The focal length in pixels, for the source "hand".
 
     Raises:
-        ValueError: If the source has none, or no camera has the one that is given by hand.
+        ValueError: If the source has none, or no camera has this one.
     """
-    chosen = {
-        "metadata": analysis.metadata_f_px,
-        "network": analysis.estimated_f_px,
-        "hand": f_px,
+    chosen, missing = {
+        "metadata": (analysis.metadata_f_px, "This photo's metadata gives no focal length"),
+        "network": (analysis.estimated_f_px, "This network estimates no focal length"),
+        "hand": (f_px, "Type a focal length in pixels"),
     }[source]
     if chosen is None:
-        missing = {
-            "metadata": "This photo's metadata gives no focal length",
-            "network": "This network estimates no focal length",
-            "hand": "Type a focal length in pixels",
-        }[source]
         raise ValueError(f"{missing}; choose another source.")
     if source == "hand":
-        _check(chosen, analysis.prediction.width)
-    return dataclasses.replace(
-        analysis, prediction=analysis.prediction.with_focal(chosen), source=source
-    )
+        _check_focal(chosen, analysis.prediction.width)
+    prediction = analysis.prediction.with_focal(chosen)
+    return dataclasses.replace(analysis, prediction=prediction, source=source)
 
 
-def _check(f_px: float, width: int) -> None:
+def _check_focal(f_px: float, width: int) -> None:
     """Refuse a focal length that no camera has."""
     least, most = FOV_RANGE_DEG
     if not 0 < f_px < math.inf:

@@ -49,8 +49,6 @@ class Session:
     """For this visitor's files; deleted when nobody holds the session any more."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     """Held while anything here changes."""
-    left: bool = False
-    """Whether another photo has come."""
     hand_f_px: float | None = None
     """The last focal length given by hand, in pixels."""
     points: tuple[Point, ...] = ()
@@ -104,37 +102,30 @@ def refusal(error: Exception | str) -> gr.Error:
 
 
 def require_photo(session: Session | None) -> Session:
-    """Return the session, or say that a photo comes first."""
+    """Return the session, or ask for a photo."""
     if session is None:
         raise refusal("Choose a photo first.")
     return session
 
 
-def ensure_current(session: Session, analysis: Analysis) -> None:
-    """Refuse a file that is no longer of what the page shows; called once it is written."""
-    if session.left or session.analysis is not analysis:
-        raise refusal("The photo or its focal length changed in the meantime; make the file again.")
-
-
-def download_file(
-    session: Session | None, write: Callable[[Analysis, Path], Path], label: str
-) -> dict[str, Any]:
-    """Write a file, and return the update of the button that saves it."""
-    session = require_photo(session)
-    analysis = session.analysis
-    try:
-        path = write(analysis, session.folder)
-    except (ValueError, OSError, MemoryError) as error:
-        raise refusal(error) from None
-    ensure_current(session, analysis)
-    megabytes = path.stat().st_size / 1e6
-    return gr.update(value=str(path), label=f"{label} ({megabytes:.1f} MB)", visible=True)
-
-
 def download_on_click(
-    prepare: gr.Button, write: Callable[..., dict[str, Any]], inputs: Any, save: gr.DownloadButton
+    button: gr.Button, write: Callable[..., Path], inputs: Sequence[Component]
 ) -> None:
-    """Have a button write a file, and the browser download it at once."""
-    event = prepare.click(write, inputs, save, concurrency_limit=PARALLEL, api_visibility="private")
-    click = f"() => setTimeout(() => document.querySelector('#{save.elem_id}')?.click(), 300)"
+    """Have a button write a file and the browser save it.
+
+    Args:
+        button: It needs an `elem_id`.
+        write: (Session, *values of `inputs` after the first) to the file.
+        inputs: The state with the session, and the components whose values `write` takes.
+    """
+    file = gr.DownloadButton(visible="hidden", elem_id=f"{button.elem_id}-file")
+
+    def answer(session: Session | None, *values: Any) -> str:
+        try:
+            return str(write(require_photo(session), *values))
+        except (ValueError, OSError, MemoryError) as error:
+            raise refusal(error) from None
+
+    event = button.click(answer, inputs, file, concurrency_limit=PARALLEL, api_visibility="private")
+    click = f"() => setTimeout(() => document.querySelector('#{file.elem_id}').click(), 300)"
     event.success(None, js=click, api_visibility="private")

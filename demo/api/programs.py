@@ -7,7 +7,7 @@ of an argument's description it reads one line.
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypedDict, get_args
 
@@ -16,7 +16,6 @@ from gradio_client import handle_file
 
 from demo import export, gradio_internals, pipeline
 from demo.api.store import Store
-from demo.ground import GroundResult, ground_of
 from demo.pipeline import Analysis
 from demo.session import KEEP_S, NETWORK, PARALLEL
 from demo.tabs.depth.style import depth_stats
@@ -53,23 +52,13 @@ class Estimate(export.Description):
 
 
 class PointValues(TypedDict):
-    """A point of a photo in 3D."""
+    """A point of a photo in 3D, in pixels and metres."""
 
     x_px: float
     y_px: float
     depth_m: float
     plus_minus_m: float
     position_m: list[float]
-
-
-class MeasuredValue(TypedDict):
-    """A measured quantity."""
-
-    what: str
-    points: list[int]
-    value: float
-    plus_minus: float
-    unit: str
 
 
 class GroundValues(TypedDict):
@@ -84,7 +73,8 @@ class Measurement(TypedDict):
     """Positions of some points of a photo, and what lies between them."""
 
     points: list[PointValues]
-    results: list[MeasuredValue]
+    results: list[dict[str, Any]]
+    """Fields of `demo.tabs.measure.measure.Result`."""
     ground: GroundValues | None
     remark: str
     notice: str
@@ -92,7 +82,7 @@ class Measurement(TypedDict):
 
 @dataclass(frozen=True)
 class Programs:
-    """The functions; nothing here belongs to a visitor of the page."""
+    """The functions that programs call."""
 
     model: DepthPro
     store: Store
@@ -159,35 +149,22 @@ class Programs:
         _check_choice("kind", kind, get_args(Kind))
         pairs = _pairs(points)
         located = rulers.locate(analysis.prediction, pairs)
-        wanted = kind in ("all", "height")
-        ground, reason = ground_of(analysis.prediction) if wanted else GroundResult(None, "")
+        ground, reason = analysis.ground
         if kind == "height" and ground is None:
             raise ValueError(f"Heights need the ground. {reason}")
         if kind == "all":
             results = rulers.measure_all(located, ground)
         else:
             results = rulers.measure(located, kind, ground)
+        columns = (located.depth_m, located.depth_plus_minus_m, located.positions)
         return {
             "points": [
-                {
-                    "x_px": x,
-                    "y_px": y,
-                    "depth_m": float(located.depth_m[n]),
-                    "plus_minus_m": float(located.far_m[n] - located.near_m[n]) / 2,
-                    "position_m": located.positions[n].tolist(),
-                }
-                for n, (x, y) in enumerate(pairs)
+                {"x_px": x, "y_px": y, "depth_m": z, "plus_minus_m": error, "position_m": position}
+                for (x, y), z, error, position in zip(
+                    pairs, *(column.tolist() for column in columns), strict=True
+                )
             ],
-            "results": [
-                {
-                    "what": result.what,
-                    "points": list(result.points),
-                    "value": result.value,
-                    "plus_minus": result.plus_minus,
-                    "unit": result.unit,
-                }
-                for result in results
-            ],
+            "results": [asdict(result) for result in results],
             "ground": ground
             and {
                 "camera_height_m": ground.camera_height_m,
@@ -220,19 +197,18 @@ class Programs:
         return gr.FileData(path=str(path), orig_name=path.name)
 
     def write(self, token: str, format: Format) -> Path:
-        """Write a result as a file, unless it is there already; it is kept as long as the result.
+        """Write a result as a file, which is kept as long as the result.
 
         Raises:
             ValueError: If the token is unknown or there is no such format.
         """
         entry = self.store.find(token)
         _check_choice("format", format, get_args(Format))
-        with entry.writing:
-            path = entry.files.get(format)
-            if path is None or not path.exists():  # Gradio cleans up old files
-                folder = entry.folder / format
-                path = entry.files[format] = _write(entry.analysis, folder, format)
-        return path
+        if format == "zip":
+            return export.bundle(entry.analysis, entry.folder)
+        if format == "preview":
+            return _write_preview(entry.analysis, entry.folder)
+        return export.write_file(entry.analysis, entry.folder, format)
 
     def _kept(self, analysis: Analysis) -> Estimate:
         """Keep an analysis, and return its description under a token."""
@@ -264,12 +240,7 @@ def _delete_expired(store: Store) -> None:
         store.delete_expired()
 
 
-def _write(analysis: Analysis, folder: Path, format: Format) -> Path:
-    folder.mkdir(exist_ok=True)
-    if format == "zip":
-        return export.bundle(analysis, folder)
-    if format != "preview":
-        return export.write_file(analysis, folder, format)
+def _write_preview(analysis: Analysis, folder: Path) -> Path:
     path = folder / f"{analysis.name}_preview.png"
     prediction = analysis.prediction
     size = fit_size(prediction.height, prediction.width, _PREVIEW_SIDE)
@@ -280,7 +251,11 @@ def _write(analysis: Analysis, folder: Path, format: Format) -> Path:
 
 
 def _pairs(points: Any) -> list[tuple[float, float]]:
-    """Return points as pairs of numbers, or refuse what is not a list of them."""
+    """Return points as pairs of numbers.
+
+    Raises:
+        ValueError: If they are not a list of [column, row].
+    """
     if isinstance(points, list | tuple) and points:
         pairs = [tuple(p) for p in points if isinstance(p, list | tuple) and len(p) == 2]
         if len(pairs) == len(points) and all(_is_number(v) for pair in pairs for v in pair):

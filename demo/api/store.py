@@ -1,4 +1,4 @@
-"""Results that programs come back for: under tokens that nobody can guess, and not for ever."""
+"""Results for programs, kept for a while under tokens that nobody can guess."""
 
 import secrets
 import shutil
@@ -7,7 +7,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from cachetools import TTLCache
@@ -21,10 +21,7 @@ class Entry:
 
     analysis: Analysis
     folder: Path
-    """For its files; its name says nothing about the token."""
-    files: dict[str, Path] = field(default_factory=dict)
-    """What was written so far, by format; a result never changes."""
-    writing: threading.Lock = field(default_factory=threading.Lock)
+    """For its files; its name does not reveal the token."""
 
     def __post_init__(self) -> None:
         """Delete the folder with the entry, also when the process ends."""
@@ -48,7 +45,7 @@ class Store:
             count: At most this many results; the least recently used one goes first.
             age_s: Seconds that a result is kept after its last use.
             max_bytes: Memory of all photos; more than the largest photo that the page accepts.
-            root: Where each result has a folder; None takes the system's for temporary files.
+            root: Parent of the results' folders; None is the system's for temporary files.
             clock: Returns seconds.
         """
         self._age_s, self._root = age_s, Path(root or tempfile.gettempdir())
@@ -64,7 +61,7 @@ class Store:
     def add(self, analysis: Analysis) -> str:
         """Keep a result and return its token."""
         token = secrets.token_urlsafe()
-        # Another secret than the token: who sees where a file lies cannot ask for more.
+        # Another secret than the token: the address of a file gives no access to the result.
         folder = self._root / f"depthpro-{secrets.token_urlsafe()}"
         folder.mkdir(parents=True, mode=0o700)
         entry = Entry(analysis, folder)
@@ -76,7 +73,7 @@ class Store:
         """Return the result of a token; it counts as used.
 
         Raises:
-            ValueError: If there is none, or no more.
+            ValueError: If the token is unknown or has expired.
         """
         with self._lock:
             entry = self._entries.get(token) if isinstance(token, str) else None
@@ -90,6 +87,6 @@ class Store:
         )
 
     def delete_expired(self) -> None:
-        """Delete the results that are too old, though nobody asks for any."""
+        """Delete the results that are too old."""
         with self._lock:
             self._entries.expire()

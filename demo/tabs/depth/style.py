@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
 from demo.screen import SKY_M, DepthKind
-from demo.units import Units, in_units, length
+from demo.units import PER_METRE, Units, length
 from depthpro import Prediction
 from depthpro.export import fit_size
 from depthpro.geometry import MAX_DEPTH_M, MIN_DEPTH_M, unproject
@@ -70,12 +70,9 @@ class DepthStats(NamedTuple):
 
 
 def draw(depth: Float[ndarray, "h w"], f_px: float, style: DepthStyle) -> Picture:
-    """Return depth in colours. The automatic range is `depth_range` of all that is not sky.
+    """Return depth in metres in colours; `f_px` is that of a picture as wide as `depth`.
 
-    Args:
-        depth: Metres along the optical axis.
-        f_px: Focal length in pixels of a picture as wide as `depth`.
-        style: Colours, range and marks.
+    The automatic range is `depth_range` of all that is not sky.
     """
     sky = depth >= SKY_M
     shown = ray_distance(depth, f_px) if style.kind == "ray" else depth
@@ -105,12 +102,7 @@ def depth_stats(prediction: Prediction) -> DepthStats:
 
 
 def ray_distance(depth: Float[ndarray, "h w"], f_px: float) -> Float[ndarray, "h w"]:
-    """Return the distance of each pixel's point from the camera in metres.
-
-    Args:
-        depth: Metres along the optical axis.
-        f_px: Focal length in pixels of a picture as wide as `depth`.
-    """
+    """Return the distance of each pixel's point from the camera in metres."""
     return np.linalg.norm(unproject(depth, f_px), axis=-1)
 
 
@@ -129,8 +121,7 @@ def fixed_range(near: float | None, far: float | None, units: Units = "m") -> De
             f"Near must be smaller than far, but near is {near:g} and far is {far:g} {name}. "
             "Type a smaller near or a larger far."
         )
-    per_metre = in_units(1.0, "m", units)[0]
-    near_m, far_m = near / per_metre, far / per_metre
+    near_m, far_m = near / PER_METRE[units], far / PER_METRE[units]
     # Rounded to three digits, a limit may lie just outside itself.
     if near_m < 0.995 * MIN_DEPTH_M or far_m > 1.005 * MAX_DEPTH_M:
         raise ValueError(
@@ -143,7 +134,7 @@ def fixed_range(near: float | None, far: float | None, units: Units = "m") -> De
 
 def typed_range(span: DepthRange, units: Units = "m") -> tuple[float, float]:
     """Return near and far in metres or feet, rounded to three digits, as the fields show them."""
-    near, far = (float(f"{in_units(end, 'm', units)[0]:.3g}") for end in span)
+    near, far = (float(f"{end * PER_METRE[units]:.3g}") for end in span)
     return near, far
 
 

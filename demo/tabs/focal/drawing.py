@@ -1,4 +1,4 @@
-"""Focal lengths as HTML: a table, fields of view from above, and what a known length implies."""
+"""Focal lengths as HTML: a table, fields of view from above, and calibration."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from demo.pipeline import Analysis, FocalSource
 from demo.tabs.focal.focal import Calibration, FocalChoice, f_35mm, focal_choices, strips
-from demo.units import Units, in_units, length, with_spread
+from demo.units import PER_METRE, Units, length, with_spread
 from depthpro.geometry import fov_from_focal
 
 NAMES: dict[FocalSource, str] = {
@@ -35,11 +35,7 @@ def sources_table(
 ) -> str:
     """Return the focal lengths side by side, with radio buttons, as HTML.
 
-    Args:
-        analysis: The photo.
-        hand_f_px: The last focal length by hand.
-        units: Of depth.
-        median_m: Median depth with the focal length in use.
+    `hand_f_px` is the last focal length by hand; `median_m` the median depth with the one in use.
     """
     choices = {choice.source: choice for choice in focal_choices(analysis, hand_f_px)}
     size = analysis.prediction.width, analysis.prediction.height
@@ -76,9 +72,8 @@ def sources_table(
 def from_above(analysis: Analysis, hand_f_px: float | None = None, units: Units = "m") -> str:
     """Return the fields of view and the depth of the photo's strips, to scale, as SVG.
 
-    Each source has its own rim and its own dots; those in use are filled. A dot is the median
-    depth of a strip of the photo, and the dots of a strip stand one above the other: another focal
-    length moves them ahead or back, and never sideways.
+    Each source has its own outline and its own dots, which are filled for the one in use. A dot is
+    the median depth of a strip of the photo; another focal length moves it ahead or back.
     """
     choices = focal_choices(analysis, hand_f_px)
     above = sorted(choices, key=lambda choice: choice.in_use)  # the one in use is painted last
@@ -87,14 +82,8 @@ def from_above(analysis: Analysis, hand_f_px: float | None = None, units: Units 
     scale = _pixels_a_metre(drawn, choices)
     lines, labels = _grid(scale, units)
     parts = [_wedge(choice, analysis.prediction.width) for choice in above]
-    x, y = _CAMERA
-    ends = [choice.factor for choice in choices]
-    parts += [
-        f'<path class="track" d="M{x + side * scale:.1f} {y - z * min(ends) * scale:.1f}'
-        f'V{y - z * max(ends) * scale:.1f}"/>'
-        for side, z in drawn
-    ]
     parts += [_dots(choice, drawn, scale) for choice in above]
+    x, y = _CAMERA
     text = ", ".join(f"{NAMES[each.source]} {each.fov_deg:.0f} degrees" for each in choices)
     return (
         f'<svg class="from-above" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
@@ -107,7 +96,7 @@ def from_above(analysis: Analysis, hand_f_px: float | None = None, units: Units 
 
 
 def calibration_text(calibration: Calibration, width: int, height: int, units: Units = "m") -> str:
-    """Return what a known length implies, for a photo of `width` x `height` pixels, as HTML."""
+    """Return the result of a calibration, for a photo of `width` x `height` pixels, as HTML."""
     measured = with_spread(calibration.measured_m, calibration.plus_minus_m, "m", units)
     headline = f"Measured {measured}, true length {length(calibration.true_m, units)}"
     factor, f_px = calibration.factor, calibration.f_px
@@ -143,7 +132,7 @@ def _swatch(source: FocalSource) -> str:
 
 
 def _pixels_a_metre(seen: Float[ndarray, "n 2"], choices: Sequence[FocalChoice]) -> float:
-    """Return the scale at which the strips fit, with the focal lengths of all sources."""
+    """Return the scale at which the strips fit with all focal lengths."""
     if not len(seen):
         return 1.0
     factor = max(choice.factor for choice in choices if choice.factor <= _STRETCH)
@@ -153,13 +142,14 @@ def _pixels_a_metre(seen: Float[ndarray, "n 2"], choices: Sequence[FocalChoice])
 
 def _grid(scale: float, units: Units) -> tuple[str, str]:
     """Return lines at round depths, and their labels."""
-    per_metre = in_units(1.0, "m", units)[0]
     lines, labels = "", ""
-    for value in MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(0, _CAMERA[1] / scale * per_metre):
-        y = _CAMERA[1] - value / per_metre * scale
+    highest = _CAMERA[1] / scale * PER_METRE[units]
+    for value in MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(0, highest):
+        metres = value / PER_METRE[units]
+        y = _CAMERA[1] - metres * scale
         if value > 0 and y > _MARGIN / 2:
             lines += f'<path class="grid" d="M0 {y:.1f}H{_WIDTH}"/>'
-            labels += f'<text x="8" y="{y - 5:.1f}">{length(value / per_metre, units)}</text>'
+            labels += f'<text x="8" y="{y - 5:.1f}">{length(metres, units)}</text>'
     return lines, labels
 
 

@@ -1,10 +1,10 @@
-"""Focal lengths: by metadata, network or hand; the depth they make; what a known length implies.
+"""Focal lengths by metadata, network or hand, and calibration with a known length.
 
 A pixel in column u whose canonical inverse depth is C lies f / (w C) ahead of the camera and
-(u - cx) / (w C) to the side. So what lies ahead is proportional to the focal length f, and what
-lies across the view does not depend on it: a known length tells the focal length only as far as it
-leads away from the camera. If a length across is wrong, all metres of the network are wrong by one
-factor, which no focal length corrects.
+(u - cx) / (w C) to the side. So lengths ahead are proportional to the focal length f, and lengths
+across the view do not depend on it: a known length determines f only as far as it leads away from
+the camera. If a length across is wrong, all metres are wrong by one factor, which no focal length
+corrects.
 """
 
 import math
@@ -23,9 +23,9 @@ from depthpro.exif import focal_px_from_35mm
 from depthpro.geometry import fov_from_focal
 
 Verdict = Literal["focal length", "uncertain", "scale"]
-"""A known length implies a focal length, an uncertain one, or none but a scale of all metres."""
+"""A known length implies a focal length, an uncertain one, or only a scale of all metres."""
 
-_LEAST_SHARE = 0.1  # of a length's square, has to lead away from the camera
+_LEAST_SHARE = 0.1  # of a length's square must lead away from the camera
 _MOST_UNCERTAIN = 0.5  # ± of a usable focal length, as a share of it
 _ROWS, _STRIPS = 96, 16  # samples down the photo, and strips across it
 
@@ -44,7 +44,7 @@ class FocalChoice(NamedTuple):
 
 @dataclass(frozen=True)
 class Calibration:
-    """What the true distance of two points implies."""
+    """Implications of the true distance of two points."""
 
     true_m: float
     measured_m: float
@@ -72,12 +72,7 @@ def f_35mm(f_px: float, width: int, height: int) -> float:
 
 
 def focal_choices(analysis: Analysis, hand_f_px: float | None = None) -> list[FocalChoice]:
-    """Return the focal lengths that are known.
-
-    Args:
-        analysis: The photo.
-        hand_f_px: The last focal length by hand, if another source is in use now.
-    """
+    """Return the known focal lengths; `hand_f_px` is the last one by hand."""
     values: dict[FocalSource, float | None] = {
         "metadata": analysis.metadata_f_px,
         "network": analysis.estimated_f_px,
@@ -100,8 +95,8 @@ def focal_choices(analysis: Analysis, hand_f_px: float | None = None) -> list[Fo
 def strips(prediction: Prediction) -> Float[ndarray, "n 2"]:
     """Return x and z in metres of 16 upright strips of the photo, seen from above.
 
-    z is the median depth along the middle of the strip, without sky; strips of nothing but sky are
-    left out. For another focal length z is multiplied, and x stays.
+    z is the median depth along the middle of the strip, without sky; strips of sky alone are left
+    out.
     """
     depth = prediction.depth_at(_ROWS, _STRIPS)[0].numpy()
     solid = np.ma.masked_greater_equal(depth, SKY_M)
@@ -111,14 +106,10 @@ def strips(prediction: Prediction) -> Float[ndarray, "n 2"]:
 
 
 def calibrate(points: Points3D, true_m: float) -> Calibration:
-    """Return what the true distance of two points implies.
+    """Return the implications of the true distance of two points.
 
     With the part a across and b ahead the distance is sqrt(a² + b²), and b is proportional to the
     focal length f; so the true length L belongs to f sqrt(L² - a²) / b.
-
-    Args:
-        points: Two points of the photo, neither of them sky.
-        true_m: Their true distance in metres.
 
     Raises:
         ValueError: If there are not two points with a distance, or the length is not positive.

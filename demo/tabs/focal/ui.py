@@ -15,7 +15,7 @@ from demo.tabs.focal.drawing import NAMES, calibration_text, from_above, sources
 from demo.tabs.focal.focal import calibrate, f_35mm
 from demo.tabs.measure.drawing import draw
 from demo.tabs.measure.measure import locate, measure, sky_sentence
-from demo.units import Units, in_units
+from demo.units import PER_METRE, Units
 from demo.viewer.viewer import on_click, viewer
 from depthpro import DepthPro
 from depthpro.exif import focal_px_from_35mm
@@ -170,7 +170,7 @@ def _use_number(index: int, session: Session, value: float | None, units: Units)
 
 def _use_ruler(session: Session, true: float | None, units: Units) -> _Choice:
     points = locate(session.analysis.prediction, session.ruler)
-    calibration = calibrate(points, _metres(true or 0.0, units))
+    calibration = calibrate(points, (true or 0.0) / PER_METRE[units])
     if calibration.verdict != "focal length":
         raise ValueError("No focal length follows from these points; choose others.")
     return "hand", calibration.f_px
@@ -195,8 +195,8 @@ def _show(
     analysis, photo = session.analysis, str(session.folder)  # no two photos have the same
     field = gr.skip()
     if photo != sent or units != typed:
-        true = None if true is None or photo != sent else _metres(true, typed) * _per_metre(units)
-        true = true and float(f"{true:.6g}")
+        true = None if photo != sent else true
+        true = true and float(f"{true / PER_METRE[typed] * PER_METRE[units]:.6g}")
         field = gr.update(label=label, value=true)
     picture = screen.focal(analysis) if photo == sent else screen.photo(analysis)
     view, *others = _redraw_ruler(session, units, true)
@@ -253,7 +253,7 @@ def _redraw_ruler(
         results = measure(points, "distance")
         try:
             if true is not None and not error:
-                calibration = calibrate(points, _metres(true, units))
+                calibration = calibrate(points, true / PER_METRE[units])
                 usable = calibration.verdict == "focal length"
                 note = calibration_text(calibration, points.width, points.height, units)
         except ValueError as refused:
@@ -264,11 +264,3 @@ def _redraw_ruler(
     svg = draw(points, "distance", results, None, units)
     clear = gr.update(interactive=bool(session.ruler))
     return [{"svg": svg}, gr.update(interactive=usable), clear, note]
-
-
-def _metres(value: float, units: Units) -> float:
-    return value / _per_metre(units)
-
-
-def _per_metre(units: Units) -> float:
-    return in_units(1.0, "m", units)[0]

@@ -1,10 +1,10 @@
 """Points of a photo in 3D, and lengths, heights, angles and areas between them, each with its ±.
 
-A point's depth is the median of a 5 x 5 window of the network's map, centred on the point. Inverse
-depth of a plane is linear across the photo, so the median of a plane is exact. The 16th and 84th
-percentile of the window are the uncertainty of depth. Each point is moved along its ray to both,
-the two changes of a result are averaged, and independent points add in quadrature. The ± leaves out
-the focal length, the ground plane and errors of the whole scene.
+A point's depth is the median of a 5 x 5 window of the network's map, centred on the point: exact on
+a plane, whose inverse depth is linear across the photo. The 16th and 84th percentile of the window
+are the uncertainty of depth. Each point is moved along its ray to both, the two changes of a result
+are averaged, and independent points add in quadrature. The ± leaves out the focal length, the
+ground plane and errors of the whole scene.
 """
 
 import itertools
@@ -68,7 +68,7 @@ class Points3D:
 
     @property
     def sky(self) -> Bool[ndarray, " n"]:
-        """Points without a position, because they are sky."""
+        """Points in the sky, which have no position."""
         return np.isinf(self.depth_m)
 
 
@@ -85,11 +85,7 @@ class Result:
 
 
 def locate(prediction: Prediction, points: Sequence[tuple[float, float]]) -> Points3D:
-    """Return points of the photo in 3D.
-
-    Args:
-        prediction: Of one picture. Only the network's own map is read.
-        points: Column and row in pixels of the photo; pixel centres at integers.
+    """Return points of the photo, column and row in pixels, in 3D.
 
     Raises:
         ValueError: If a point is not in the photo, or there are more than `MAX_POINTS`.
@@ -102,20 +98,20 @@ def locate(prediction: Prediction, points: Sequence[tuple[float, float]]) -> Poi
             raise ValueError(f"Choose points in the photo of {width} × {height}; got ({x}, {y}).")
     pixels = np.array(points, dtype=float).reshape(-1, 2)
     canonical, f_px = prediction.canonical_inverse_depth[0].cpu().numpy(), prediction.f_px.item()
-    places = (pixels + 0.5) / (width, height)
-    depths = [_depths_about(canonical, place, f_px / width) for place in places]
+    shares = (pixels + 0.5) / (width, height)
+    depths = [_window_depths(canonical, share, f_px / width) for share in shares]
     near, middle, far = np.array(depths).reshape(-1, 3).T
     return Points3D(width, height, f_px, pixels, middle, near, far)
 
 
 def project(points: Points3D, positions: Float[ndarray, "n 3"]) -> Float[ndarray, "n 2"]:
-    """Return column and row of positions in front of the camera, in the photo of the points."""
+    """Return the pixels of positions in front of the camera, column and row."""
     centre = (points.width - 1) / 2, (points.height - 1) / 2
     return positions[:, :2] / positions[:, 2:] * points.f_px + centre
 
 
 def window_size(prediction: Prediction) -> tuple[float, float]:
-    """Return columns and rows of the photo that the window about a point covers."""
+    """Return the columns and rows of the photo that a point's window covers."""
     rows, columns = prediction.canonical_inverse_depth.shape[-2:]
     side = 2 * REACH + 1
     return side * prediction.width / columns, side * prediction.height / rows
@@ -124,15 +120,11 @@ def window_size(prediction: Prediction) -> tuple[float, float]:
 def measure(points: Points3D, kind: Kind, ground: Ground | None = None) -> tuple[Result, ...]:
     """Return the results in the order of their points; none where there are too few points.
 
-    Args:
-        points: A single one has its distance from the camera, two or more have distances, three
-            or more have angles and an area.
-        kind: What to measure. The area is that of the closed polygon: half the length of the sum
-            of cross products, the largest area of any flat view of it.
-        ground: The plane of the heights, which are negative below it.
+    A single point has its distance from the camera, two or more have distances, three or more have
+    angles and an area. Heights are above the ground, negative below it.
 
     Raises:
-        ValueError: If a point is sky, or heights are wanted without a ground.
+        ValueError: If a point is sky, or the kind is height and there is no ground.
     """
     if points.sky.any():
         raise ValueError(sky_sentence(points))
@@ -177,28 +169,27 @@ def measure_all(points: Points3D, ground: Ground | None) -> tuple[Result, ...]:
 def propagate(
     points: Points3D, numbers: Sequence[int], value: Callable[[ndarray], float]
 ) -> tuple[float, float]:
-    """Return a value of some points, and its ± from the uncertainty of their depth.
+    """Return a value and its ± from the uncertainty of depth.
 
     Args:
         points: All points.
-        numbers: Those that the value is of, counted from 0.
-        value: From their positions (n, 3) in metres.
+        numbers: The points of the value, counted from 0.
+        value: Takes their positions (n, 3) in metres.
     """
-    chosen = list(numbers)
-    positions, rays = points.positions[chosen], points.rays[chosen]
+    positions = points.positions[list(numbers)]
     middle, squares = value(positions), 0.0
-    for index, number in enumerate(chosen):
+    for index, number in enumerate(numbers):
         change = 0.0
         for depth_m in (points.near_m[number], points.far_m[number]):
             moved = positions.copy()
-            moved[index] = rays[index] * depth_m
+            moved[index] = points.rays[number] * depth_m
             change += abs(value(moved) - middle) / 2
         squares += change**2
     return middle, math.sqrt(squares)
 
 
 def sky_sentence(points: Points3D, first: int = 1) -> str:
-    """Return which points are sky and what to do; the points are numbered from `first` on."""
+    """Return a sentence that names the points in the sky; `first` is the first one's number."""
     numbers = ", ".join(str(n + first) for n in np.flatnonzero(points.sky))
     return (
         f"There is sky at point {numbers}, or something farther than {length(SKY_M)}, which has "
@@ -218,7 +209,7 @@ def angle_deg(points: Float[ndarray, "3 3"]) -> float:
 
 
 def polygon_area(points: Float[ndarray, "n 3"]) -> float:
-    """Return half the length of the sum of cross products about the closed polygon."""
+    """Return the area of a closed polygon: the largest that any flat view of it has."""
     arms = points - points[0]
     return float(np.linalg.norm(np.cross(arms[:-1], arms[1:]).sum(axis=0)) / 2)
 
@@ -233,34 +224,27 @@ def crosses_itself(pixels: Float[ndarray, "n 2"]) -> bool:
     )
 
 
-def _depths_about(
-    canonical: Float[ndarray, "s s"], place: Float[ndarray, "2"], scale_m: float
-) -> tuple[float, float, float]:
+def _window_depths(
+    canonical: Float[ndarray, "s s"], share: Float[ndarray, "2"], scale_m: float
+) -> Float[ndarray, "3"]:
     """Return the 16th percentile, median and 84th percentile of depth; infinite for sky.
 
-    Args:
-        canonical: The network's map; the map is interpolated, as in `Prediction.depth`.
-        place: Centre of the window as shares of width and height, from 0 to 1.
-        scale_m: Depth in metres times the map.
+    The window lies around a share of the map's width and height, and is smaller at its border.
+    Depth is `scale_m` over the interpolated map.
     """
+    last = len(canonical) - 1
+    centre = np.clip(share * len(canonical) - 0.5, 0, last)
     columns, rows = (
-        _steps(share * size - 0.5, size)
-        for share, size in zip(place, canonical.shape[::-1], strict=True)
+        middle + np.arange(-reach, reach + 1)
+        for middle in centre
+        for reach in [min(REACH, math.floor(min(middle, last - middle)))]
     )
     at = np.meshgrid(rows, columns, indexing="ij")
     samples = ndimage.map_coordinates(canonical, at, output=float, order=1, mode="nearest")
     solid = samples[samples * SKY_M > scale_m]
     if 2 * solid.size <= samples.size:
-        return math.inf, math.inf, math.inf
-    near, middle, far = (float(depth) for depth in np.percentile(scale_m / solid, (16, 50, 84)))
-    return near, middle, far
-
-
-def _steps(centre: float, size: int) -> Float[ndarray, " k"]:
-    """Return steps of 1 about the centre, as many before it as after it, within the map."""
-    centre = min(max(centre, 0.0), size - 1.0)
-    reach = min(REACH, math.floor(min(centre, size - 1 - centre)))
-    return centre + np.arange(-reach, reach + 1)
+        return np.full(3, np.inf)
+    return np.percentile(scale_m / solid, (16, 50, 84))
 
 
 def _result(
@@ -285,5 +269,5 @@ def _perimeter(points: Float[ndarray, "n 3"]) -> float:
 
 
 def _side(a: Float[ndarray, "2"], b: Float[ndarray, "2"], c: Float[ndarray, "2"]) -> float:
-    """Return on which side of the line from a to b the point c lies, by its sign."""
+    """Return a number whose sign tells the side of the line from a to b where c lies."""
     return float((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]))

@@ -17,7 +17,7 @@ _NEEDED: dict[Kind, tuple[int, str]] = {
     "angle": (3, "The angle is at the second of three points; each further point adds one."),
     "area": (3, "The last point closes the shape; each further point adds a corner."),
 }
-_JUMP = 1.25  # ratio of depths within a window that is at the rim of something
+_JUMP = 1.25  # ratio of depths within a window at an edge
 _PLUS_MINUS = (
     "half the range from the 16th to the 84th percentile of depth about each point, carried on to "
     "the result; focal length, ground plane and errors of the whole scene are not in it"
@@ -36,7 +36,7 @@ def table(results: Sequence[Result], units: Units = "m") -> str:
 
 
 def rows(results: Sequence[Result], units: Units = "m") -> list[tuple[str, str, str]]:
-    """Return name, points and value of each result."""
+    """Return the name, points and value of each result."""
     return [
         (
             result.what.capitalize(),
@@ -50,7 +50,7 @@ def rows(results: Sequence[Result], units: Units = "m") -> list[tuple[str, str, 
 
 
 def hint(kind: Kind, count: int) -> str:
-    """Return what to do next, after so many points."""
+    """Return the next step after `count` points."""
     needed, more = _NEEDED[kind]
     missing = needed - count
     if missing <= 0:
@@ -68,7 +68,7 @@ def headline(results: Sequence[Result], units: Units = "m") -> str:
 
 
 def precision(analysis: Analysis) -> str:
-    """Return what a point and its ± stand for."""
+    """Return the meaning of a point and its ±."""
     columns, lines = window_size(analysis.prediction)
     side = analysis.prediction.canonical_inverse_depth.shape[-1]
     return (
@@ -79,13 +79,13 @@ def precision(analysis: Analysis) -> str:
 
 
 def warning(points: Points3D, kind: Kind, units: Units = "m") -> str:
-    """Return what makes the results doubtful, or nothing."""
-    rims = np.flatnonzero(points.far_m > _JUMP * points.near_m)
-    if len(rims):
-        near, far = (length(float(end[rims[0]]), units) for end in (points.near_m, points.far_m))
+    """Return the reason why the results are doubtful; empty if there is none."""
+    edges = np.flatnonzero(points.far_m > _JUMP * points.near_m)
+    if len(edges):
+        near, far = (length(float(end[edges[0]]), units) for end in (points.near_m, points.far_m))
         return (
-            f"At point {rims[0] + 1} depth jumps from {near} to {far}: it is at the rim of "
-            "something. Choose a place a little further inside."
+            f"At point {edges[0] + 1} depth jumps from {near} to {far}: it lies on an edge. "
+            "Choose a place a little further inside."
         )
     if kind == "area" and crosses_itself(points.pixels):
         return "The outline crosses itself, and parts of its area cancel out. Go round in order."

@@ -1,13 +1,14 @@
-"""The tab "Measure": points on the photo, and what lies between them, each with its ±."""
+"""The tab "Measure": points on the photo, and lengths, angles and areas between them, with ±."""
 
 import html
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from demo import screen
-from demo.ground import ground_of
-from demo.session import REDRAW, Panel, Point, Session, Shared, require_photo
+from demo.session import REDRAW, Panel, Point, Session, Shared, download_on_click, require_photo
 from demo.tabs.measure import table as measure_table
 from demo.tabs.measure.drawing import draw
 from demo.tabs.measure.measure import MAX_POINTS, Kind, locate, measure, measure_all, sky_sentence
@@ -33,17 +34,25 @@ def build(model: DepthPro, shared: Shared) -> Panel:
         view = viewer("Photo to measure in", "measure-view", _EMPTY, clickable=True)
         sentences = gr.HTML(elem_id="measure-said")
         with gr.Row():
-            undo = gr.Button("Undo", size="sm", min_width=80, interactive=False)
-            clear = gr.Button("Clear", size="sm", min_width=80, interactive=False)
-            file = gr.DownloadButton(
-                "Save CSV", size="sm", min_width=80, interactive=False, elem_id="measure-csv"
+            undo, clear, save = (
+                gr.Button(label, size="sm", min_width=80, interactive=False, elem_id=elem_id)
+                for label, elem_id in (
+                    ("Undo", "measure-undo"),
+                    ("Clear", "measure-clear"),
+                    ("Save CSV", "measure-csv"),
+                )
             )
+            download_on_click(save, _write_csv, [shared.session, shared.units])
         table = gr.HTML(elem_id="measure-table")
         note = gr.HTML()
-    outputs = [view, sentences, undo, clear, file, table]
+    outputs = [view, sentences, undo, clear, save, table]
     state = [shared.session, shared.units, kind]
     on_click(view, _add, state, outputs)
-    for event, handler in ((undo.click, _undo), (clear.click, _clear), (kind.input, _redraw)):
+    for event, handler in (
+        (undo.click, partial(_keep, slice(-1))),
+        (clear.click, partial(_keep, slice(0))),
+        (kind.input, _redraw),
+    ):
         event(handler, state, outputs, **REDRAW)
     return Panel(tab, [kind], [*outputs, note], _show)
 
@@ -66,22 +75,16 @@ def _add(point: Point, session: Session | None, units: Units, kind: Kind) -> lis
     return _redraw(session, units, kind, problem)
 
 
-def _undo(session: Session | None, units: Units, kind: Kind) -> list[Any]:
+def _keep(part: slice, session: Session | None, units: Units, kind: Kind) -> list[Any]:
+    """Keep a part of the points."""
     session = require_photo(session)
     with session.lock:
-        session.points = session.points[:-1]
-    return _redraw(session, units, kind)
-
-
-def _clear(session: Session | None, units: Units, kind: Kind) -> list[Any]:
-    session = require_photo(session)
-    with session.lock:
-        session.points = ()
+        session.points = session.points[part]
     return _redraw(session, units, kind)
 
 
 def _point_problem(session: Session, point: Point) -> str:
-    """Return why a point cannot be added, or nothing."""
+    """Return the reason why a point cannot be added; empty if it can."""
     if len(session.points) >= MAX_POINTS:
         return f"{MAX_POINTS} points are the most; undo or clear some first."
     if session.points and session.points[-1] == point:
@@ -94,43 +97,41 @@ def _point_problem(session: Session, point: Point) -> str:
 
 
 def _redraw(session: Session | None, units: Units, kind: Kind, problem: str = "") -> list[Any]:
-    """Return updates of drawing, sentences, undo, clear, file and table."""
+    """Return updates of drawing, sentences, the three buttons and table."""
     if session is None:
         return [gr.skip()] * 6
-    analysis = session.analysis
-    points = locate(analysis.prediction, session.points)
-    search = ground_of(analysis.prediction)
-    results, file = (), gr.update(value=None, interactive=False)
+    points = locate(session.analysis.prediction, session.points)
+    ground, reason = session.analysis.ground
+    results = ()
     if points.sky.any():
         problem = problem or sky_sentence(points)
+    elif kind == "height" and ground is None:
+        problem = problem or f"No ground was found, so there are no heights. {reason}"
     else:
-        if kind == "height" and search.ground is None:
-            reason = f"No ground was found, so there are no heights. {search.reason}"
-        else:
-            reason = measure_table.warning(points, kind, units)
-            results = measure(points, kind, search.ground)
-        problem = problem or reason
-        if session.points:
-            path = session.folder / f"{analysis.name}_measurements.csv"
-            everything = measure_all(points, search.ground)
-            text = measure_table.csv_text(analysis, points, everything, units)
-            path.write_text(text, encoding="utf-8")
-            file = gr.update(value=str(path), interactive=True)
+        problem = problem or measure_table.warning(points, kind, units)
+        results = measure(points, kind, ground)
     sentences = {
         "problem": problem,
         "headline": measure_table.headline(results, units),
         "hint": measure_table.hint(kind, len(session.points)),
     }
     status = "".join(_paragraph(name, text) for name, text in sentences.items() if text)
-    some = gr.update(interactive=bool(session.points))
     return [
-        {"svg": draw(points, kind, results, search.ground, units)},
+        {"svg": draw(points, kind, results, ground, units)},
         f'<div role="status">{status}</div>',
-        some,
-        some,
-        file,
+        *[gr.update(interactive=bool(session.points))] * 3,
         measure_table.table(results, units),
     ]
+
+
+def _write_csv(session: Session, units: Units) -> Path:
+    """Write all measurements between the points."""
+    analysis = session.analysis
+    points = locate(analysis.prediction, session.points)
+    results = measure_all(points, analysis.ground.ground)
+    path = session.folder / f"{analysis.name}_measurements.csv"
+    path.write_text(measure_table.csv_text(analysis, points, results, units), encoding="utf-8")
+    return path
 
 
 def _paragraph(name: str, text: str) -> str:

@@ -84,10 +84,7 @@ def compare(prediction: Prediction, truth: Truth) -> Comparison:
 def error_map(prediction: Prediction, truth: Truth, scaled: bool) -> Float[ndarray, "h w"]:
     """Return (d - d*) / d* of predicted depth d and true depth d*; NaN where d* is unknown.
 
-    Args:
-        prediction: Of the photo.
-        truth: True depth.
-        scaled: Whether d is multiplied so that its median is that of d*.
+    If `scaled`, the median of d is that of d*.
     """
     depth, mask = prediction.depth_at(*truth.depth.shape)[0].numpy(), truth.solid
     alignment = "median_scale" if scaled else "none"

@@ -1,4 +1,4 @@
-"""True depth: of the example photos, or of a file that a visitor uploads."""
+"""True depth of the example photos, and from uploaded files."""
 
 import functools
 import hashlib
@@ -20,21 +20,21 @@ from depthpro.export import fit_size
 from depthpro.image import load_image
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-"""Photos that were rendered with their depth; `examples/render.py` makes them."""
+"""Photos rendered with their depth, by `examples/render.py`."""
 RENDERED = ("street.jpg", "room.jpg", "nature.jpg")
 SUFFIXES = (".npz", ".npy", ".png")
-"""Of files that can be uploaded."""
+"""Suffixes of files that can be uploaded."""
 SIDE = 800
 """Longer side, in pixels, of depth that is compared; larger truth is thinned out for speed."""
 MAX_PIXELS = 25_000_000
-"""Larger files are refused before they are unpacked."""
+"""Larger maps are refused before they are unpacked."""
 
 _MAX_ARRAYS = 16
 _MAX_MB = 300  # of all arrays of a file, unpacked
 _PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the others unpack without a limit
 _LEAST_KNOWN = 100  # pixels
 _ASPECT = 0.01
-_FULL = 65535  # "this far or farther" in the 16-bit PNG of `depthpro.export`
+_FULL = 65535  # means "this far or farther" in the 16-bit PNG of `depthpro.export`
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,7 @@ class Truth:
 
 
 def known(rgb: UInt8[ndarray, "h w 3"]) -> Truth | None:
-    """Return the truth of an example photo, recognised by its pixels; None for other photos."""
+    """Return the true depth of an example photo, recognised by its pixels; None for others."""
     shapes, truths = _examples()
     return truths.get(_digest(rgb)) if rgb.shape in shapes else None
 
@@ -69,12 +69,12 @@ def read_truth(path: Path, height: int, width: int, scale_m: float | None = None
         path: NPZ with an array `depth`, NPY, or 16-bit grey PNG.
         height: Rows of the photo.
         width: Columns of the photo.
-        scale_m: Metres of one step, for whole numbers; the PNG's own `scale_m` goes before it.
+        scale_m: Metres of one step, for whole numbers; a PNG's own `scale_m` has precedence.
 
     Raises:
         ValueError: If the file is of another kind, broken, too large or of another shape than the
-            photo, holds whole numbers without a scale, or no depth. The message names the file,
-            never its folder, so that visitors may read it.
+            photo, holds whole numbers without a scale, or no depth. The message does not reveal
+            the file's folder.
     """
     name = path.name
     if path.suffix.lower() not in SUFFIXES:
@@ -105,16 +105,15 @@ def read_truth(path: Path, height: int, width: int, scale_m: float | None = None
 
 @functools.cache
 def _examples() -> tuple[set[tuple[int, ...]], dict[bytes, Truth]]:
-    """Return the shapes of the photos whose truth comes with the page, and truth by photo."""
+    """Return the shapes of the example photos, and their true depth by the photo's digest."""
     photos, truths = [], []
     for name in RENDERED:
-        members = {
-            "rgb.jpg": EXAMPLES / name,
-            "inverse_depth.png": EXAMPLES / name.replace(".jpg", ".inverse_depth.png"),
-            "json": EXAMPLES / name.replace(".jpg", ".json"),
-        }
-        sample = decode_sample({suffix: path.read_bytes() for suffix, path in members.items()})
-        photos.append(load_image(EXAMPLES / name).rgb)
+        photo = EXAMPLES / name
+        members = {"rgb.jpg": photo.read_bytes()}
+        for suffix in ("inverse_depth.png", "json"):
+            members[suffix] = photo.with_suffix(f".{suffix}").read_bytes()
+        sample = decode_sample(members)
+        photos.append(load_image(photo).rgb)
         mask = np.ones(sample.depth.shape, bool)
         truths.append(Truth(sample.depth, mask, "rendered with the photo, so exact"))
     case = motorcycle().cases["motorcycle"]()
@@ -131,7 +130,7 @@ def _digest(rgb: UInt8[ndarray, "h w 3"]) -> bytes:
 
 
 def _check_size(path: Path) -> str | None:
-    """Refuse a file that would unpack to too much, before it is; return the scale of a PNG."""
+    """Refuse a file that would unpack to too much; return the scale of a PNG."""
     suffix = path.suffix.lower()
     if suffix == ".png":
         with Image.open(path, formats=["PNG"]) as image:
@@ -144,8 +143,8 @@ def _check_size(path: Path) -> str | None:
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         megabytes = sum(member.file_size for member in members) / 1e6
-        packed = all(member.compress_type in _PACKED for member in members)
-        if len(members) > _MAX_ARRAYS or megabytes > _MAX_MB or not packed:
+        known_packing = all(member.compress_type in _PACKED for member in members)
+        if len(members) > _MAX_ARRAYS or megabytes > _MAX_MB or not known_packing:
             raise ValueError(
                 f"{len(members)} arrays of {megabytes:.0f} MB. Save the depth alone, as numpy "
                 f"writes it, with at most {_MAX_MB} MB"
@@ -157,11 +156,10 @@ def _check_size(path: Path) -> str | None:
 
 
 def _check_header(file: IO[bytes], size: int) -> None:
-    """Refuse an array that numpy would reserve more memory for than the file has bytes."""
-    version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0
-    if version != (1, 0):
-        read = np.lib.format.read_array_header_2_0
+    """Refuse an array for which numpy would reserve more memory than the file has bytes."""
+    header = np.lib.format
+    first = header.read_magic(file) == (1, 0)
+    read = header.read_array_header_1_0 if first else header.read_array_header_2_0
     shape, _, dtype = read(file)
     _check_count(math.prod(shape))
     if math.prod(shape) * dtype.itemsize > size - file.tell():
@@ -186,7 +184,7 @@ def _check_shape(values: Num[ndarray, "H W"], name: str, height: int, width: int
 
 
 def _thinned(values: Num[ndarray, "H W"]) -> Num[ndarray, "h w"]:
-    """Return a grid of the values at the size that is compared, none of them averaged."""
+    """Return every n-th value, so that the longer side is at most `SIDE`."""
     height, width = values.shape
     rows, columns = (
         ((np.arange(count) + 0.5) * full / count).astype(int)

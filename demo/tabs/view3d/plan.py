@@ -52,11 +52,7 @@ def plan(
 ) -> str:
     """Return the map as an SVG picture: up is where the camera looks.
 
-    Args:
-        rgb: The photo.
-        space: Its points.
-        ratio: Flying pixels are left out where neighbouring depths differ by more; see `ratio_at`.
-        units: The grid has a round step in these.
+    `ratio` cuts flying pixels, see `ratio_at`; the grid has a round step in the units.
     """
     height, width = space.depth.shape
     colours = Image.fromarray(rgb).resize((width, height), reducing_gap=1.0)
@@ -83,13 +79,7 @@ def lay_out(points: Float[ndarray, "n 3"]) -> Sheet:
 def from_above(
     points: Float[ndarray, "n 3"], rgb: UInt8[ndarray, "n 3"], sheet: Sheet
 ) -> UInt8[ndarray, "rows columns 4"]:
-    """Return the map of the highest points; the rest is transparent.
-
-    Args:
-        points: Metres, level frame.
-        rgb: Their colours.
-        sheet: The part of the plane that the map shows.
-    """
+    """Return the map of the highest points; the rest is transparent."""
     column, row = (np.floor(part).astype(int) for part in sheet.place(points[:, 0], points[:, 2]))
     inside = (column >= 0) & (column < sheet.columns) & (row >= 0) & (row < sheet.rows)
     order = np.flatnonzero(inside)

@@ -72,17 +72,10 @@ def write_view(
     parts: Collection[str] = PARTS,
     units: Units = "m",
 ) -> Start:
-    """Write the photo in 3D as GLB, as the page shows it, and return where to look at it from.
+    """Write the photo in 3D as GLB, as the page shows it, and return the viewer's first position.
 
-    Args:
-        path: The file.
-        rgb: The photo.
-        space: Its points; a surface of `VIEW_SIDE`, or points of `POINT_SIDE`, loads at once.
-        notice: Licence notice, kept in the file.
-        kind: A textured surface, or points.
-        ratio: The surface is cut where neighbouring depths differ by more; see `ratio_at`.
-        parts: Which of `PARTS` are drawn beside it.
-        units: The grid and the bar have round lengths in these.
+    A surface of `VIEW_SIDE`, or points of `POINT_SIDE`, loads at once. It is cut where neighbouring
+    depths differ by more than `ratio`; see `ratio_at`.
     """
     texture = small_texture(rgb)
     photo = surface(texture, space, ratio) if kind == "mesh" else point_mesh(texture, space, ratio)

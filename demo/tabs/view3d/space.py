@@ -11,14 +11,15 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from demo.ground import TOLERANCE, Ground, ground_of
+from demo.ground import TOLERANCE, Ground
+from demo.pipeline import Analysis
 from demo.units import Units
 from depthpro import Prediction
 from depthpro.export import FAR_M, MAX_RATIO, surface_size
 from depthpro.geometry import solid_cells, solid_pixels, unproject
 
 CUT_SIDE = 512
-"""Length in pixels of the map that ratios of neighbouring depths are given for."""
+"""Ratios of neighbouring depths are given for a map this many pixels long."""
 
 _CELLS = (2, 40)  # of the grid, along the longer side of the ground
 _BAR_NEARER = 0.85  # than where the photo's lower edge meets the ground
@@ -26,7 +27,7 @@ _BAR_SHARE = 0.4  # of the view's width, at most
 _FRUSTUM_SHARE = 0.06  # of the distance to the middle
 
 PARTS = ("grid", "frustum", "scale_bar")
-"""Names of what can be drawn among the points."""
+"""Lines that can be drawn among the points."""
 
 Segments = Float[ndarray, "n 2 3"]
 """Straight lines from one point to another, metres, level frame."""
@@ -55,11 +56,11 @@ class PointMap:
         return float(np.median(near)) if near.size else float(self.depth.min())
 
 
-def unproject_level(prediction: Prediction, height: int, width: int) -> PointMap:
+def unproject_level(analysis: Analysis, height: int, width: int) -> PointMap:
     """Return the points of a photo whose depth is resized to `height` by `width`."""
-    depth = prediction.depth_at(height, width)[0].numpy()
-    f_px = float(prediction.f_px_at(width)[0])
-    ground, reason = ground_of(prediction)
+    depth = analysis.prediction.depth_at(height, width)[0].numpy()
+    f_px = float(analysis.prediction.f_px_at(width)[0])
+    ground, reason = analysis.ground
     rotation = np.eye(3) if ground is None else ground.level
     points = unproject(depth, f_px) @ rotation.T.astype(depth.dtype)
     return PointMap(depth, f_px, ground, reason, rotation, points)
@@ -80,9 +81,7 @@ def ratio_at(ratio: float, side: int) -> float:
 def held_pixels(space: PointMap, ratio: float = MAX_RATIO) -> Bool[ndarray, "h w"]:
     """Return which pixels are on a surface: no flying ones, and nothing beyond `FAR_M`.
 
-    Args:
-        space: The photo's points.
-        ratio: Where neighbouring depths differ by more, there is an edge; see `ratio_at`.
+    Neighbouring depths that differ by more than `ratio` make an edge; see `ratio_at`.
     """
     ratio = ratio_at(ratio, max(space.depth.shape))
     held = solid_pixels(solid_cells(space.depth, ratio, FAR_M))
