@@ -21,13 +21,6 @@ _LETTER = 0.56  # mean width of a letter, in em
 Shift = tuple[float, float]
 """Right and down from a pixel, in em."""
 
-# Places of labels, the best one first.
-_NUMBER_SHIFTS: list[Shift] = [(0.85, -0.75), (-0.85, -0.75), (0.85, 0.85), (-0.85, 0.85)]
-_POINT_SHIFTS: list[Shift] = [(0, 1.2), (3.8, 0.3), (-3.8, 0.3), (0, -2.1), (0, 2.4)]
-_LINE_SHIFTS: list[Shift] = [(0, -0.9), (0, 0.9), (0, -2.1), (0, 2.1)]
-_STEEP_SHIFTS: list[Shift] = [(3.8, 0), (-3.8, 0)]
-_AREA_SHIFTS: list[Shift] = [(0, 0), (0, 1.2), (0, -1.2)]
-
 _STYLE = """
 .measured { font: 600 var(--wide) system-ui, sans-serif; }
 @media (max-width: 700px) { .measured { font-size: var(--phone); } }
@@ -50,15 +43,7 @@ def draw(
     ground: Ground | None = None,
     units: Units = "m",
 ) -> str:
-    """Return points and results as SVG.
-
-    Args:
-        points: The points.
-        kind: The kind of the results.
-        results: From `measure`; empty draws points alone.
-        ground: Where the plumb lines of heights end.
-        units: Of the labels.
-    """
+    """Return points and results as SVG; plumb lines of heights end on the ground."""
     if not len(points.pixels):
         return ""
     wide, phone = (
@@ -67,17 +52,16 @@ def draw(
     parts = [_outline(points, kind, ground)]
     if kind == "angle":
         parts += [_arc(_pixels(points, result), wide) for result in results]
-    labels = _Labels(points, phone)
     for number, (x, y) in enumerate(points.pixels, start=1):
         ring = f'cx="{x:.1f}" cy="{y:.1f}" r=".38em"'
         parts.append(f'<circle class="dark" {ring}/><circle class="light" {ring}/>')
-        parts.append(labels.text(str(number), "number", np.array([x, y]), _NUMBER_SHIFTS))
+        parts.append(_text(str(number), "number", points, phone, (x, y), (0.85, -0.75)))
     for result in results:
         if result.what in ("total", "perimeter"):
             continue
         value = with_spread(result.value, result.plus_minus, result.unit, units)
-        pixel, shifts = _label_place(result, _pixels(points, result))
-        parts.append(labels.text(value, "value", pixel, shifts))
+        pixel, shift = _label_place(result, _pixels(points, result))
+        parts.append(_text(value, "value", points, phone, pixel, shift))
     return (
         '<svg class="measured" xmlns="http://www.w3.org/2000/svg" preserveAspectRatio="none" '
         f'viewBox="-0.5 -0.5 {points.width} {points.height}" '
@@ -124,47 +108,33 @@ def _arms(corner: Float[ndarray, "3 2"]) -> tuple[ndarray, ndarray]:
     return one / (np.linalg.norm(one) + 1e-9), other / (np.linalg.norm(other) + 1e-9)
 
 
-def _label_place(result: Result, pixels: Float[ndarray, "n 2"]) -> tuple[ndarray, list[Shift]]:
-    """Return the pixel that a value belongs to, and places beside it, the best one first."""
+def _label_place(result: Result, pixels: Float[ndarray, "n 2"]) -> tuple[ndarray, Shift]:
+    """Return the pixel that a value belongs to, and the shift of its text."""
     middle: ndarray = pixels.mean(axis=0)
     if result.what == "area":
-        return middle, _AREA_SHIFTS
+        return middle, (0, 0)
     if result.what == "distance":
         across, down = np.abs(pixels[1] - pixels[0])
-        return middle, _STEEP_SHIFTS if down > 2 * across else _LINE_SHIFTS
+        return middle, (3.8, 0) if down > 2 * across else (0, -0.9)
     if result.what == "angle":
         x, y = sum(_arms(pixels)) * (2.4, 1.5)  # inside the angle
-        return pixels[1], [(x, y), (-x, -y), (0, 2.2), (0, -2.2)]
-    return middle, _POINT_SHIFTS
+        return pixels[1], (x, y)
+    return middle, (0, 1.2)
 
 
-class _Labels:
-    """Text inside the photo, off the points and other text where one of its places is free."""
-
-    def __init__(self, points: Points3D, em: float) -> None:
-        self._limit = np.array([points.width, points.height]) - 0.5
-        self._em = em  # on a phone: where letters are smaller, they fit as well
-        self._taken = [(pixel, np.full(2, 0.45 * em)) for pixel in points.pixels]
-
-    def text(
-        self, text: str, name: str, pixel: Float[ndarray, "2"], shifts: Sequence[Shift]
-    ) -> str:
-        half = np.array([_LETTER * len(text) / 2, 0.55]) * self._em
-        moves = np.array(shifts) * self._em
-        centres = np.maximum(np.minimum(pixel + moves, self._limit - half), half)
-        free = [
-            all((np.abs(centre - other) >= half + size).any() for other, size in self._taken)
-            for centre in centres
-        ]
-        best = int(np.argmax(free))  # the first if none is free
-        self._taken.append((centres[best], half))
-        x, y = centres[best] - moves[best]
-        dx, dy = shifts[best]
-        words = text.replace("±", "<tspan>±", 1) + "</tspan>" * ("±" in text)
-        return (
-            f'<text class="{name}" x="{x:.1f}" y="{y:.1f}" '
-            f'dx="{dx:.2f}em" dy="{dy:.2f}em">{words}</text>'
-        )
+def _text(
+    text: str, name: str, points: Points3D, em: float, pixel: Sequence[float], shift: Shift
+) -> str:
+    """Return text that is shifted from a pixel and stays in the photo."""
+    half = np.array([_LETTER * len(text) / 2, 0.55]) * em
+    move = np.array(shift) * em  # on a phone: where letters are smaller, they fit as well
+    limit = np.array([points.width, points.height]) - 0.5 - half
+    x, y = np.maximum(np.minimum(pixel + move, limit), half) - move
+    words = text.replace("±", "<tspan>±", 1) + "</tspan>" * ("±" in text)
+    return (
+        f'<text class="{name}" x="{x:.1f}" y="{y:.1f}" '
+        f'dx="{shift[0]:.2f}em" dy="{shift[1]:.2f}em">{words}</text>'
+    )
 
 
 def _pixels(points: Points3D, result: Result) -> Float[ndarray, "n 2"]:

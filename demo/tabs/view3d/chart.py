@@ -8,14 +8,13 @@ from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 from PIL import Image
 
-from demo.tabs.view3d.space import PARTS, PointMap, Segments, frustum, grid, held_pixels, scale_bar
+from demo.tabs.view3d.space import PARTS, PointMap, Segments, held_pixels, lines_of
 from demo.units import PER_METRE, Units
 from depthpro.export import MAX_RATIO
 
 MAX_POINTS = 50_000
 """More make browsers slow."""
 
-_LINES = {"grid": "#00a5d8", "frustum": "#ff8c00", "scale_bar": "#e11d48"}
 _GREY = "#94a3b8"  # can be seen on light pages and on dark ones
 _TEXT = "#64748b"
 
@@ -38,13 +37,8 @@ def chart(
     points = _upright(space.points[held]) * scale
     figure = go.Figure(_cloud(points, colours, held, units))
     drawn = [points]
-    lines = {
-        "grid": grid(space, units)[0],
-        "frustum": frustum(space),
-        "scale_bar": scale_bar(space, units)[None],
-    }
-    for name, segments in lines.items():
-        if name in parts and len(segments):
+    for name, segments in lines_of(space, units).items():
+        if name in parts:
             upright = _upright(segments) * scale
             figure.add_trace(_line(name, upright))
             drawn.append(upright.reshape(-1, 3))
@@ -86,7 +80,7 @@ def _line(name: str, segments: Segments) -> go.Scatter3d:
     return go.Scatter3d(
         **dict(zip("xyz", points.T, strict=True)),
         mode="lines",
-        line={"color": _LINES[name], "width": 8 if name == "scale_bar" else 3},
+        line={"color": PARTS[name], "width": 8 if name == "scale_bar" else 3},
         name=name,
         hoverinfo="skip",
     )

@@ -26,8 +26,8 @@ _BAR_NEARER = 0.85  # than where the photo's lower edge meets the ground
 _BAR_SHARE = 0.4  # of the view's width, at most
 _FRUSTUM_SHARE = 0.06  # of the distance to the middle
 
-PARTS = ("grid", "frustum", "scale_bar")
-"""Lines that can be drawn among the points."""
+PARTS = {"grid": "#00a5d8", "frustum": "#ff8c00", "scale_bar": "#e11d48"}
+"""Lines that can be drawn among the points, and their colours."""
 
 Segments = Float[ndarray, "n 2 3"]
 """Straight lines from one point to another, metres, level frame."""
@@ -105,6 +105,12 @@ def grid_step(extent_m: float, units: Units = "m") -> float:
     while extent_m < fewest * step and step > 1e-3:
         step /= 10
     return step
+
+
+def lines_of(space: PointMap, units: Units = "m") -> dict[str, Segments]:
+    """Return the lines of all `PARTS`; without a ground there is no grid."""
+    parts = (grid(space, units)[0], frustum(space), scale_bar(space, units)[None])
+    return {name: lines for name, lines in zip(PARTS, parts, strict=True) if len(lines)}
 
 
 def grid(space: PointMap, units: Units = "m") -> tuple[Segments, float]:
