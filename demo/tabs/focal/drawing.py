@@ -1,16 +1,10 @@
 """Focal lengths as HTML: a table, fields of view from above, and calibration."""
 
 import math
-from collections.abc import Sequence
-
-import numpy as np
-from jaxtyping import Float
-from matplotlib.ticker import MaxNLocator
-from numpy import ndarray
 
 from demo.pipeline import Analysis, FocalSource
-from demo.tabs.focal.focal import Calibration, FocalChoice, f_35mm, focal_choices, strips
-from demo.units import PER_METRE, Units, length, with_spread
+from demo.tabs.focal.focal import Calibration, FocalChoice, f_35mm, focal_choices
+from demo.units import Units, length, with_spread
 from depthpro.geometry import fov_from_focal
 
 NAMES: dict[FocalSource, str] = {
@@ -23,11 +17,8 @@ _MISSING: dict[FocalSource, str] = {
     "network": "has none",
     "hand": "type it below",
 }
-_WIDTH, _HEIGHT = 640, 400  # of the drawing from above, in its own pixels
+_WIDTH, _HEIGHT = 640, 280  # of the drawing from above, in its own pixels
 _CAMERA = _WIDTH / 2, _HEIGHT - 34
-_MARGIN = 24
-_FAR = 4  # strips farther than this times the median are not drawn
-_STRETCH = 4  # nor are other focal lengths given room beyond this
 
 
 def sources_table(
@@ -69,29 +60,25 @@ def sources_table(
     )
 
 
-def from_above(analysis: Analysis, hand_f_px: float | None = None, units: Units = "m") -> str:
-    """Return the fields of view and the depth of the photo's strips, to scale, as SVG.
-
-    Each source has its own outline and its own dots, which are filled for the one in use. A dot is
-    the median depth of a strip of the photo; another focal length moves it ahead or back.
-    """
+def from_above(analysis: Analysis, hand_f_px: float | None = None) -> str:
+    """Return the fields of view from above, and their legend, as HTML."""
     choices = focal_choices(analysis, hand_f_px)
-    above = sorted(choices, key=lambda choice: choice.in_use)  # the one in use is painted last
-    seen = strips(analysis.prediction)
-    drawn = seen[seen[:, 1] <= _FAR * np.median(seen[:, 1])] if len(seen) else seen
-    scale = _pixels_a_metre(drawn, choices)
-    lines, labels = _grid(scale, units)
-    parts = [_wedge(choice, analysis.prediction.width) for choice in above]
-    parts += [_dots(choice, drawn, scale) for choice in above]
-    x, y = _CAMERA
+    painted = sorted(choices, key=lambda choice: choice.in_use)  # the one in use last
+    wedges = "".join(_wedge(choice, analysis.prediction.width) for choice in painted)
     text = ", ".join(f"{NAMES[each.source]} {each.fov_deg:.0f} degrees" for each in choices)
+    legend = "".join(
+        f"<span>{_swatch(each.source)}{NAMES[each.source]} {each.fov_deg:.1f}°</span>"
+        for each in choices
+    )
     return (
         f'<svg class="from-above" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
         f'aria-label="Fields of view from above: {text}" xmlns="http://www.w3.org/2000/svg">'
         f'<rect class="sheet" width="{_WIDTH}" height="{_HEIGHT}"/>'
-        f'<svg width="{_WIDTH}" height="{_HEIGHT}" overflow="hidden">{lines}{"".join(parts)}</svg>'
-        f'<circle class="camera" cx="{x:.0f}" cy="{y}" r="9"/>{labels}</svg>'
-        f"{_legend(choices, len(seen) - len(drawn))}"
+        f'<svg width="{_WIDTH}" height="{_HEIGHT}" overflow="hidden">{wedges}</svg>'
+        f'<circle class="camera" cx="{_CAMERA[0]:.0f}" cy="{_CAMERA[1]}" r="9"/></svg>'
+        f'<p class="legend">{legend}</p><p class="hint">From above, the camera below. A longer '
+        "focal length sees less, and sets everything proportionally farther away; metres across "
+        "the view stay as they are.</p>"
     )
 
 
@@ -131,28 +118,6 @@ def _swatch(source: FocalSource) -> str:
     )
 
 
-def _pixels_a_metre(seen: Float[ndarray, "n 2"], choices: Sequence[FocalChoice]) -> float:
-    """Return the scale at which the strips fit with all focal lengths."""
-    if not len(seen):
-        return 1.0
-    factor = max(choice.factor for choice in choices if choice.factor <= _STRETCH)
-    x, z = np.abs(seen).max(axis=0)
-    return min((_CAMERA[1] - _MARGIN) / (z * factor), (_WIDTH / 2 - _MARGIN) / max(x, 1e-9))
-
-
-def _grid(scale: float, units: Units) -> tuple[str, str]:
-    """Return lines at round depths, and their labels."""
-    lines, labels = "", ""
-    highest = _CAMERA[1] / scale * PER_METRE[units]
-    for value in MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(0, highest):
-        metres = value / PER_METRE[units]
-        y = _CAMERA[1] - metres * scale
-        if value > 0 and y > _MARGIN / 2:
-            lines += f'<path class="grid" d="M0 {y:.1f}H{_WIDTH}"/>'
-            labels += f'<text x="8" y="{y - 5:.1f}">{length(metres, units)}</text>'
-    return lines, labels
-
-
 def _wedge(choice: FocalChoice, width: int) -> str:
     """Return the field of view of a source."""
     half, reach = math.atan(width / 2 / choice.f_px), _WIDTH + _HEIGHT
@@ -160,35 +125,8 @@ def _wedge(choice: FocalChoice, width: int) -> str:
     x, y = _CAMERA
     path = f"M{x - side:.1f} {y - ahead:.1f}L{x:.1f} {y}L{x + side:.1f} {y - ahead:.1f}"
     fill = f'<path class="wedge" d="{path}Z"/>' if choice.in_use else ""
-    return f'{fill}<path class="rim {_class(choice)}" d="{path}"/>'
-
-
-def _dots(choice: FocalChoice, seen: Float[ndarray, "n 2"], scale: float) -> str:
-    radius = 5 if choice.in_use else 3.5
-    column, row = _CAMERA
-    dots = "".join(
-        f'<circle cx="{column + x * scale:.1f}" cy="{row - z * choice.factor * scale:.1f}" '
-        f'r="{radius}"/>'
-        for x, z in seen
-    )
-    return f'<g class="dots {_class(choice)}">{dots}</g>'
-
-
-def _class(choice: FocalChoice) -> str:
-    return f"{choice.source}{' used' if choice.in_use else ''}"
-
-
-def _legend(choices: Sequence[FocalChoice], missing: int) -> str:
-    names = "".join(
-        f"<span>{_swatch(each.source)}{NAMES[each.source]} {each.fov_deg:.1f}°</span>"
-        for each in choices
-    )
-    beyond = f" Strips beyond the drawing: {missing}." if missing else ""
-    return (
-        f'<p class="legend">{names}</p><p class="hint">From above and to scale, the camera below. '
-        "A dot is the median depth of a strip of the photo. Another focal length moves the dots "
-        f"straight ahead or back: metres across stay as they are.{beyond}</p>"
-    )
+    used = " used" if choice.in_use else ""
+    return f'{fill}<path class="rim {choice.source}{used}" d="{path}"/>'
 
 
 def _status(headline: str, *sentences: str) -> str:

@@ -11,14 +11,11 @@ import math
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
 from demo.pipeline import FOV_RANGE_DEG, Analysis, FocalSource
-from demo.screen import SKY_M
 from demo.tabs.measure.measure import Points3D, measure, propagate
-from depthpro import Prediction
 from depthpro.exif import focal_px_from_35mm
 from depthpro.geometry import fov_from_focal
 
@@ -27,7 +24,6 @@ Verdict = Literal["focal length", "uncertain", "scale"]
 
 _LEAST_SHARE = 0.1  # of a length's square must lead away from the camera
 _MOST_UNCERTAIN = 0.5  # ± of a usable focal length, as a share of it
-_ROWS, _STRIPS = 96, 16  # samples down the photo, and strips across it
 
 
 class FocalChoice(NamedTuple):
@@ -90,19 +86,6 @@ def focal_choices(analysis: Analysis, hand_f_px: float | None = None) -> list[Fo
         for source, f_px in values.items()
         if f_px is not None
     ]
-
-
-def strips(prediction: Prediction) -> Float[ndarray, "n 2"]:
-    """Return x and z in metres of 16 upright strips of the photo, seen from above.
-
-    z is the median depth along the middle of the strip, without sky; strips of sky alone are left
-    out.
-    """
-    depth = prediction.depth_at(_ROWS, _STRIPS)[0].numpy()
-    solid = np.ma.masked_greater_equal(depth, SKY_M)
-    z = np.ma.filled(np.ma.median(solid, axis=0), np.nan)
-    x = (np.arange(_STRIPS) - (_STRIPS - 1) / 2) / prediction.f_px_at(_STRIPS).item() * z
-    return np.stack([x, z], axis=1)[np.isfinite(z)]
 
 
 def calibrate(points: Points3D, true_m: float) -> Calibration:

@@ -205,7 +205,7 @@ def _show(
         sources_table(analysis, session.hand_f_px, units, median_m),
         *_numbers(analysis),
         "",
-        from_above(analysis, session.hand_f_px, units),
+        from_above(analysis, session.hand_f_px),
         picture | screen.reading(units) | view,
         *others,
         field,
