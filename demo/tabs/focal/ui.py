@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
 from demo import pipeline, screen
 from demo.figures import problem
@@ -47,26 +48,6 @@ _Choice = tuple[FocalSource, float | None]
 """A source, and the focal length in pixels if it is "hand"."""
 
 
-class _Tab(NamedTuple):
-    """The components, in the order of their updates."""
-
-    table: gr.HTML
-    f_px: gr.Number
-    f_mm: gr.Number
-    fov_deg: gr.Number
-    problem: gr.HTML
-    above: gr.HTML
-    view: gr.HTML
-    use: gr.Button
-    clear: gr.Button
-    note: gr.HTML
-    true: gr.Number
-    typed: gr.State
-    """Units of `true`."""
-    sent: gr.State
-    """The photo that the browser has."""
-
-
 def build(model: DepthPro, shared: Shared) -> Panel:
     """Return the tab."""
     with gr.Tab("Focal length", id="focal") as entry:
@@ -85,21 +66,25 @@ def build(model: DepthPro, shared: Shared) -> Panel:
         note = gr.HTML(elem_id="ruler-said")
         # Inside the tab, because Gradio counts a state between two tabs as a tab.
         typed, sent = gr.State("m"), gr.State(None)
-    tab = _Tab(table, f_px, f_mm, fov_deg, wrong, above, view, use, clear, note, true, typed, sent)
-    _listen(shared, tab, [table.select], _use_source, mode="multiple")  # each choice counts
-    _listen(shared, tab, [use.click], _use_ruler, true)
+    # `typed` has the units of `true`, `sent` the photo that the browser has.
+    ruler, inputs = [view, use, clear, note], [true, typed, sent]
+    outputs = [table, f_px, f_mm, fov_deg, wrong, above, *ruler, *inputs]
+    listen = partial(_listen, shared, inputs, outputs)
+    listen([table.select], _use_source, mode="multiple")  # each choice counts
+    listen([use.click], _use_ruler, true)
     for index, field in enumerate((f_px, f_mm, fov_deg)):
-        _listen(shared, tab, [field.submit, field.blur], partial(_use_number, index), field)
-    state, outputs = [shared.session, shared.units, true], [view, use, clear, note]
-    on_click(view, _add_point, state, outputs)
+        listen([field.submit, field.blur], partial(_use_number, index), field)
+    state = [shared.session, shared.units, true]
+    on_click(view, _add_point, state, ruler)
     for event, handler in ((clear.click, _clear), (true.input, _redraw_ruler)):
-        event(handler, state, outputs, **REDRAW)
-    return Panel(entry, [true, typed, sent], tab, _show)
+        event(handler, state, ruler, **REDRAW)
+    return Panel(entry, inputs, outputs, _show)
 
 
 def _listen(
     shared: Shared,
-    tab: _Tab,
+    inputs: list[Component],
+    outputs: list[Component],
     triggers: list[Any],
     choose: Callable[[Session, Any, Units], _Choice | None],
     field: gr.Number | None = None,
@@ -116,29 +101,25 @@ def _listen(
         *given, true, typed, sent = values
         if session is None:
             return gr.skip()
+        error = ""
         with session.lock:
             try:
                 choice = choose(session, given[0] if given else event._data, units)
                 if choice is None:
                     return gr.skip()
-                source, f_px = choice
-                session.analysis = pipeline.with_source(session.analysis, source, f_px)
-            except ValueError as error:
-                f_px, f_mm, fov_deg = _numbers(session.analysis)
-                fields = {tab.f_px: f_px, tab.f_mm: f_mm, tab.fov_deg: fov_deg}
-                return {**fields, tab.problem: problem(sentence(error))}
-            if source == "hand":
-                session.hand_f_px = session.analysis.f_px
-            return [
-                *shared.sidebar_updates(session, units),
-                *_show(session, units, true, typed, sent),
-            ]
+                session.analysis = pipeline.with_source(session.analysis, *choice)
+                if session.analysis.source == "hand":
+                    session.hand_f_px = session.analysis.f_px
+            except ValueError as refused:
+                error = problem(sentence(refused))
+        updates = _show(session, units, true, typed, sent, error)
+        return [*shared.sidebar_updates(session, units), *updates]
 
     gr.on(
         triggers,
         answer,
-        [shared.session, shared.units, *([field] if field else []), tab.true, tab.typed, tab.sent],
-        [*shared.sidebar, *tab],
+        [shared.session, shared.units, *([field] if field else []), *inputs],
+        [*shared.sidebar, *outputs],
         queue=False,
         trigger_mode=mode,
         **PRIVATE,
@@ -184,7 +165,12 @@ def _numbers(analysis: Analysis) -> tuple[float, float, float]:
 
 
 def _show(
-    session: Session | None, units: Units, true: float | None, typed: Units, sent: str | None
+    session: Session | None,
+    units: Units,
+    true: float | None,
+    typed: Units,
+    sent: str | None,
+    error: str = "",
 ) -> list[Any]:
     """Draw everything, and the photo unless the browser has it already."""
     label = f"True length ({units})"
@@ -204,7 +190,7 @@ def _show(
     return [
         sources_table(analysis, session.hand_f_px, units, median_m),
         *_numbers(analysis),
-        "",
+        error,
         from_above(analysis, session.hand_f_px),
         picture | screen.reading(units) | view,
         *others,
