@@ -100,15 +100,14 @@ def write_file(
 
     Args:
         analysis: The photo.
-        folder: Where the file goes.
+        folder: Folder of the file.
         kind: One of `FORMATS`. The OBJ is a ZIP of its three files.
         ratio: Surfaces and points are cut where neighbouring depths differ by more, on a map
             `demo.tabs.view3d.space.CUT_SIDE` pixels long.
-        sizes: Of the relief; None takes the defaults.
+        sizes: Sizes of the relief; None takes the defaults.
 
     Raises:
-        ValueError: If there is no such format, it cannot be written here, or a size is out of
-            range.
+        ValueError: If the format is unknown or not `available`, or a size is out of range.
     """
     if kind not in FORMATS:
         raise ValueError(f"format must be one of {', '.join(FORMATS)}; got {kind!r}")

@@ -66,10 +66,8 @@ _SHOWN = (".jpg", ".jpeg", ".png", ".webp")  # what browsers can show
 def serve(page: gr.Blocks, host: str | None = None, port: int | None = None) -> None:
     """Serve the page until it is stopped, and delete its visitors' files.
 
-    Args:
-        page: From `build_page`.
-        host: Address; the default is GRADIO_SERVER_NAME, or else this machine only.
-        port: The default is GRADIO_SERVER_PORT, or else the first free one from 7860.
+    The defaults of host and port are GRADIO_SERVER_NAME and GRADIO_SERVER_PORT, else this machine
+    only, and the first free port from 7860.
     """
     # Spaces and servers stop a process by this signal, which would end it without cleaning up.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -78,12 +76,7 @@ def serve(page: gr.Blocks, host: str | None = None, port: int | None = None) -> 
 
 
 def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
-    """Return the page for a network.
-
-    Args:
-        model: Any network; it is called once a photo.
-        note: A sentence for visitors about the choice of the network.
-    """
+    """Return the page for a network, with a note to visitors about the network."""
     with gr.Blocks(
         title="Depth Pro", delete_cache=(KEEP_S, KEEP_S), analytics_enabled=False
     ) as page:
@@ -134,7 +127,7 @@ def _download(session: gr.State) -> gr.Button:
 
 
 def _examples(photo: gr.Image) -> Examples:
-    """Return the example photos: scikit-image's, and rendered ones; nothing is downloaded."""
+    """Return the example photos: scikit-image's and rendered ones."""
     folder = files("skimage") / "data"
     paths = [*(folder / name for name in _EXAMPLES), *(truth.EXAMPLES / n for n in truth.RENDERED)]
     return gr.Examples(
@@ -187,8 +180,8 @@ def _wire_photo(
     refresh: Callable[[Any], None],
 ) -> None:
     """Predict depth of every photo that is chosen, then show the photo and all tabs."""
-    # The photo that the network was asked about, and the picture that takes its place: none if it
-    # was refused, the decoded one if no browser can show it.
+    # The chosen photo, and the picture to show in its place: none if it was refused, the decoded
+    # one if no browser can show it.
     taken = gr.State(None)
     for trigger in (photo.input, examples.load_input_event.then):
         event = trigger(
@@ -197,7 +190,7 @@ def _wire_photo(
             [shared.session, taken, *messages],
             preprocess=False,  # would open the file, before `load_image` can say what is wrong
             show_progress_on=messages[-1:],
-            trigger_mode="always_last",  # else the next photo is ignored while this one runs
+            trigger_mode="always_last",  # else the next photo would be ignored
             api_visibility="private",
             **NETWORK,
         )

@@ -25,9 +25,9 @@ PUBLISHED = "apple/DepthPro"
 EMBEDDED = "small"
 FocalSource = Literal["metadata", "network", "hand"]
 GPU_SECONDS = 20
-"""How long a call of the network borrows a GPU on ZeroGPU; short calls wait less."""
+"""Time for which a call of the network borrows a GPU on ZeroGPU; short calls wait less."""
 FOV_RANGE_DEG = (1.0, 175.0)
-"""Horizontal fields of view that a camera can have; the network's estimates are clamped to it."""
+"""Range of horizontal fields of view; the network's estimates are clamped to it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,9 +66,6 @@ def load_model(name: str | None, device: str | None = None) -> tuple[DepthPro, s
     """Return the network for the page, and a sentence if it is not the preferred one.
 
     Without a name: on CUDA the published weights if they can be loaded, else the embedded ones.
-
-    Raises:
-        ValueError: If weights that were asked for by name cannot be loaded.
     """
     cuda = (device or str(default_device())).startswith("cuda")
     dtype = torch.float16 if cuda else torch.float32
@@ -103,12 +100,9 @@ def borrow_gpu(model: DepthPro) -> DepthPro:
 
 
 def analyse(model: DepthPro, path: str | Path) -> Analysis:
-    """Predict depth and focal length of a photo; this is the one call of the network.
+    """Predict depth and focal length of a photo: the one call of the network.
 
-    The focal length is the metadata's where there is one, else the network's.
-
-    Raises:
-        ValueError: If the file is not a photo that can be read.
+    The focal length is the metadata's where there is one, else the network's estimate.
     """
     photo = load_image(path)
     prediction = model.infer(photo.rgb, photo.f_px).to("cpu")
@@ -149,7 +143,7 @@ def with_source(analysis: Analysis, source: FocalSource, f_px: float | None = No
 
 
 def _check_focal(f_px: float, width: int) -> None:
-    """Refuse a focal length that no camera has."""
+    """Refuse a focal length outside of `FOV_RANGE_DEG`."""
     least, most = FOV_RANGE_DEG
     if not 0 < f_px < math.inf:
         raise ValueError(
@@ -164,10 +158,7 @@ def _check_focal(f_px: float, width: int) -> None:
 
 
 def _trim_memory() -> None:
-    """Return freed memory, which glibc keeps for each thread, to the system.
-
-    Without it a page that has seen fifty photos of 12 megapixels holds 500 MB more than after one.
-    """
+    """Return freed memory to the system; glibc would keep 500 MB after fifty large photos."""
     if sys.platform == "linux":
         with contextlib.suppress(AttributeError, OSError):  # not glibc
             ctypes.CDLL(None).malloc_trim(0)

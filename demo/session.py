@@ -1,4 +1,4 @@
-"""A visitor's session, and what the tabs have in common."""
+"""A visitor's session, and the types and helpers that all tabs use."""
 
 import shutil
 import tempfile
@@ -18,17 +18,17 @@ from demo.units import Units
 from depthpro import Prediction
 
 PARALLEL = 4
-"""Visitors whose arithmetic runs at once; the network takes one at a time."""
+"""Visitors whose arithmetic runs at the same time; the network takes one."""
 KEEP_S = 3600
-"""Files live this long, and what a visitor has left: a photo's result, or one for programs."""
+"""Seconds that files and results are kept."""
 PRIVATE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-"""For handlers of the page that answer at once; programs have functions of their own."""
+"""For handlers that answer at once and are not offered to programs."""
 REDRAW: dict[str, Any] = {
     "concurrency_limit": PARALLEL,
     "trigger_mode": "always_last",
     **PRIVATE,
 }
-"""For handlers that redraw after a choice: of several choices in a row the last one counts."""
+"""For handlers that redraw after a choice; of several choices in a row the last one counts."""
 NETWORK: dict[str, Any] = {"concurrency_id": "network", "concurrency_limit": 1}
 """For handlers that call the network: one at a time, over all visitors."""
 
@@ -38,15 +38,15 @@ Point = tuple[float, float]
 
 @dataclass(eq=False)
 class Session:
-    """A photo's result and what its visitor did with it; a new photo starts a new one.
+    """A photo's analysis and the visitor's input; a new photo starts a new session.
 
-    Handlers change it in place, under its lock, so that none of two changes at once is lost, and
-    one that ends after a new photo has come changes the former photo alone.
+    Handlers change it in place, under its lock. One that ends after a new photo has come changes
+    the session of the former photo alone.
     """
 
     analysis: Analysis
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="depthpro-")))
-    """For this visitor's files; deleted when nobody holds the session any more."""
+    """For this visitor's files; deleted with the last reference to the session."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     """Held while anything here changes."""
     hand_f_px: float | None = None
@@ -61,12 +61,12 @@ class Session:
     """Prediction for the photo's mirror image, mirrored back."""
 
     def __post_init__(self) -> None:
-        """Delete the folder with the session, also when the process ends."""
+        """Delete the folder with the session, or when the process ends."""
         weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
 
 
 class Shared(NamedTuple):
-    """What every tab reads, and the sidebar that it may update."""
+    """Inputs of every tab, and the sidebar that it may update."""
 
     session: gr.State
     """A `Session`, or None before there is a photo."""
@@ -97,7 +97,7 @@ def sentence(error: Exception | str) -> str:
 
 
 def refusal(error: Exception | str) -> gr.Error:
-    """Return an error that the page shows as it is."""
+    """Return an error that the page shows without a traceback."""
     return gr.Error(sentence(error), print_exception=False)
 
 
@@ -111,12 +111,9 @@ def require_photo(session: Session | None) -> Session:
 def download_on_click(
     button: gr.Button, write: Callable[..., Path], inputs: Sequence[Component]
 ) -> None:
-    """Have a button write a file and the browser save it.
+    """Have a button with an `elem_id` write a file, and the browser save it.
 
-    Args:
-        button: It needs an `elem_id`.
-        write: (Session, *values of `inputs` after the first) to the file.
-        inputs: The state with the session, and the components whose values `write` takes.
+    `inputs` are the state with the session, and the components of the other arguments of `write`.
     """
     file = gr.DownloadButton(visible="hidden", elem_id=f"{button.elem_id}-file")
 

@@ -1,7 +1,7 @@
-"""The page's functions for programs, over HTTP and, where `mcp` is installed, as MCP tools.
+"""Functions for programs, over HTTP and, where `mcp` is installed, as MCP tools.
 
-Gradio makes the API page and the tools' schemas from the annotations and docstrings of `Programs`:
-of an argument's description it reads one line.
+Gradio makes the API page and the tools' schemas from the annotations and docstrings of `Programs`,
+with one line for each argument.
 """
 
 import threading
@@ -37,7 +37,7 @@ _EXAMPLES: dict[str, Any] = {
     "points": [[100, 200], [300, 200]],
     "fov_deg": 60,
 }
-"""In the page that shows programs how to call a function."""
+"""Arguments that the API page shows."""
 
 
 class Estimate(export.Description):
@@ -62,7 +62,7 @@ class PointValues(TypedDict):
 
 
 class GroundValues(TypedDict):
-    """The ground, as the camera sees it."""
+    """The ground below the camera."""
 
     camera_height_m: float
     pitch_deg: float
@@ -70,7 +70,7 @@ class GroundValues(TypedDict):
 
 
 class Measurement(TypedDict):
-    """Positions of some points of a photo, and what lies between them."""
+    """Positions of points of a photo, and lengths, angles and areas between them."""
 
     points: list[PointValues]
     results: list[dict[str, Any]]
@@ -100,7 +100,7 @@ class Programs:
         Returns:
             A token, focal length in pixels, field of view in degrees, depth in metres, licence.
         """
-        return self._kept(pipeline.analyse(self.model, gradio_internals.uploaded(photo)))
+        return self._keep(pipeline.analyse(self.model, gradio_internals.uploaded(photo)))
 
     def rescale(
         self, token: str, f_px: float | None = None, fov_deg: float | None = None
@@ -128,7 +128,7 @@ class Programs:
             if not 0 < fov_deg < 180:
                 raise ValueError(f"Expected fov_deg between 0 and 180 degrees; got {fov_deg}.")
             f_px = focal_from_fov(float(fov_deg), analysis.prediction.width)
-        return self._kept(pipeline.with_source(analysis, "hand", f_px))
+        return self._keep(pipeline.with_source(analysis, "hand", f_px))
 
     def measure(self, token: str, points: list[list[float]], kind: Kind = "all") -> Measurement:
         """Measure positions, distances, heights, angles and areas in a photo, each with its ±.
@@ -197,11 +197,7 @@ class Programs:
         return gr.FileData(path=str(path), orig_name=path.name)
 
     def write(self, token: str, format: Format) -> Path:
-        """Write a result as a file, which is kept as long as the result.
-
-        Raises:
-            ValueError: If the token is unknown or there is no such format.
-        """
+        """Write a result as a file, which is kept as long as the result."""
         entry = self.store.find(token)
         _check_choice("format", format, get_args(Format))
         if format == "zip":
@@ -210,7 +206,7 @@ class Programs:
             return _write_preview(entry.analysis, entry.folder)
         return export.write_file(entry.analysis, entry.folder, format)
 
-    def _kept(self, analysis: Analysis) -> Estimate:
+    def _keep(self, analysis: Analysis) -> Estimate:
         """Keep an analysis, and return its description under a token."""
         depth = depth_stats(analysis.prediction)
         return {
@@ -225,7 +221,7 @@ class Programs:
 
 
 def register(model: DepthPro) -> None:
-    """Offer the functions to programs; called while the page is built."""
+    """Offer the functions; called while the page is built."""
     store = Store(age_s=KEEP_S, root=gradio_internals.upload_folder())
     functions = Programs(model, store)
     gradio_internals.offer(functions.estimate, _EXAMPLES, **NETWORK)
@@ -251,11 +247,7 @@ def _write_preview(analysis: Analysis, folder: Path) -> Path:
 
 
 def _pairs(points: Any) -> list[tuple[float, float]]:
-    """Return points as pairs of numbers.
-
-    Raises:
-        ValueError: If they are not a list of [column, row].
-    """
+    """Return points as pairs of numbers; refuse all but a list of [column, row]."""
     if isinstance(points, list | tuple) and points:
         pairs = [tuple(p) for p in points if isinstance(p, list | tuple) and len(p) == 2]
         if len(pairs) == len(points) and all(_is_number(v) for pair in pairs for v in pair):

@@ -17,14 +17,14 @@ from demo.pipeline import Analysis
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """A result and its files, which are deleted when nobody holds the entry any more."""
+    """A result and its files, which are deleted with the last reference to the entry."""
 
     analysis: Analysis
     folder: Path
     """For its files; its name does not reveal the token."""
 
     def __post_init__(self) -> None:
-        """Delete the folder with the entry, also when the process ends."""
+        """Delete the folder with the entry, or when the process ends."""
         weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
 
 
@@ -70,11 +70,7 @@ class Store:
         return token
 
     def find(self, token: str) -> Entry:
-        """Return the result of a token; it counts as used.
-
-        Raises:
-            ValueError: If the token is unknown or has expired.
-        """
+        """Return the result of a token, which must be known and not expired."""
         with self._lock:
             entry = self._entries.get(token) if isinstance(token, str) else None
             if entry is not None:

@@ -1,6 +1,6 @@
-"""The page's example photos with exact depth: `python -m demo.examples.render` makes them again.
+"""Render the page's example photos with exact depth: `python -m demo.examples.render`.
 
-For each a photo `NAME.jpg`, with its focal length as cameras note it, and, as in a shard
+Each is a photo `NAME.jpg`, with its focal length in the metadata, and, as in a shard
 (`depthpro.data.shards`), `NAME.inverse_depth.png` and `NAME.json`.
 """
 
@@ -22,11 +22,11 @@ from depthpro.scenes.thing import by_material
 
 FOLDER = Path(__file__).parent
 HEIGHT, WIDTH = 480, 720
-FINER = 3  # rendered pixels across one: their mean is its colour, the middle one's depth its depth
+FINER = 3  # rendered pixels across one: colour is their mean, depth is the middle one's
 
 
 class Motif(NamedTuple):
-    """A scene of `depthpro.scenes`, where it is taken from, and how."""
+    """A scene of `depthpro.scenes`, and the camera."""
 
     family: str
     key: tuple[int, int, int]
@@ -55,7 +55,7 @@ def take(engine: Engine, motif: Motif) -> Sample:
     """Return the photo of a motif: the middle rows of a square picture."""
     seed, number, _ = motif.key
     rng = np.random.default_rng([seed, number])
-    rng.random()  # which `render_scene` takes the family with
+    rng.random()  # with this number `render_scene` chooses the family
     scene = make_scene(rng, motif.family)
     f_px = focal_px_from_35mm(motif.lens_mm, WIDTH, HEIGHT)
     fov_deg = float(2 * np.degrees(np.arctan(WIDTH / 2 / f_px)))

@@ -1,4 +1,4 @@
-"""Depth as a picture: colours, range, scale, axis or ray, marked pixels; and its statistics."""
+"""Depth in colours, with marks for sky and clamped pixels; statistics of depth."""
 
 import math
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ CMAPS = {
     "Spectral": "Spectral_r",
     "Grey": "gray",
 }
-"""Colour maps: the page's names and matplotlib's; the end of the map is near."""
+"""Colour maps by the page's names; the end of a map is near."""
 
 _STATS_SIDE = 384  # pixels of the longer side that the statistics are computed from
 _STRIPES = np.array([[205, 213, 222], [142, 155, 170]], np.uint8)  # of the sky
@@ -33,14 +33,14 @@ _DOTS = np.array([[0, 0, 0], [255, 255, 255]], np.uint8)  # ring and middle
 
 @dataclass(frozen=True)
 class DepthStyle:
-    """How depth is drawn."""
+    """Colours, range and marks of a depth map."""
 
     cmap: str = "turbo"
     scale: Scale = "inverse"
     kind: DepthKind = "z"
-    """Depth along the optical axis, or distance along the ray of each pixel."""
+    """Depth along the optical axis, or distance along each pixel's ray."""
     fixed: DepthRange | None = None
-    """Range of that depth in metres; None is the photo's own."""
+    """Range in metres; None is the photo's own."""
     marks: bool = True
     """Whether sky and pixels outside the range are marked."""
 
@@ -54,7 +54,7 @@ class Picture(NamedTuple):
     sky: float
     """Deeper than `SKY_M`."""
     nearer: float
-    """Nearer than the range, or than the network can tell."""
+    """Nearer than the range, or at the least depth of the network."""
     farther: float
     """Farther than the range and not sky."""
 
@@ -110,8 +110,7 @@ def fixed_range(near: float | None, far: float | None, units: Units = "m") -> De
     """Return a range in metres from its two ends in metres or feet.
 
     Raises:
-        ValueError: If an end is missing, near is not smaller than far, or the network cannot
-            tell such depths.
+        ValueError: If an end is missing or out of range, or near is not smaller than far.
     """
     name = "metres" if units == "m" else "feet"
     if near is None or far is None or math.isnan(near) or math.isnan(far):
@@ -133,7 +132,7 @@ def fixed_range(near: float | None, far: float | None, units: Units = "m") -> De
 
 
 def typed_range(span: DepthRange, units: Units = "m") -> tuple[float, float]:
-    """Return near and far in metres or feet, rounded to three digits, as the fields show them."""
+    """Return near and far in metres or feet as the fields show them: three digits."""
     near, far = (float(f"{end * PER_METRE[units]:.3g}") for end in span)
     return near, far
 

@@ -1,4 +1,4 @@
-"""The tab "Depth": photo and coloured depth with a divider, and depth under the pointer."""
+"""The tab "Depth": photo and coloured depth with a divider; depth under the pointer."""
 
 from functools import partial
 from typing import Any, Literal, NamedTuple
@@ -16,7 +16,7 @@ from depthpro.viz import DepthRange, Scale
 
 _EMPTY = "Depth appears here: near is red, far is blue."
 _ENDS = ("Near", "Far")
-_UNCHANGED = [gr.skip()] * 6  # all outputs but the last, which is what is wrong with the range
+_UNCHANGED = [gr.skip()] * 6  # all outputs but the last, an error in the range
 
 
 class _Choices(NamedTuple):
@@ -106,11 +106,7 @@ def _redraw(session: Session | None, units: Units, *values: Any) -> list[Any]:
 def _use_range(session: Session | None, units: Units, *values: Any, typed: bool) -> list[Any]:
     """Use the photo's own range or the one in the fields; if that is wrong, change nothing.
 
-    Args:
-        session: The photo.
-        units: Of the fields.
-        values: `_Choices`, near and far.
-        typed: Whether a field was typed in or left, rather than the mode chosen.
+    The values are `_Choices`, near and far; `typed` tells a changed field from a chosen mode.
     """
     *chosen, near, far = values
     choices = _Choices(*chosen)

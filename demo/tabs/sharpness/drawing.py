@@ -17,7 +17,7 @@ from demo.tabs.sharpness.truth import Truth
 from depthpro.checkpoint import Provenance
 
 _PREDICTED, _TRUE, _BOTH = (255, 214, 10), (0, 178, 255), (255, 255, 255)
-_LINES = np.array(  # by 1 for predicted + 2 for true contours; the last one is the seam
+_LINES = np.array(  # index: 1 for predicted + 2 for true contours; the last one is the outline
     [(0, 0, 0, 0), (*_PREDICTED, 255), (*_TRUE, 255), (*_BOTH, 255), (0, 0, 0, 150)], np.uint8
 )
 _ERRORS, _DIFFERENCES = "coolwarm", "inferno"
@@ -26,7 +26,7 @@ _STOPS = 17
 
 
 def contour_layer(contours: Contours) -> str:
-    """Return contours for the whole photo as SVG: bright lines on a dark seam."""
+    """Return contours as SVG that covers the photo: bright lines with dark outlines."""
     lines = contours.predicted.astype(np.uint8)
     if contours.true is not None:
         lines = lines + 2 * contours.true.astype(np.uint8)
@@ -39,7 +39,7 @@ def contour_layer(contours: Contours) -> str:
 
 
 def contour_legend(contours: Contours, ratio: float) -> str:
-    """Return the colours of contours, and the ratio that makes them."""
+    """Return the colours of contours, and their ratio."""
     swatches = _swatch(_PREDICTED, "the network's contours")
     if contours.true is not None:
         swatches += _swatch(_TRUE, "true ones") + _swatch(_BOTH, "both, to the pixel")
@@ -81,7 +81,7 @@ def difference_layer(difference: Difference) -> tuple[UInt8[ndarray, "h w 4"], s
 
 
 def cards(comparison: Comparison | None, difference: Difference | None) -> str:
-    """Return the figures against true depth and against the mirror image, as far as known."""
+    """Return the known measures against true depth and against the mirror image."""
     entries = []
     if comparison is not None:
         metric, scaled = comparison.metric, comparison.scaled
@@ -104,7 +104,7 @@ def cards(comparison: Comparison | None, difference: Difference | None) -> str:
 
 
 def truth_note(truth: Truth | None) -> str:
-    """Return where the truth comes from, or how to get some."""
+    """Return the origin of the true depth, or how to get one."""
     if truth is None:
         return (
             '<p class="hint">No true depth is known for this photo, so there are no errors to '
@@ -115,20 +115,19 @@ def truth_note(truth: Truth | None) -> str:
     return f'<p class="hint">True depth: {html.escape(truth.title)}. {size}</p>'
 
 
-def limits(made: Provenance) -> str:
-    """Return what the embedded weights cannot do; nothing for others."""
-    if made.name != EMBEDDED:
+def limits(weights: Provenance) -> str:
+    """Return the limits of the embedded weights; empty for others."""
+    if weights.name != EMBEDDED:
         return ""
     return (
         '<p class="hint">The small embedded network hardly draws edges: on held-out rendered '
-        "pictures its boundary F1 is 0.032, where 1 is perfect. Its few contours lie where large "
-        "shapes end, softly and often beside the edge. It can show how the measures work, not how "
-        "sharp Depth Pro is.</p>"
+        "pictures its boundary F1 is 0.032, where 1 is perfect. Its few contours are soft and often "
+        "beside the edge. It can show how the measures work, not how sharp Depth Pro is.</p>"
     )
 
 
 def _limit(values: Float[ndarray, "*shape"]) -> float:
-    """Return a round value for the strongest colour: at least 90 % of the values, or 1."""
+    """Return a round value for the strongest colour: the 90th percentile or more, at most 1."""
     p90 = np.percentile(values, 90) if values.size else 0.0
     return next((limit for limit in _LIMITS if p90 <= limit), _LIMITS[-1])
 

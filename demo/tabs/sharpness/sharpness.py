@@ -16,7 +16,7 @@ from depthpro.export import surface_size
 from depthpro.metrics import DepthMetrics, align_depth, depth_metrics
 
 LEAST_RATIO = 1.05
-"""Of neighbouring depths that make a contour: the least threshold of the paper's boundary F1."""
+"""Least ratio of neighbouring depths at a contour: the paper's lowest threshold."""
 
 
 class Contours(NamedTuple):
@@ -52,12 +52,9 @@ class Difference(NamedTuple):
 
 
 def contours(prediction: Prediction, ratio: float, truth: Truth | None = None) -> Contours:
-    """Return where neighbouring depths differ by more than a ratio.
+    """Return where neighbouring depths differ by more than a ratio, which must be above 1.
 
     At the size of the truth; without a truth, at the size of the network's map.
-
-    Raises:
-        ValueError: If the ratio is not above 1.
     """
     if truth is not None:
         maps = (prediction.depth_at(*truth.depth.shape)[0].numpy(), truth.depth)
@@ -115,6 +112,6 @@ def difference(prediction: Prediction, mirrored: Prediction) -> Difference:
 
 
 def _depth(prediction: Prediction) -> Float[ndarray, "h w"]:
-    """Return depth at the size of the network's map, which has all the detail there is."""
+    """Return depth at the size of the network's map."""
     side = min(PREVIEW_SIDE, max(prediction.canonical_inverse_depth.shape[-2:]))
     return prediction.depth_at(*surface_size(prediction, side))[0].numpy()

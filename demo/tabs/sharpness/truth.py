@@ -42,11 +42,11 @@ class Truth:
     """True depth of a photo."""
 
     depth: Float[ndarray, "h w"]
-    """Metres along the optical axis; infinite where there is sky, and where it is unknown."""
+    """Metres along the optical axis; infinite for sky and where it is unknown."""
     mask: Bool[ndarray, "h w"]
     """Where it is known."""
     title: str
-    """Its origin, for people."""
+    """Its origin, for visitors."""
 
     @property
     def solid(self) -> Bool[ndarray, "h w"]:

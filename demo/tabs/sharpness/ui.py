@@ -44,7 +44,7 @@ _PHOTO_ALONE = {"over": None, "svg": ""}
 
 
 class _Picture(NamedTuple):
-    """The picture, and the controls that only some layers have."""
+    """The picture, and controls of single layers."""
 
     view: gr.HTML
     legend: gr.HTML
@@ -205,7 +205,7 @@ def _truth(session: Session) -> Truth | None:
 
 
 def _mirror(model: DepthPro, session: Session | None) -> None:
-    """Call the network once more; a photo that comes meanwhile has a session of its own."""
+    """Call the network once more; a new photo would have a new session."""
     session = require_photo(session)
     try:
         mirrored = measures.mirrored(model, session.analysis)

@@ -49,10 +49,7 @@ def chart(
 def _cloud(
     points: Float[ndarray, "n 3"], picture: Image.Image, held: Bool[ndarray, "h w"], units: Units
 ) -> go.Scatter3d:
-    """Return the points in the photo's colours, as numbers on a scale of 256 colours.
-
-    Plotly takes seconds to check 50,000 colours by name.
-    """
+    """Return the points with indices into 256 colours; Plotly takes seconds to check RGB values."""
     few = picture.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     palette = np.zeros((256, 3), int)
     used = np.array(few.getpalette("RGB")).reshape(-1, 3)
@@ -95,7 +92,7 @@ def _set_scene(
 ) -> None:
     """Give all axes one scale, and put the viewer behind the camera, which is at the origin.
 
-    Plotly places its camera in a box around the middle of the axes whose sides are `aspectratio`.
+    Plotly's own coordinates start at the middle of the axes, and their unit is half the longest.
     """
     low, high = np.minimum(drawn.min(axis=0), 0), np.maximum(drawn.max(axis=0), 0)
     size, middle = high - low, (high + low) / 2

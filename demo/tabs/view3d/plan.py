@@ -1,4 +1,4 @@
-"""The photo from straight above, as a map: a picture of its points, with the camera and a grid."""
+"""A map of the photo's points from above, with the camera and a grid."""
 
 import math
 from typing import NamedTuple

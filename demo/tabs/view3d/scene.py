@@ -29,22 +29,20 @@ from demo.units import Units
 from depthpro.export import FAR_M, MAX_RATIO, textured_surface, write_glb
 
 VIEW_SIDE = CUT_SIDE
-"""Vertices along the longer side of the surface: what a browser loads at once."""
+"""Vertices along the longer side of the surface; more take a browser seconds."""
 POINT_SIDE = 360
 """Points along the longer side; each is a square with four vertices."""
 
 _POINT_SIZE = 0.85  # of a pixel
 _TEXTURE_SIDE = 1536
 _HALF_WIDTH = 0.0012  # of a line, for each metre from the camera
-# Distance of the viewer from the middle, in distances of the camera: the frustum is in sight, and
-# the ground still fills the view.
-_BEHIND = 1.15
+_BEHIND = 1.15  # distance of the viewer over the camera's: the frustum is in sight
 
 _TO_GL = np.array([1.0, -1.0, -1.0])
 
 
 class Start(NamedTuple):
-    """Start of the viewer's camera: behind the camera that took the photo, on its optical axis."""
+    """First position of the viewer: behind the photo's camera, on its optical axis."""
 
     around_deg: float
     """Angle about the vertical through the middle; 90 is the front."""
@@ -86,7 +84,7 @@ def write_view(
 
 
 def small_texture(rgb: UInt8[ndarray, "h w 3"]) -> UInt8[ndarray, "h2 w2 3"]:
-    """Return the photo for the page, by averaging whole blocks of pixels, which is fast."""
+    """Return the photo at a size for the page, by averaging blocks of pixels, which is fast."""
     factor = -(-max(rgb.shape[:2]) // _TEXTURE_SIDE)
     return rgb if factor == 1 else np.asarray(Image.fromarray(rgb).reduce(factor))
 
@@ -95,7 +93,7 @@ def surface(rgb: UInt8[ndarray, "h w 3"], space: PointMap, ratio: float) -> trim
     """Return the photo as a textured surface in the viewer's frame."""
     cut = ratio_at(ratio, max(space.depth.shape))
     mesh = textured_surface(rgb, space.depth, space.f_px, cut)
-    # The turn is given for y down and z ahead; both are reversed here.
+    # The rotation is for y down and z ahead; both are reversed here.
     mesh.vertices = mesh.vertices @ (_TO_GL[:, None] * space.rotation * _TO_GL).T
     return mesh
 
@@ -147,9 +145,9 @@ def _start(middle: Float[ndarray, "3"]) -> Start:
 
 
 def _centred(points: Float[ndarray, "n 3"], middle: Float[ndarray, "3"]) -> trimesh.Trimesh:
-    """Return a triangle without area that centres the scene's bounds on `middle`.
+    """Return a triangle without area that centres the scene's bounds, which the viewer turns about.
 
-    The viewer turns about their centre, which one far tree would move out of reach.
+    Without it one far point would move the centre.
     """
     ends = np.stack([points.min(axis=0), points.max(axis=0)]) * _TO_GL
     half = 1.05 * np.abs(ends - middle).max(axis=0)

@@ -89,7 +89,7 @@ def held_pixels(space: PointMap, ratio: float = MAX_RATIO) -> Bool[ndarray, "h w
 
 
 def round_length(longest_m: float, units: Units = "m") -> float:
-    """Return the longest of 1, 2, 5, 10, ... metres, or feet and inches, that is not longer."""
+    """Return the longest of 1, 2, 5, 10, ... metres, feet or inches, up to `longest_m`."""
     unit_m = 1.0 if units == "m" else 0.3048 if longest_m >= 0.3048 else 0.0254
     power = 10.0 ** math.floor(math.log10(longest_m / unit_m) + 1e-9)
     digit = max(digit for digit in (1, 2, 5) if digit * power * unit_m <= longest_m * (1 + 1e-9))
@@ -114,9 +114,9 @@ def lines_of(space: PointMap, units: Units = "m") -> dict[str, Segments]:
 
 
 def grid(space: PointMap, units: Units = "m") -> tuple[Segments, float]:
-    """Return the grid on the ground cell by cell, and the width of a cell in metres.
+    """Return the grid's lines on the ground, if there is one, and the width of a cell in metres.
 
-    Its lines lie whole cells away from the point below the camera. Without a ground there are none.
+    They lie whole cells away from the point below the camera.
     """
     if space.ground is None:
         return np.empty((0, 2, 3)), grid_step(space.middle_m, units)
@@ -154,10 +154,9 @@ def view_corners(space: PointMap, depth_m: float) -> Float[ndarray, "4 3"]:
 
 
 def scale_bar(space: PointMap, units: Units = "m") -> Float[ndarray, "2 3"]:
-    """Return the ends of a bar of a round length, in front of what the photo shows.
+    """Return the ends of a bar of a round length, where nothing in the photo hides it.
 
-    It lies on the ground, nearer than where the photo's lower edge meets it, so that nothing hides
-    it; without a ground, below the lower edge of the view at the nearest depth.
+    It lies on the ground, nearer than the photo's lower edge; without a ground, below the view.
     """
     corners = view_corners(space, float(np.percentile(space.depth, 2)))
     foot = (corners[2] + corners[3]) / 2
