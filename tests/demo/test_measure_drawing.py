@@ -1,6 +1,5 @@
 """What is drawn over a photo: where, and what is written."""
 
-import itertools
 import re
 from xml.etree import ElementTree
 
@@ -91,20 +90,6 @@ def test_text_stays_in_the_photo_and_is_as_large_on_any(size: tuple[int, int]) -
         x = float(text.get("x")) + float(text.get("dx")[:-2]) * phone
         y = float(text.get("y")) + float(text.get("dy")[:-2]) * phone
         assert 0 < x < width and 0 < y < height
-
-
-def test_text_keeps_off_points_and_other_text() -> None:
-    places = [(600.0, 400.0), (600.0, 460.0), (520.0, 460.0), (1199.0, 899.0)]
-    points = locate(WALL, places)
-    root = parse(draw(points, "height", measure(points, "height", GROUND), GROUND))
-    em = WIDTH / 25
-    boxes = [(x, y, 0.4 * em, 0.4 * em) for x, y in places]
-    for text in root.iter(f"{SVG}text"):
-        x = float(text.get("x")) + float(text.get("dx")[:-2]) * em
-        y = float(text.get("y")) + float(text.get("dy")[:-2]) * em
-        boxes.append((x, y, 0.25 * em * len("".join(text.itertext())), 0.5 * em))
-    for (x, y, w, h), (x2, y2, w2, h2) in itertools.combinations(boxes, 2):
-        assert abs(x - x2) >= w + w2 or abs(y - y2) >= h + h2
 
 
 def test_nothing_is_drawn_for_no_points() -> None:

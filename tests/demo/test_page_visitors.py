@@ -9,7 +9,6 @@ import sys
 import time
 from pathlib import Path
 
-import gradio as gr
 import numpy as np
 import pytest
 from browser import ASTRONAUT, PHOTOS, Served, upload, wait_for_depth
@@ -19,7 +18,7 @@ from playwright.sync_api import Browser, Page, expect
 from startup import answers
 
 from demo import pipeline
-from demo.session import Session, ensure_current
+from demo.session import Session
 from depthpro import Prediction
 from depthpro.checkpoint import OWN_LICENCE, Provenance
 
@@ -113,7 +112,7 @@ def make_session(prediction: Prediction) -> Session:
     return Session(pipeline.Analysis("photo", rgb, prediction, None, None, "network", made))
 
 
-def test_files_go_with_the_last_who_holds_the_visit(expected: Prediction) -> None:
+def test_files_go_with_the_last_reference_to_the_session(expected: Prediction) -> None:
     session = make_session(expected)
     folder = session.folder
     (folder / "surface.glb").write_bytes(b"glTF")
@@ -123,19 +122,6 @@ def test_files_go_with_the_last_who_holds_the_visit(expected: Prediction) -> Non
     del late
     gc.collect()
     assert not folder.exists()
-
-
-def test_a_file_of_what_is_no_longer_shown_is_not_given_away(expected: Prediction) -> None:
-    session = make_session(expected)
-    analysis = session.analysis
-    ensure_current(session, analysis)
-    session.analysis = pipeline.with_source(analysis, "hand", 700.0)
-    with pytest.raises(gr.Error, match="changed in the meantime"):
-        ensure_current(session, analysis)
-    ensure_current(session, session.analysis)
-    session.left = True
-    with pytest.raises(gr.Error, match="changed in the meantime"):
-        ensure_current(session, session.analysis)
 
 
 def test_a_file_of_one_visitor_is_not_at_the_address_of_another(

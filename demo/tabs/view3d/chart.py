@@ -92,7 +92,7 @@ def _set_scene(
 ) -> None:
     """Give all axes one scale, and put the viewer behind the camera, which is at the origin.
 
-    Plotly's own coordinates start at the middle of the axes, and their unit is half the longest.
+    Plotly places its camera in a box around the middle of the axes whose sides are `aspectratio`.
     """
     low, high = np.minimum(drawn.min(axis=0), 0), np.maximum(drawn.max(axis=0), 0)
     size, middle = high - low, (high + low) / 2
