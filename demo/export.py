@@ -4,7 +4,7 @@ import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, TypedDict, get_args
+from typing import Literal, TypedDict, get_args
 
 import numpy as np
 from PIL import Image
@@ -30,14 +30,6 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 """All formats; `available` returns those that can be written on this machine."""
 
 
-class Relief(NamedTuple):
-    """Sizes of the relief in millimetres; see `formats.relief`."""
-
-    width_mm: float = 100.0
-    base_mm: float = 2.0
-    relief_mm: float = 12.0
-
-
 class Description(TypedDict):
     """Focal length, its origin, and the weights of a result, for programs."""
 
@@ -60,17 +52,11 @@ class Description(TypedDict):
 _FILES: dict[Format, tuple[str, str]] = {
     "glb": (".glb", "textured surface in metres: y up, the camera at the origin looks along -z"),
     "ply": (".ply", "coloured points in metres: x right, y down, z forward"),
-    "obj": (
-        "_obj.zip",
-        "the surface as Wavefront OBJ with its material and photo, in metres: y up",
-    ),
+    "obj": ("_obj.zip", "the surface as Wavefront OBJ with material and photo, in metres: y up"),
     "usdz": (".usdz", "the surface for Quick Look on iPhone, iPad and Mac, in metres: y up"),
     "stl": ("_relief.stl", "a relief to print, watertight, in millimetres"),
     "npz": (".npz", "depth (h, w) in metres along the optical axis, f_px, intrinsics"),
-    "depth-png": (
-        "_depth.png",
-        "the same in 16 bits: metres = value * scale_m (a text chunk of the file)",
-    ),
+    "depth-png": ("_depth.png", "the same in 16 bits: metres = value * scale_m (a text chunk)"),
     "colour-png": ("_colour.png", "inverse depth in colours, with a bar in metres"),
 }
 """End of the file's name, and its content."""
@@ -84,17 +70,12 @@ def available() -> list[Format]:
     return [kind for kind in FORMATS if kind != "usdz" or formats.has_usd()]
 
 
-def file_name(analysis: Analysis, kind: Format) -> str:
-    """Return the name of a photo's file in a format."""
-    return analysis.name + _FILES[kind][0]
-
-
 def write_file(
     analysis: Analysis,
     folder: str | Path,
     kind: Format,
     ratio: float = MAX_RATIO,
-    sizes: Relief | None = None,
+    relief_mm: Sequence[float] = (),
 ) -> Path:
     """Write one file with the licence notice in it, and return its path.
 
@@ -104,7 +85,7 @@ def write_file(
         kind: One of `FORMATS`. The OBJ is a ZIP of its three files.
         ratio: Surfaces and points are cut where neighbouring depths differ by more, on a map
             `demo.tabs.view3d.space.CUT_SIDE` pixels long.
-        sizes: Sizes of the relief; None takes the defaults.
+        relief_mm: Width, base and height of the relief; empty takes the defaults.
 
     Raises:
         ValueError: If the format is unknown or not `available`, or a size is out of range.
@@ -112,7 +93,7 @@ def write_file(
     if kind not in FORMATS:
         raise ValueError(f"format must be one of {', '.join(FORMATS)}; got {kind!r}")
     prediction, notice = analysis.prediction, analysis.provenance.notice
-    path = Path(folder) / file_name(analysis, kind)
+    path = Path(folder, analysis.name + _FILES[kind][0])
     if kind in ("npz", "depth-png", "colour-png"):
         write_prediction(folder, analysis.name, analysis.rgb, prediction, notice, (kind,))
         return path
@@ -124,7 +105,7 @@ def write_file(
     f_px = float(prediction.f_px_at(width)[0])
     cut = ratio_at(ratio, max(height, width))
     if kind == "stl":
-        formats.write_stl(path, formats.relief(depth, *(sizes or Relief())), notice)
+        formats.write_stl(path, formats.relief(depth, *relief_mm), notice)
     elif kind == "ply":
         colours = Image.fromarray(analysis.rgb).resize((width, height), Image.Resampling.BOX)
         write_ply(path, np.asarray(colours), depth, f_px, notice, cut)

@@ -17,6 +17,9 @@ from depthpro.checkpoint import OWN_LICENCE, Provenance
 from depthpro.geometry import MIN_DEPTH_M, fov_from_focal
 from depthpro.viz import DepthRange, Scale, bar_ticks, colorize, metres
 
+EMPTY_SUMMARY = '<p class="hint">Choose a photo above, or pick an example, to see it in metres.</p>'
+"""In place of the summary before there is a photo."""
+
 _STOPS = 24  # of the gradient that stands for the colour map
 _SOURCES = {
     "metadata": "from the photo's metadata ({field})",
@@ -99,11 +102,6 @@ def summary(analysis: Analysis, units: Units = "m") -> str:
     )
 
 
-def empty_summary() -> str:
-    """Return the hint that stands in place of the figures before there is a photo."""
-    return '<p class="hint">Choose a photo above, or pick an example, to see it in metres.</p>'
-
-
 def problem(sentence: str) -> str:
     """Return an error message as HTML."""
     sentence = html.escape(sentence[:1].upper() + sentence[1:])
@@ -128,14 +126,11 @@ def banner(weights: Provenance, note: str = "") -> str:
 
 def cards(rows: list[tuple[str, str, str]]) -> str:
     """Return cards of a title, a value and a detail each, all of them HTML."""
-    return (
-        '<dl class="cards">'
-        + "".join(
-            f"<div><dt>{title}</dt><dd>{value}</dd><dd class='from'>{detail}</dd></div>"
-            for title, value, detail in rows
-        )
-        + "</dl>"
+    items = "".join(
+        f"<div><dt>{title}</dt><dd>{value}</dd><dd class='from'>{detail}</dd></div>"
+        for title, value, detail in rows
     )
+    return f'<dl class="cards">{items}</dl>'
 
 
 def ramp(colours: UInt8[ndarray, "n 3"], ticks: Iterable[tuple[float, str]], label: str) -> str:

@@ -10,7 +10,6 @@ import numpy as np
 import trimesh
 from jaxtyping import Float
 from numpy import ndarray
-from PIL import Image
 from trimesh.exchange.obj import export_obj
 from trimesh.exchange.stl import export_stl
 from trimesh.visual.material import SimpleMaterial
@@ -83,17 +82,14 @@ def has_usd() -> bool:
 def write_obj_zip(path: str | Path, surface: trimesh.Trimesh, stem: str, notice: str) -> None:
     """Write the three files of a Wavefront OBJ as a ZIP, in metres: y up.
 
-    Args:
-        path: The ZIP.
-        surface: From `depthpro.export.textured_surface`.
-        stem: Start of the names in it; all but ASCII letters and digits becomes "_".
-        notice: Licence notice, kept as a comment.
+    Their names start with `stem`, where all but ASCII letters and digits becomes "_".
     """
     stem = "".join(letter if letter.isalnum() and letter.isascii() else "_" for letter in stem)
     notice = " ".join(notice.split())  # one line of a comment
     white, black = (255, 255, 255), (0, 0, 0)  # viewers multiply the photo by white
-    material = SimpleMaterial(_texture(surface), white, black, black, name=stem)
-    visual = TextureVisuals(uv=_uv(surface), material=material)
+    photo = _visual(surface).material.baseColorTexture
+    material = SimpleMaterial(photo, white, black, black, name=stem)
+    visual = TextureVisuals(uv=_visual(surface).uv, material=material)
     text, files = export_obj(
         trimesh.Trimesh(surface.vertices, surface.faces, visual=visual, process=False),
         include_normals=False,
@@ -111,15 +107,11 @@ def write_obj_zip(path: str | Path, surface: trimesh.Trimesh, stem: str, notice:
 
 
 def write_usdz(path: str | Path, surface: trimesh.Trimesh, notice: str) -> None:
-    """Write a textured surface as USDZ: one metre a unit, y up, shown as the photo is, unlit.
-
-    Raises:
-        ValueError: If usd-core is not installed.
-    """
+    """Write a textured surface as USDZ, in metres: y up, unlit. Needs usd-core."""
     if not has_usd():
         raise ValueError("USDZ needs usd-core: `pip install usd-core`, or choose GLB.")
     with whole_file(path) as temporary, tempfile.TemporaryDirectory(dir=temporary.parent) as folder:
-        _texture(surface).save(Path(folder, "photo.jpg"), quality=92)
+        _visual(surface).material.baseColorTexture.save(Path(folder, "photo.jpg"), quality=92)
         source, package = str(Path(folder, "surface.usdc")), Path(folder, "package.usdz")
         _usd_layer(surface, notice).Export(source)
         if not _pxr("UsdUtils").CreateNewUsdzPackage(source, str(package)):
@@ -136,13 +128,8 @@ def relief(
     """Return a watertight relief to print, in millimetres: x right, y up, z towards the viewer.
 
     Heights are linear in inverse depth, so that near things keep their shape and the distance
-    takes little room. They are clipped to the 1st and 99th percentile.
-
-    Args:
-        depth: Metres; one vertex a pixel.
-        width_mm: Width of the relief.
-        base_mm: Thickness at the farthest depth.
-        relief_mm: Height of the nearest depth above the base.
+    takes little room; they are clipped to the 1st and 99th percentile. The base is the thickness
+    at the farthest depth, the relief the height of the nearest depth above it.
 
     Raises:
         ValueError: If a size is out of the range in `RELIEF_MM`.
@@ -201,7 +188,7 @@ def _usd_layer(surface: trimesh.Trimesh, notice: str) -> Any:
         ("extent", vt.Vec3fArray.FromNumpy(extent)),
         ("faceVertexCounts", vt.IntArray.FromNumpy(np.full(len(faces), 3, np.int32))),
         ("faceVertexIndices", vt.IntArray.FromNumpy(faces.ravel())),
-        ("primvars:st", vt.Vec2fArray.FromNumpy(_uv(surface).astype(np.float32))),
+        ("primvars:st", vt.Vec2fArray.FromNumpy(np.asarray(_visual(surface).uv, np.float32))),
     ):
         mesh.GetAttribute(name).Set(values)
     return layer
@@ -212,9 +199,6 @@ def _pxr(name: str) -> Any:
     return importlib.import_module(f"pxr.{name}")
 
 
-def _uv(surface: trimesh.Trimesh) -> Float[ndarray, "n 2"]:
-    return np.asarray(getattr(surface.visual, "uv"))  # noqa: B009
-
-
-def _texture(surface: trimesh.Trimesh) -> Image.Image:
-    return getattr(surface.visual, "material").baseColorTexture  # noqa: B009
+def _visual(surface: trimesh.Trimesh) -> Any:
+    """Return the texture of a surface, whose type trimesh leaves open."""
+    return surface.visual

@@ -81,12 +81,7 @@ def ground_of(prediction: Prediction) -> GroundResult:
 
 
 def fit_ground(depth: Float[ndarray, "h w"], f_px: float) -> GroundResult:
-    """Return the ground of a depth map, or why there is none.
-
-    Args:
-        depth: Metres along the optical axis; what is not finite and positive is unknown.
-        f_px: Focal length in pixels of a picture as wide as `depth`.
-    """
+    """Return the ground of depth in metres, or why there is none; NaN and infinity are unknown."""
     depth = np.where((depth > 0) & (depth < FAR_M), depth, np.nan).astype(np.float64)
     step = -(-max(depth.shape) // _SIDE)
     grid = unproject(depth, f_px)[step // 2 :: step, step // 2 :: step]

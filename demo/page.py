@@ -58,7 +58,7 @@ LAUNCH: dict[str, Any] = {
 }
 """Arguments of `launch`."""
 
-_EXAMPLES = ("coffee.png", "astronaut.png", "chelsea.png", "rocket.jpg", "motorcycle_left.png")
+_EXAMPLES = ("coffee.png", "astronaut.png", "chelsea.png", "rocket.jpg", "motorcycle_sidebar.png")
 _TABS = (depth, focal, view3d, measure, sharpness)
 _SHOWN = (".jpg", ".jpeg", ".png", ".webp")  # what browsers can show
 
@@ -97,13 +97,13 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
                 problem = gr.HTML(elem_id="problem")
                 examples = _examples(photo)
                 with gr.Column(elem_id="facts"):
-                    summary = gr.HTML(figures.empty_summary(), elem_id="summary")
+                    summary = gr.HTML(figures.EMPTY_SUMMARY, elem_id="summary")
                     units = gr.Radio(
                         [("metres", "m"), ("feet", "ft")], value="m", label="Units", elem_id="units"
                     )
                     everything = _download(session)
             with gr.Column(scale=3, min_width=320, elem_id="right"):
-                shared = Shared(session, units, [summary, everything], _left)
+                shared = Shared(session, units, [summary, everything], _sidebar)
                 active = gr.State(0)
                 with gr.Tabs(elem_id="tabs"):
                     panels = [tab.build(model, shared) for tab in _TABS]
@@ -203,14 +203,14 @@ def _wire_photo(
 def _estimate(model: DepthPro, units: Units, photo: dict[str, Any] | None) -> list[Any]:
     """Predict depth of a photo, or explain why that is impossible."""
     if photo is None:
-        return [None, None, "", figures.empty_summary()]
+        return [None, None, "", figures.EMPTY_SUMMARY]
     try:
         path = uploaded(photo)
         analysis = pipeline.analyse(model, path)
     # RuntimeError: torch, of a GPU. gr.Error: a Space that has no GPU to lend.
     except (ValueError, OSError, MemoryError, RuntimeError, gr.Error) as error:
         text = sentence(error.message if isinstance(error, gr.Error) else error)
-        return [None, (photo, None), figures.problem(text), figures.empty_summary()]
+        return [None, (photo, None), figures.problem(text), figures.EMPTY_SUMMARY]
     shown = gr.skip() if path.suffix.lower() in _SHOWN else screen.preview(analysis)
     return [Session(analysis), (photo, shown), "", figures.summary(analysis, units)]
 
@@ -223,10 +223,10 @@ def _show_taken(
     return [taken[1] if taken and same else gr.skip(), None]
 
 
-def _left(session: Session | None, units: Units) -> list[Any]:
+def _sidebar(session: Session | None, units: Units) -> list[Any]:
     """Return the figures and the button below the photo."""
     if session is None:
-        return [figures.empty_summary(), gr.update(visible=False)]
+        return [figures.EMPTY_SUMMARY, gr.update(visible=False)]
     return [figures.summary(session.analysis, units), gr.update(visible=True)]
 
 

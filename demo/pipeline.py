@@ -119,15 +119,10 @@ def analyse(model: DepthPro, path: str | Path) -> Analysis:
 
 
 def with_source(analysis: Analysis, source: FocalSource, f_px: float | None = None) -> Analysis:
-    """Return the analysis with another focal length; everything rescales exactly.
-
-    Args:
-        analysis: The photo.
-        source: Origin of the focal length.
-        f_px: The focal length in pixels, for the source "hand".
+    """Return the analysis with another focal length, given in pixels for the source "hand".
 
     Raises:
-        ValueError: If the source has none, or no camera has this one.
+        ValueError: If the source has none, or it is out of range.
     """
     chosen, missing = {
         "metadata": (analysis.metadata_f_px, "This photo's metadata gives no focal length"),

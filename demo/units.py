@@ -38,14 +38,6 @@ def with_spread(value: float, plus_minus: float, unit: Unit, units: Units = "m")
     return f"{value:.{max(0, places)}f} ± {spread:.{max(0, finest)}f}{space}{name}"
 
 
-def in_units(value: float, unit: Unit, units: Units) -> tuple[float, str]:
-    """Return a value in metres or feet, their squares, or degrees, and the unit's name."""
-    if unit == "°":
-        return value, "deg"
-    power = 2 if unit == "m²" else 1
-    return value * PER_METRE[units] ** power, units + "2" * (power == 2)
-
-
 _SIZES: dict[tuple[Unit, Units], tuple[tuple[str, float, float], ...]] = {
     ("m", "m"): (("km", 1000, 999.5), ("m", 1, 0.1), ("cm", 0.01, 0)),
     ("m", "ft"): (("mi", 1609.344, 0.3048 * 999.5), ("ft", 0.3048, 0.3048), ("in", 0.0254, 0)),

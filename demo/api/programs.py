@@ -61,21 +61,14 @@ class PointValues(TypedDict):
     position_m: list[float]
 
 
-class GroundValues(TypedDict):
-    """The ground below the camera."""
-
-    camera_height_m: float
-    pitch_deg: float
-    roll_deg: float
-
-
 class Measurement(TypedDict):
     """Positions of points of a photo, and lengths, angles and areas between them."""
 
     points: list[PointValues]
     results: list[dict[str, Any]]
     """Fields of `demo.tabs.measure.measure.Result`."""
-    ground: GroundValues | None
+    ground: dict[str, float] | None
+    """`camera_height_m`, `pitch_deg` and `roll_deg`."""
     remark: str
     notice: str
 

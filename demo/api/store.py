@@ -39,14 +39,10 @@ class Store:
         root: str | Path | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Start empty.
+        """Start empty; of more than `count` results, or `max_bytes` of photos, the oldest go first.
 
-        Args:
-            count: At most this many results; the least recently used one goes first.
-            age_s: Seconds that a result is kept after its last use.
-            max_bytes: Memory of all photos; more than the largest photo that the page accepts.
-            root: Parent of the results' folders; None is the system's for temporary files.
-            clock: Returns seconds.
+        `age_s` counts from the last use. The results' folders are in `root`, or where the system
+        has temporary files.
         """
         self._age_s, self._root = age_s, Path(root or tempfile.gettempdir())
         self._entries: TTLCache[str, Entry] = TTLCache(

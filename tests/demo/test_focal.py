@@ -66,7 +66,7 @@ def test_table_has_what_each_source_makes_of_depth() -> None:
     ]
     table = sources_table(analysis_of(predict(FLOOR), metadata_f_px=None))
     assert (table.count("disabled"), table.count("checked")) == (2, 1)
-    assert "says none" in table
+    assert "has none" in table
     assert "type it below" in table
 
 

@@ -87,7 +87,7 @@ def test_every_way_to_say_it_rescales_without_the_network(
 def test_sources_are_chosen_with_the_keyboard(lab: Page, expected: Prediction) -> None:
     type_in(lab, "f-px", "700")
     expect(source(lab, "By hand")).to_be_checked()
-    expect(lab.locator(".sources .none")).to_contain_text("says none")  # the photo's metadata
+    expect(lab.locator(".sources .none")).to_contain_text("has none")  # the photo's metadata
     source(lab, "By hand").focus()
     lab.keyboard.press("ArrowUp")
     expect(field(lab, "f-px")).to_have_value(f"{expected.f_px.item():.1f}")

@@ -80,15 +80,6 @@ def test_who_takes_another_photo_before_the_first_is_done_sees_the_other(
     assert size == [600, 400]
 
 
-def test_who_removes_the_photo_sees_nothing_of_it(page: Page) -> None:
-    upload(page, ASTRONAUT)
-    wait_for_depth(page)
-    page.get_by_label("Remove Image").click()
-    expect(page.locator(".cards")).to_have_count(0)
-    expect(page.locator("#depth-view .empty")).to_be_visible()
-    assert "astronaut" not in page.locator("#desk").inner_text()
-
-
 def test_what_the_network_cannot_do_is_said_and_nothing_of_before_stays(
     page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,21 +113,6 @@ def test_files_go_with_the_last_reference_to_the_session(expected: Prediction) -
     del late
     gc.collect()
     assert not folder.exists()
-
-
-def test_a_file_of_one_visitor_is_not_at_the_address_of_another(
-    page: Page, served: Served, tmp_path: Path
-) -> None:
-    upload(page, ASTRONAUT)
-    wait_for_depth(page)
-    with page.expect_download() as download:
-        page.locator("#prepare").click()
-    address = download.value.url
-    folder = address.rsplit("/", 2)[1]
-    assert len(folder) == 64  # a hash with a secret of this process
-    guessed = address.replace(folder, folder[::-1])
-    assert page.request.get(address).status == 200
-    assert page.request.get(guessed).status in (403, 404)
 
 
 def test_a_server_that_is_stopped_leaves_no_file_of_a_visitor(

@@ -12,7 +12,7 @@ import pytest
 import trimesh
 from rooms3d import F_PX, FLOOR_M, PANEL, PANEL_M, SIDE, WALL_M, room, sky
 
-from demo.tabs.view3d.chart import MAX_POINTS, chart
+from demo.tabs.view3d.chart import POINT_SIDE, chart
 from demo.tabs.view3d.plan import Sheet, from_above, plan
 from demo.tabs.view3d.scene import line_mesh, write_view
 from demo.tabs.view3d.space import (
@@ -25,7 +25,6 @@ from demo.tabs.view3d.space import (
     ratio_at,
     round_length,
     scale_bar,
-    size_for,
     unproject_level,
     view_corners,
 )
@@ -65,10 +64,6 @@ def test_points_are_level(pitch_deg: float) -> None:
 
 
 def test_sizes() -> None:
-    prediction = room().prediction
-    assert size_for(prediction, 50_000) == (223, 223)  # 223² = 49,729
-    assert size_for(prediction, 1) == (2, 2)
-    assert size_for(prediction, 10**9) == (SIDE, SIDE)  # no more than the photo has
     assert [grid_step(size) for size in (0.5, 2, 40, 41, 4000)] == [0.1, 1, 1, 10, 100]
     assert ratio_at(1.08, 512) == 1.08
     assert ratio_at(1.08, 1024) ** 2 == pytest.approx(1.08)  # two small steps for a large one
@@ -185,12 +180,12 @@ def test_viewer_turns_about_the_optical_axis_and_starts_behind_the_camera(
     middle = trimesh.load(tmp_path / "view.glb", process=False).bounds.mean(axis=0)
     axis = space.rotation[:, 2] * [1, -1, -1]
     np.testing.assert_allclose(middle, space.middle_m * axis, atol=1e-4)
-    around, down = np.radians([start.around_deg, start.down_deg])
+    around, down = np.radians(start[:2])
     offset = [np.cos(around) * np.sin(down), np.cos(down), np.sin(around) * np.sin(down)]
-    eye = middle + start.distance_m * np.array(offset)
+    eye = middle + start[2] * np.array(offset)
     np.testing.assert_allclose(np.cross(eye, axis), 0, atol=1e-4)
     assert eye @ axis < 0  # behind the origin
-    assert start.distance_m == pytest.approx(1.15 * space.middle_m)
+    assert start[2] == pytest.approx(1.15 * space.middle_m)
 
 
 def test_beams_look_equally_thin_wherever_they_are() -> None:
@@ -207,11 +202,11 @@ def test_beams_look_equally_thin_wherever_they_are() -> None:
 @pytest.mark.parametrize(("units", "scale"), [("m", 1.0), ("ft", 1 / 0.3048)])
 def test_chart_has_equal_axes_in_the_unit(units: str, scale: float) -> None:
     analysis = room(18)
-    space = unproject_level(analysis, *size_for(analysis.prediction, MAX_POINTS))
+    space = unproject_level(analysis, POINT_SIDE, POINT_SIDE)
     figure = chart(analysis.rgb, space, units=units)
     assert [trace.name for trace in figure.data] == ["photo", "grid", "frustum", "scale_bar"]
     photo = figure.data[0]
-    assert 40_000 < len(photo.x) == len(photo.marker.color) <= MAX_POINTS
+    assert 40_000 < len(photo.x) == len(photo.marker.color) <= POINT_SIDE**2
     # y is ahead and z up: the floor is below the camera.
     assert min(photo.z) == pytest.approx(-FLOOR_M * scale, rel=0.02)
     scene = figure.layout.scene

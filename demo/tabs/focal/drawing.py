@@ -12,11 +12,7 @@ NAMES: dict[FocalSource, str] = {
     "network": "Network's estimate",
     "hand": "By hand",
 }
-_MISSING: dict[FocalSource, str] = {
-    "metadata": "says none",
-    "network": "has none",
-    "hand": "type it below",
-}
+_MISSING = {"metadata": "has none", "network": "has none", "hand": "type it below"}
 _WIDTH, _HEIGHT = 640, 280  # of the drawing from above, in its own pixels
 _CAMERA = _WIDTH / 2, _HEIGHT - 34
 

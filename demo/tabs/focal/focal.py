@@ -60,10 +60,7 @@ class Calibration:
 
 
 def f_35mm(f_px: float, width: int, height: int) -> float:
-    """Return the 35 mm equivalent, in millimetres, of a focal length in pixels.
-
-    The diagonal of the photo sees the same angle as that of the film.
-    """
+    """Return the 35 mm equivalent by the diagonal, in millimetres, of a focal length in pixels."""
     return f_px / focal_px_from_35mm(1, width, height)
 
 

@@ -9,7 +9,7 @@ ground plane and errors of the whole scene.
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -128,38 +128,33 @@ def measure(points: Points3D, kind: Kind, ground: Ground | None = None) -> tuple
     """
     if points.sky.any():
         raise ValueError(sky_sentence(points))
-    count = len(points.depth_m)
-    every = tuple(range(count))
+    every = tuple(range(len(points.pixels)))
     if kind == "height":
         if ground is None:
             raise ValueError("Heights need the ground plane, and none was found in this photo.")
         height_of = ground.height_of
-        return tuple(
-            _result(points, "height", (n,), "m", lambda at: float(height_of(at)[0])) for n in every
-        )
+        return _results(points, "height", zip(every), lambda at: float(height_of(at)[0]))
     if kind == "distance":
-        if count == 1:
+        if len(every) == 1:
             return _from_camera(points)
-        pairs = itertools.pairwise(every)
-        results = [_result(points, "distance", pair, "m", path_length) for pair in pairs]
-        if count > 2:
-            results.append(_result(points, "total", every, "m", path_length))
-        return tuple(results)
-    if count < 3:
+        total = [every] if len(every) > 2 else []
+        return (
+            *_results(points, "distance", itertools.pairwise(every), path_length),
+            *_results(points, "total", total, path_length),
+        )
+    if len(every) < 3:
         return ()
     if kind == "angle":
-        triples = zip(every[:-2], every[1:-1], every[2:], strict=True)
-        return tuple(_result(points, "angle", three, "°", angle_deg) for three in triples)
-    area = _result(points, "area", every, "m²", polygon_area)
-    return area, _result(points, "perimeter", every, "m", _perimeter)
+        triples = zip(every, every[1:], every[2:], strict=False)
+        return _results(points, "angle", triples, angle_deg, "°")
+    return (
+        *_results(points, "area", [every], polygon_area, "m²"),
+        *_results(points, "perimeter", [every], _perimeter),
+    )
 
 
 def measure_all(points: Points3D, ground: Ground | None) -> tuple[Result, ...]:
-    """Return the results of all kinds, and each point's distance from the camera.
-
-    Raises:
-        ValueError: If a point is sky.
-    """
+    """Return the results of all kinds, and each point's distance from the camera."""
     distances = measure(points, "distance") if len(points.depth_m) > 1 else ()
     heights = () if ground is None else measure(points, "height", ground)
     others = (*distances, *heights, *measure(points, "angle"), *measure(points, "area"))
@@ -169,13 +164,7 @@ def measure_all(points: Points3D, ground: Ground | None) -> tuple[Result, ...]:
 def propagate(
     points: Points3D, numbers: Sequence[int], value: Callable[[ndarray], float]
 ) -> tuple[float, float]:
-    """Return a value and its ± from the uncertainty of depth.
-
-    Args:
-        points: All points.
-        numbers: The points of the value, counted from 0.
-        value: Takes their positions (n, 3) in metres.
-    """
+    """Return a value and its ±, from the positions of some points (from 0 on) in metres."""
     positions = points.positions[list(numbers)]
     middle, squares = value(positions), 0.0
     for index, number in enumerate(numbers):
@@ -247,21 +236,23 @@ def _window_depths(
     return np.percentile(scale_m / solid, (16, 50, 84))
 
 
-def _result(
+def _results(
     points: Points3D,
     what: What,
-    numbers: tuple[int, ...],
-    unit: Unit,
+    groups: Iterable[tuple[int, ...]],
     value: Callable[[ndarray], float],
-) -> Result:
-    return Result(what, tuple(n + 1 for n in numbers), *propagate(points, numbers, value), unit)
+    unit: Unit = "m",
+) -> tuple[Result, ...]:
+    """Return one result for each group of points."""
+    return tuple(
+        Result(what, tuple(n + 1 for n in group), *propagate(points, group, value), unit)
+        for group in groups
+    )
 
 
 def _from_camera(points: Points3D) -> tuple[Result, ...]:
-    return tuple(
-        _result(points, "from the camera", (n,), "m", lambda at: float(np.linalg.norm(at)))
-        for n in range(len(points.depth_m))
-    )
+    each = zip(range(len(points.pixels)))
+    return _results(points, "from the camera", each, lambda at: float(np.linalg.norm(at)))
 
 
 def _perimeter(points: Float[ndarray, "n 3"]) -> float:

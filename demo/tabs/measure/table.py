@@ -9,7 +9,7 @@ import numpy as np
 from demo.export import describe
 from demo.pipeline import Analysis
 from demo.tabs.measure.measure import Kind, Points3D, Result, crosses_itself, window_size
-from demo.units import Unit, Units, in_units, length, with_spread
+from demo.units import PER_METRE, Unit, Units, length, with_spread
 
 _NEEDED: dict[Kind, tuple[int, str]] = {
     "distance": (2, "Each further point adds a segment."),
@@ -127,5 +127,6 @@ def _range(numbers: Sequence[int]) -> str:
 
 
 def _numbers(value: float, plus_minus: float, unit: Unit, units: Units) -> tuple[str, str, str]:
-    number, name = in_units(value, unit, units)
-    return f"{number:.6g}", f"{in_units(plus_minus, unit, units)[0]:.3g}", name
+    power, name = {"m": (1, units), "m²": (2, f"{units}2"), "°": (0, "deg")}[unit]
+    factor = PER_METRE[units] ** power
+    return f"{factor * value:.6g}", f"{factor * plus_minus:.3g}", name

@@ -63,10 +63,7 @@ def contours(prediction: Prediction, ratio: float, truth: Truth | None = None) -
 
 
 def compare(prediction: Prediction, truth: Truth) -> Comparison:
-    """Return the measures of `depthpro.metrics` and `depthpro.boundary`, the published variants.
-
-    Sky counts for contours and not for errors of depth.
-    """
+    """Return the published measures; sky counts for contours, and not for errors of depth."""
     depth = prediction.depth_at(*truth.depth.shape)[0].numpy()
     mask = truth.solid
     has_contours = occluding_contours(truth.depth, LEAST_RATIO, truth.mask).any()
@@ -90,7 +87,7 @@ def error_map(prediction: Prediction, truth: Truth, scaled: bool) -> Float[ndarr
 
 
 def mirrored(model: DepthPro, analysis: Analysis) -> Prediction:
-    """Return the prediction for the photo's mirror image, mirrored back; this calls the network.
+    """Call the network for the photo's mirror image; return its prediction, mirrored back.
 
     Its focal length is the photo's, so that depths can be compared.
     """

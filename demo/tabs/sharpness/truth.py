@@ -63,13 +63,9 @@ def known(rgb: UInt8[ndarray, "h w 3"]) -> Truth | None:
 def read_truth(path: Path, height: int, width: int, scale_m: float | None = None) -> Truth:
     """Return the depth in a file for a photo of `height` x `width` pixels.
 
-    0, negative and infinite depth and NaN are unknown; so is 65535 in a PNG that names its scale.
-
-    Args:
-        path: NPZ with an array `depth`, NPY, or 16-bit grey PNG.
-        height: Rows of the photo.
-        width: Columns of the photo.
-        scale_m: Metres of one step, for whole numbers; a PNG's own `scale_m` has precedence.
+    The file is NPZ with an array `depth`, NPY, or 16-bit grey PNG. Whole numbers have steps of
+    `scale_m` metres; a PNG's own `scale_m` has precedence. 0, negative and infinite depth and NaN
+    are unknown; so is 65535 in a PNG with a scale.
 
     Raises:
         ValueError: If the file is of another kind, broken, too large or of another shape than the

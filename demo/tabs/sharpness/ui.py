@@ -1,7 +1,7 @@
 """The tab "Sharpness": contours, errors where true depth is known, and flip consistency."""
 
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import gradio as gr
 
@@ -43,36 +43,26 @@ _NOT_MIRRORED = (
 _PHOTO_ALONE = {"over": None, "svg": ""}
 
 
-class _Picture(NamedTuple):
-    """The picture, and controls of single layers."""
-
-    view: gr.HTML
-    legend: gr.HTML
-    ratio: gr.Slider
-    alignment: gr.Radio
-    run: gr.Button
-
-
 def build(model: DepthPro, shared: Shared) -> Panel:
     """Return the tab."""
     with gr.Tab("Sharpness", id="sharpness") as tab:
         layer = gr.Radio(
             _LAYERS, value="contours", label="Show", elem_id="sharp-what", container=False
         )
-        picture = _picture()
+        picture = view, _, ratio, alignment, run = _picture()
         cards = gr.HTML(elem_id="sharp-cards")
         truth = gr.HTML(elem_id="truth")
         file, scale_m, problem = _upload()
         note = gr.HTML(drawing.limits(model.provenance), elem_id="sharp-note")
-    choices = [layer, picture.ratio, picture.alignment]
+    choices = [layer, ratio, alignment]
     numbers = [cards, truth]
-    triggers = [layer.input, picture.ratio.change, picture.alignment.input]
-    gr.on(triggers, _redraw, [shared.session, *choices], picture, **REDRAW)
-    picture.run.click(
+    triggers = [layer.input, ratio.change, alignment.input]
+    gr.on(triggers, _redraw, [shared.session, *choices], list(picture), **REDRAW)
+    run.click(
         partial(_mirror, model),
         shared.session,
         None,
-        show_progress_on=[picture.view],
+        show_progress_on=[view],
         api_visibility="private",
         **NETWORK,
     ).success(
@@ -95,8 +85,9 @@ def build(model: DepthPro, shared: Shared) -> Panel:
     return Panel(tab, choices, [*picture, *numbers, file, problem, note], _show)
 
 
-def _picture() -> _Picture:
-    return _Picture(
+def _picture() -> tuple[gr.HTML, gr.HTML, gr.Slider, gr.Radio, gr.Button]:
+    """Return the picture, its legend, and controls of single layers."""
+    return (
         viewer("Photo with contours or errors", "sharp-view", _EMPTY),
         gr.HTML(elem_id="sharp-legend"),
         gr.Slider(
@@ -152,7 +143,7 @@ def _show(
 def _redraw(
     session: Session | None, layer: Layer, ratio: float | None, alignment: Alignment
 ) -> list[Any]:
-    """Return one update for each part of `_Picture`."""
+    """Return one update for each part of `_picture`."""
     can_run = layer == "mirror" and session is not None and session.mirrored is None
     visible = (layer == "contours", layer == "error", can_run)
     view, legend = _PHOTO_ALONE, ""

@@ -12,8 +12,8 @@ from demo.tabs.view3d.space import PARTS, PointMap, Segments, held_pixels, lines
 from demo.units import PER_METRE, Units
 from depthpro.export import MAX_RATIO
 
-MAX_POINTS = 50_000
-"""More make browsers slow."""
+POINT_SIDE = 224
+"""Points along the longer side; more make browsers slow."""
 
 _GREY = "#94a3b8"  # can be seen on light pages and on dark ones
 _TEXT = "#64748b"
@@ -28,7 +28,7 @@ def chart(
 ) -> go.Figure:
     """Return the figure, seen from behind the camera: x right, y ahead, z up.
 
-    `space` has at most `MAX_POINTS`; `ratio` cuts flying pixels, see `ratio_at`.
+    `space` has `POINT_SIDE` points along its side; `ratio` cuts flying pixels, see `ratio_at`.
     """
     held = held_pixels(space, ratio)
     height, width = held.shape

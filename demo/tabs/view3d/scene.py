@@ -6,7 +6,7 @@ In the file y is up and z points back, as viewers expect; where a ground was fou
 import math
 from collections.abc import Collection
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import trimesh
@@ -41,17 +41,6 @@ _BEHIND = 1.15  # distance of the viewer over the camera's: the frustum is in si
 _TO_GL = np.array([1.0, -1.0, -1.0])
 
 
-class Start(NamedTuple):
-    """First position of the viewer: behind the photo's camera, on its optical axis."""
-
-    around_deg: float
-    """Angle about the vertical through the middle; 90 is the front."""
-    down_deg: float
-    """Angle from straight above."""
-    distance_m: float
-    """Distance to the middle."""
-
-
 def write_view(
     path: str | Path,
     rgb: UInt8[ndarray, "hp wp 3"],
@@ -61,8 +50,11 @@ def write_view(
     ratio: float = MAX_RATIO,
     parts: Collection[str] = PARTS,
     units: Units = "m",
-) -> Start:
+) -> tuple[float, float, float]:
     """Write the photo in 3D as GLB, as the page shows it, and return the viewer's first position.
+
+    That is behind the photo's camera: degrees about the vertical through the middle, where 90 is
+    the front, degrees from straight above, and metres to the middle.
 
     A surface of `VIEW_SIDE`, or points of `POINT_SIDE`, loads at once. It is cut where neighbouring
     depths differ by more than `ratio`; see `ratio_at`.
@@ -137,11 +129,11 @@ def line_mesh(segments: Segments, colour: str, thickness: float = 1) -> trimesh.
     )
 
 
-def _start(middle: Float[ndarray, "3"]) -> Start:
+def _start(middle: Float[ndarray, "3"]) -> tuple[float, float, float]:
     x, y, z = (float(value) for value in -middle)
     distance = math.hypot(x, y, z)
     around, down = math.atan2(z, x), math.acos(y / distance)
-    return Start(math.degrees(around), math.degrees(down), _BEHIND * distance)
+    return math.degrees(around), math.degrees(down), _BEHIND * distance
 
 
 def _centred(points: Float[ndarray, "n 3"], middle: Float[ndarray, "3"]) -> trimesh.Trimesh:

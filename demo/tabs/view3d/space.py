@@ -1,7 +1,7 @@
 """The level points of a photo in metres, and the grid, camera and scale bar among them, as lines.
 
-Level frame: x right, y straight down, z ahead, the camera at the origin. Without a ground it is the
-camera's own frame.
+Level frame: x right, y straight down, z ahead, the camera at the origin; without a ground it is the
+camera's frame.
 """
 
 import math
@@ -14,8 +14,7 @@ from numpy import ndarray
 from demo.ground import TOLERANCE, Ground
 from demo.pipeline import Analysis
 from demo.units import Units
-from depthpro import Prediction
-from depthpro.export import FAR_M, MAX_RATIO, surface_size
+from depthpro.export import FAR_M, MAX_RATIO
 from depthpro.geometry import solid_cells, solid_pixels, unproject
 
 CUT_SIDE = 512
@@ -64,13 +63,6 @@ def unproject_level(analysis: Analysis, height: int, width: int) -> PointMap:
     rotation = np.eye(3) if ground is None else ground.level
     points = unproject(depth, f_px) @ rotation.T.astype(depth.dtype)
     return PointMap(depth, f_px, ground, reason, rotation, points)
-
-
-def size_for(prediction: Prediction, pixels: int) -> tuple[int, int]:
-    """Return rows and columns of the photo's shape with about so many pixels, at least 2 x 2."""
-    longer = max(prediction.height, prediction.width)
-    scale = math.sqrt(pixels / (prediction.height * prediction.width))
-    return surface_size(prediction, math.floor(scale * longer))
 
 
 def ratio_at(ratio: float, side: int) -> float:

@@ -12,9 +12,9 @@ from demo import export
 from demo.pipeline import Analysis
 from demo.session import PRIVATE, REDRAW, Panel, Session, Shared, download_on_click
 from demo.tabs.view3d import scene
-from demo.tabs.view3d.chart import MAX_POINTS, chart
+from demo.tabs.view3d.chart import POINT_SIDE, chart
 from demo.tabs.view3d.plan import ROOF_M, plan
-from demo.tabs.view3d.space import PointMap, grid, scale_bar, size_for, unproject_level
+from demo.tabs.view3d.space import PointMap, grid, scale_bar, unproject_level
 from demo.units import Units, length
 from depthpro import DepthPro
 from depthpro.export import MAX_RATIO, surface_size
@@ -34,7 +34,13 @@ _FORMATS: dict[export.Format, str] = {
     "depth-png": "PNG, depth in 16 bits",
     "colour-png": "PNG, depth in colours",
 }
-_MAP_SIDE = 640  # points along the longer side
+_SIDES: dict[View, int] = {
+    "mesh": scene.VIEW_SIDE,
+    "points": scene.POINT_SIDE,
+    "chart": POINT_SIDE,
+    "map": 640,
+}
+"""Points along the longer side."""
 
 
 def build(model: DepthPro, shared: Shared) -> Panel:
@@ -95,14 +101,13 @@ def _downloads(shared: Shared, percent: gr.Slider) -> None:
             info="True metres; the relief is in millimetres. Surfaces and points are cut as above.",
             elem_id="format",
         )
-        usual = export.Relief()
         with gr.Row(visible=False) as sizes:
             numbers = [
                 gr.Number(value, label=label, elem_id=f"relief-{name}", min_width=110)
                 for name, label, value in (
-                    ("width", "Width (mm)", usual.width_mm),
-                    ("base", "Base (mm)", usual.base_mm),
-                    ("height", "Relief above it (mm)", usual.relief_mm),
+                    ("width", "Width (mm)", 100),
+                    ("base", "Base (mm)", 2),
+                    ("height", "Relief above it (mm)", 12),
                 )
             ]
         button = gr.Button("Download this file", elem_id="prepare-file")
@@ -128,7 +133,7 @@ def _show(
         path = session.folder / "view" / "surface.glb"
         notice = session.analysis.provenance.notice
         start = scene.write_view(path, rgb, space, notice, view, ratio, parts, units)
-        surface |= {"value": str(path), "camera_position": tuple(start)}
+        surface |= {"value": str(path), "camera_position": start}
     text = f'<p class="hint">{caption(space, None if view == "map" else parts, units)}</p>'
     return [surface, figure, above, text, gr.update(visible=view != "map")]
 
@@ -175,10 +180,7 @@ def caption(space: PointMap, parts: Collection[str] | None, units: Units = "m") 
 
 
 def _points(analysis: Analysis, view: View) -> PointMap:
-    if view == "chart":
-        return unproject_level(analysis, *size_for(analysis.prediction, MAX_POINTS))
-    side = {"mesh": scene.VIEW_SIDE, "points": scene.POINT_SIDE, "map": _MAP_SIDE}[view]
-    return unproject_level(analysis, *surface_size(analysis.prediction, side))
+    return unproject_level(analysis, *surface_size(analysis.prediction, _SIDES[view]))
 
 
 def _ratio(percent: float) -> float:
@@ -189,5 +191,5 @@ def _write(session: Session, kind: export.Format, percent: float, *sizes: float 
     """Write one file in the chosen format."""
     if kind == "stl" and None in sizes:
         raise ValueError("Give the width, the base and the height of the relief in millimetres.")
-    relief = export.Relief(*(size or 0 for size in sizes))
-    return export.write_file(session.analysis, session.folder, kind, _ratio(percent), relief)
+    relief_mm = [size or 0.0 for size in sizes]
+    return export.write_file(session.analysis, session.folder, kind, _ratio(percent), relief_mm)
