@@ -83,8 +83,7 @@ def write_file(
         analysis: The photo.
         folder: Folder of the file.
         kind: One of `FORMATS`. The OBJ is a ZIP of its three files.
-        ratio: Surfaces and points are cut where neighbouring depths differ by more, on a map
-            `demo.tabs.view3d.space.CUT_SIDE` pixels long.
+        ratio: Surfaces and points are cut where depth jumps by more; see `ratio_at`.
         relief_mm: Width, base and height of the relief; empty takes the defaults.
 
     Raises:
@@ -97,13 +96,11 @@ def write_file(
     if kind in ("npz", "depth-png", "colour-png"):
         write_prediction(folder, analysis.name, analysis.rgb, prediction, notice, (kind,))
         return path
-    # The network's map has no detail for more vertices.
-    side = max(prediction.canonical_inverse_depth.shape[-2:])
+    side = prediction.canonical_inverse_depth.shape[-1]  # there is no detail for more vertices
     side = _RELIEF_SIDE if kind == "stl" else min(side, _MOST_VERTICES.get(kind, side))
     height, width = surface_size(prediction, side)
     depth = prediction.depth_at(height, width)[0].numpy()
-    f_px = float(prediction.f_px_at(width)[0])
-    cut = ratio_at(ratio, max(height, width))
+    f_px, cut = float(prediction.f_px_at(width)[0]), ratio_at(ratio, max(height, width))
     if kind == "stl":
         formats.write_stl(path, formats.relief(depth, *relief_mm), notice)
     elif kind == "ply":

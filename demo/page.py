@@ -58,7 +58,7 @@ LAUNCH: dict[str, Any] = {
 }
 """Arguments of `launch`."""
 
-_EXAMPLES = ("coffee.png", "astronaut.png", "chelsea.png", "rocket.jpg", "motorcycle_sidebar.png")
+_EXAMPLES = ("coffee.png", "astronaut.png", "chelsea.png", "rocket.jpg", "motorcycle_left.png")
 _TABS = (depth, focal, view3d, measure, sharpness)
 _SHOWN = (".jpg", ".jpeg", ".png", ".webp")  # what browsers can show
 

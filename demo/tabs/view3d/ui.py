@@ -46,12 +46,8 @@ _SIDES: dict[View, int] = {
 def build(model: DepthPro, shared: Shared) -> Panel:
     """Return the tab."""
     with gr.Tab("3D", id="solid") as tab:
-        view = gr.Radio(
-            [(label, key) for key, label in _VIEWS.items()],
-            value="mesh",
-            label="View",
-            elem_id="look",
-        )
+        choices = [(label, key) for key, label in _VIEWS.items()]
+        view = gr.Radio(choices, value="mesh", label="View", elem_id="look")
         surface = gr.Model3D(
             label="Drag to turn, scroll to zoom",
             display_mode="solid",
