@@ -63,26 +63,26 @@ def photo(analysis: Analysis) -> dict[str, Any]:
     }
 
 
-def focal(analysis: Analysis) -> dict[str, Any]:
+def focal_length(analysis: Analysis) -> dict[str, Any]:
     """Return the read-out's focal length."""
     return {"fPx": analysis.f_px}
 
 
-def reading(units: Units = "m", kind: DepthKind = "z") -> dict[str, Any]:
+def readout(units: Units = "m", kind: DepthKind = "z") -> dict[str, Any]:
     """Return the read-out's unit, and which depth comes first: along the axis or the ray."""
     return {"units": units, "kind": kind}
 
 
-def over(rgb: UInt8[ndarray, "h w c"], alt: str) -> dict[str, Any]:
-    """Return a second picture that lies over the photo, with a divider between the two.
+def overlay(rgb: UInt8[ndarray, "h w c"], alt: str) -> dict[str, Any]:
+    """Return a second picture over the photo, with a divider between the two.
 
     With four channels the photo shows where the last one is 0.
     """
     return {"over": picture_uri(rgb, "PNG"), "overAlt": alt}
 
 
-def nothing(text: str) -> dict[str, Any]:
-    """Return the component before there is a photo, with a sentence in its place."""
+def empty(text: str) -> dict[str, Any]:
+    """Return the component without a photo, with a sentence in its place."""
     return {"photo": None, "over": None, "map": None, "svg": "", "empty": text}
 
 

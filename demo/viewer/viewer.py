@@ -26,7 +26,7 @@ def viewer(label: str, elem_id: str, empty: str, *, clickable: bool = False) -> 
     script = (_FOLDER / "viewer.js").read_text(encoding="utf-8")
     # Not as props: Gradio drops them where a tab is opened for the first time.
     return gr.HTML(
-        screen.nothing(empty),
+        screen.empty(empty),
         html_template=template.replace("LABEL", html.escape(label)),
         js_on_load=f"const CLICKABLE = {json.dumps(clickable)};\n{script}",
         elem_id=elem_id,

@@ -198,23 +198,6 @@ def test_reliefs_of_all_shapes_are_watertight(shape: tuple[int, int]) -> None:
     np.testing.assert_allclose(solid.bounds[1, :2], size)
 
 
-def test_every_file_carries_the_notice(folder: Path) -> None:
-    data = (folder / "room.glb").read_bytes()
-    (size,) = struct.unpack_from("<I", data, 12)
-    assert json.loads(data[20 : 20 + size])["asset"]["copyright"] == NOTICE
-    assert NOTICE in PlyData.read(str(folder / "room.ply")).comments
-    with np.load(folder / "room.npz") as file:
-        assert str(file["notice"]) == NOTICE
-    for name in ("room_depth.png", "room_colour.png"):
-        with Image.open(folder / name) as picture:
-            assert picture.text["Copyright"] == NOTICE
-
-
-def test_unknown_format_is_refused(analysis: Analysis, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"format must be one of glb, ply, .*; got 'dxf'"):
-        write_file(analysis, tmp_path, "dxf")
-
-
 def test_bundle_holds_everything_lists_it_and_leaves_only_itself(
     analysis: Analysis, tmp_path: Path
 ) -> None:

@@ -45,16 +45,6 @@ def test_35_mm_is_by_the_diagonal_and_back(size: tuple[int, int]) -> None:
     assert focal.f_35mm(focal_px_from_35mm(28, *size), *size) == pytest.approx(28)
 
 
-def test_choices_side_by_side() -> None:
-    analysis = analysis_of(predict(FLOOR))
-    factors = [choice.factor for choice in focal.focal_choices(analysis, hand_f_px=250.0)]
-    assert factors == [0.8, 1.0, 0.25]
-    by_hand = pipeline.with_source(analysis, "hand", 500.0)
-    choices = focal.focal_choices(by_hand, 250.0)
-    assert [(choice.source, choice.factor) for choice in choices if choice.in_use] == [("hand", 1)]
-    assert [choice.factor for choice in choices] == [1.6, 2.0, 1.0]
-
-
 def test_table_has_what_each_source_makes_of_depth() -> None:
     table = sources_table(analysis_of(predict(FLOOR)), 2000.0, "m", 3.0)
     cells = [re.sub("<[^>]+>", " ", cell) for cell in re.findall("<td>(.*?)</td>", table)]

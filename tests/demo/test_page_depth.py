@@ -248,20 +248,3 @@ def test_a_finger_reads_and_what_it_read_stays(browser: Browser, served: Served)
     assert below(page) == place  # nothing jumps
     shot(page, "depth-finger")
     context.close()
-
-
-def test_long_photos_keep_their_shape(page: Page, tmp_path: Path) -> None:
-    for width, height in ((1600, 200), (200, 800)):
-        with Image.open(PHOTOS / "coffee.png") as image:
-            image.resize((width, height)).save(tmp_path / f"long{width}.png")
-        upload(page, tmp_path / f"long{width}.png")
-        page.wait_for_function(
-            "width => document.querySelector('#depth-view .over')?.naturalWidth == width",
-            arg=min(width, 1280),
-        )
-        box = page.locator(STAGE).bounding_box()
-        assert box["width"] / box["height"] == pytest.approx(width / height, rel=0.02)
-        assert 80 < box["height"] <= 641
-        assert point_at(page, 0.9999, 0.999)["pixel"] == f"{width - 1}, {height - 1}"
-        assert point_at(page, 0.0001, 0.001)["pixel"] == "0, 0"
-        shot(page, f"depth-{width}x{height}")

@@ -55,27 +55,6 @@ def test_programs_see_four_functions_with_types_and_descriptions(client: Client)
     assert photo["python_type"]["type"] == "filepath"
 
 
-def test_a_program_estimates_rescales_measures_and_exports(
-    client: Client, served: Served, expected: Prediction
-) -> None:
-    before = len(served.calls)
-    said = client.predict(photo=handle_file(ASTRONAUT), api_name="/estimate")
-    assert said["f_px"] == pytest.approx(expected.f_px.item())
-    assert (said["name"], said["weights_licence"]) == ("astronaut", "Apache-2.0")
-    twice = client.predict(token=said["token"], f_px=2 * said["f_px"], api_name="/rescale")
-    assert twice["median_m"] == pytest.approx(2 * said["median_m"], rel=1e-5)
-    points = [[100, 100], [200, 300]]
-    lengths = [
-        client.predict(token, points, "distance", api_name="/measure")["results"][0]["value"]
-        for token in (said["token"], twice["token"])
-    ]
-    assert lengths[1] != lengths[0] > 0
-    with np.load(client.predict(twice["token"], "npz", api_name="/export")) as file:
-        depth = 2 * expected.depth[0].numpy()
-        np.testing.assert_allclose(file["depth"], depth, rtol=1e-5)
-    assert len(served.calls) == before + 1
-
-
 def test_errors_reach_the_program_as_sentences(client: Client, estimated: dict[str, Any]) -> None:
     token = estimated["token"]
     for values, name, match in (

@@ -1,29 +1,23 @@
 """Contours, errors and mirror images as a person looks at them, in the page."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from browser import Served, card, open_tab, shot, upload
-from flat_scenes import plane, predict
-from gradio.utils import get_upload_folder
 from PIL import Image
 from playwright.sync_api import Page, expect
 
 from demo.figures import percent
-from demo.page import sharpness as tab
 from demo.pipeline import Analysis
-from demo.session import Session
 from demo.tabs.sharpness import truth
 from demo.tabs.sharpness.sharpness import compare, difference, mirrored
 from demo.tabs.sharpness.truth import EXAMPLES
-from depthpro import Prediction, load_image
+from depthpro import load_image
 from depthpro.checkpoint import OWN_LICENCE, Provenance
 
 VIEW = "#sharp-view"
 STREET = EXAMPLES / "street.jpg"
-CHOICES = "contours", 1.05, "metric"
 
 
 def start(page: Page, photo: Path) -> None:
@@ -120,28 +114,3 @@ def test_depth_of_ones_own(page: Page, served: Served, tmp_path: Path) -> None:
     upload(page, EXAMPLES / "room.jpg")  # a photo starts anew
     expect(page.locator("#truth")).to_contain_text("rendered with the photo")
     expect(page.locator("#truth-file")).not_to_contain_text("millimetres.npy")
-
-
-def session(prediction: Prediction) -> Session:
-    rgb = np.zeros((prediction.height, prediction.width, 3), np.uint8)
-    made = Provenance("small", OWN_LICENCE)
-    return Session(Analysis("flat", rgb, prediction, None, None, "network", made))
-
-
-def test_a_path_that_a_client_names_is_not_read(tmp_path: Path) -> None:
-    own = session(predict(plane((0, 0, 0.25))))
-    np.save(tmp_path / "secret.npy", np.ones((900, 1200), np.float32))
-    around = (
-        Path(get_upload_folder()) / Path(*[".."] * 9) / (tmp_path / "secret.npy").relative_to("/")
-    )
-    for path in (tmp_path / "secret.npy", around):
-        for file in (
-            {"path": str(path), "meta": {"_type": "gradio.FileData"}},
-            {"path": str(path)},
-            str(path),
-        ):
-            unsafe: Any = file
-            *_, problem = tab._use_file(own, *CHOICES, unsafe, None)
-            assert own.truth is None
-            assert "Expected" in problem
-            assert "secret" not in problem

@@ -14,11 +14,10 @@ from rooms3d import F_PX, FLOOR_M, PANEL, PANEL_M, SIDE, WALL_M, room, sky
 
 from demo.tabs.view3d.chart import POINT_SIDE, chart
 from demo.tabs.view3d.plan import Sheet, from_above, plan
-from demo.tabs.view3d.scene import line_mesh, write_view
+from demo.tabs.view3d.scene import write_view
 from demo.tabs.view3d.space import (
     PARTS,
     PointMap,
-    frustum,
     grid,
     grid_step,
     held_pixels,
@@ -115,16 +114,6 @@ def test_flying_pixels_are_cut() -> None:
     assert held_pixels(replace(space, depth=depth + 1e4), 1.05).all()
 
 
-def test_frustum_shows_the_field_of_view() -> None:
-    space = space_of(18)
-    lines = frustum(space)
-    edge = lines[:4, 1] @ space.rotation  # back in the camera's frame
-    np.testing.assert_allclose(np.abs(edge[:, :2]), edge[:, 2:] * [[SIDE / 2 / F_PX]] * [1, 1])
-    np.testing.assert_allclose(edge[:, 2], 0.06 * space.middle_m)
-    np.testing.assert_allclose(lines[:4, 0], 0)
-    assert lines[8, 1, 1] < lines[4:8, :, 1].min()  # the roof is above the base
-
-
 @pytest.mark.parametrize("pitch_deg", [0, 18])
 def test_scale_bar_lies_on_the_ground_where_nothing_hides_it(pitch_deg: float) -> None:
     space = space_of(pitch_deg)
@@ -186,17 +175,6 @@ def test_viewer_turns_about_the_optical_axis_and_starts_behind_the_camera(
     np.testing.assert_allclose(np.cross(eye, axis), 0, atol=1e-4)
     assert eye @ axis < 0  # behind the origin
     assert start[2] == pytest.approx(1.15 * space.middle_m)
-
-
-def test_beams_look_equally_thin_wherever_they_are() -> None:
-    segments = np.array([[[0, 1, 2.0], [0, 1, 20.0]], [[0, -3, 5.0], [0, 3, 5.0]]])
-    corners = line_mesh(segments, "red").vertices.reshape(2, 2, 4, 3)
-    for line, ends in zip(segments, corners, strict=True):
-        for end, ring in zip(line, ends, strict=True):
-            np.testing.assert_allclose(ring.mean(axis=0), end * [1, -1, -1], atol=1e-9)
-            size = np.linalg.norm(ring - ring.mean(axis=0), axis=1)
-            np.testing.assert_allclose(size / np.linalg.norm(end), 0.0012 * math.sqrt(2))
-    assert line_mesh(segments, "red").is_watertight
 
 
 @pytest.mark.parametrize(("units", "scale"), [("m", 1.0), ("ft", 1 / 0.3048)])

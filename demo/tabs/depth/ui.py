@@ -74,10 +74,10 @@ def _show(session: Session | None, units: Units, *values: Any) -> list[Any]:
     *choices, sent = values
     if session is None:
         ends = [gr.update(label=f"{name} ({units})", value=None) for name in _ENDS]
-        return [screen.nothing(_EMPTY), "", gr.skip(), gr.skip(), *ends, "", None]
+        return [screen.empty(_EMPTY), "", gr.skip(), gr.skip(), *ends, "", None]
     photo = str(session.folder)  # no two photos have the same
     view, *others = _redraw(session, units, *choices)
-    picture = screen.focal if photo == sent else screen.photo
+    picture = screen.focal_length if photo == sent else screen.photo
     return [picture(session.analysis) | view, *others, photo]
 
 
@@ -94,7 +94,7 @@ def _redraw(session: Session | None, units: Units, *values: Any) -> list[Any]:
     bar = figures.colour_bar(picture.span, style.cmap, style.scale, units)
     ends = zip(_ENDS, typed_range(picture.span, units), strict=True)
     return [
-        screen.over(picture.rgb, "Depth in colours") | screen.reading(units, style.kind),
+        screen.overlay(picture.rgb, "Depth in colours") | screen.readout(units, style.kind),
         bar + figures.legend(picture, style, units),
         "automatic" if fixed is None else "fixed",
         picture.span,

@@ -176,7 +176,7 @@ def _show(
     label = f"True length ({units})"
     if session is None:
         off, field = gr.update(interactive=False), gr.update(label=label, value=None)
-        view = screen.nothing(_EMPTY)
+        view = screen.empty(_EMPTY)
         return ["", None, None, None, "", "", view, off, off, "", field, units, None]
     analysis, photo = session.analysis, str(session.folder)  # no two photos have the same
     field = gr.skip()
@@ -184,7 +184,7 @@ def _show(
         true = None if photo != sent else true
         true = true and float(f"{true / PER_METRE[typed] * PER_METRE[units]:.6g}")
         field = gr.update(label=label, value=true)
-    picture = screen.focal(analysis) if photo == sent else screen.photo(analysis)
+    picture = screen.focal_length(analysis) if photo == sent else screen.photo(analysis)
     view, *others = _redraw_ruler(session, units, true)
     median_m = depth_stats(analysis.prediction).median_m
     return [
@@ -192,7 +192,7 @@ def _show(
         *_numbers(analysis),
         error,
         from_above(analysis, session.hand_f_px),
-        picture | screen.reading(units) | view,
+        picture | screen.readout(units) | view,
         *others,
         field,
         units,

@@ -60,9 +60,9 @@ def build(model: DepthPro, shared: Shared) -> Panel:
 def _show(session: Session | None, units: Units, kind: Kind) -> list[Any]:
     if session is None:
         off = gr.update(interactive=False)
-        return [screen.nothing(_EMPTY), "", off, off, off, "", ""]
+        return [screen.empty(_EMPTY), "", off, off, off, "", ""]
     view, *others = _redraw(session, units, kind)
-    view = screen.photo(session.analysis) | screen.reading(units) | view
+    view = screen.photo(session.analysis) | screen.readout(units) | view
     return [view, *others, _paragraph("hint", measure_table.precision(session.analysis))]
 
 

@@ -135,8 +135,8 @@ def _show(
     file = gr.skip() if session is not None and session.truth is not None else gr.update(value=None)
     picture, numbers = _redraw(session, layer, ratio, alignment), _numbers(session)
     if session is None:
-        return [screen.nothing(_EMPTY), *picture[1:], *numbers, file, "", gr.skip()]
-    picture[0] = screen.photo(session.analysis) | screen.reading(units) | picture[0]
+        return [screen.empty(_EMPTY), *picture[1:], *numbers, file, "", gr.skip()]
+    picture[0] = screen.photo(session.analysis) | screen.readout(units) | picture[0]
     return [*picture, *numbers, file, "", drawing.limits(session.analysis.provenance)]
 
 
@@ -166,7 +166,7 @@ def _errors(prediction: Prediction, truth: Truth | None, scaled: bool) -> tuple[
         return _PHOTO_ALONE, figures.problem(_NO_TRUTH)
     error = measures.error_map(prediction, truth, scaled)
     colours, legend = drawing.error_layer(error, scaled)
-    layer = screen.over(colours, "Errors of depth in colours")
+    layer = screen.overlay(colours, "Errors of depth in colours")
     return layer | {"overName": "Error", "svg": ""}, legend
 
 
@@ -174,7 +174,7 @@ def _differences(prediction: Prediction, mirrored: Prediction | None) -> tuple[A
     if mirrored is None:
         return _PHOTO_ALONE, f'<p class="hint">{_NOT_MIRRORED}</p>'
     colours, legend = drawing.difference_layer(measures.difference(prediction, mirrored))
-    layer = screen.over(colours, "Difference to the mirror image in colours")
+    layer = screen.overlay(colours, "Difference to the mirror image in colours")
     return layer | {"overName": "Change", "svg": ""}, legend
 
 
