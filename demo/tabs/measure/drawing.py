@@ -52,10 +52,10 @@ def draw(
     parts = [_outline(points, kind, ground)]
     if kind == "angle":
         parts += [_arc(_pixels(points, result), wide) for result in results]
-    for number, (x, y) in enumerate(points.pixels, start=1):
-        ring = f'cx="{x:.1f}" cy="{y:.1f}" r=".38em"'
+    for number, pixel in enumerate(points.pixels, start=1):
+        ring = f'cx="{pixel[0]:.1f}" cy="{pixel[1]:.1f}" r=".38em"'
         parts.append(f'<circle class="dark" {ring}/><circle class="light" {ring}/>')
-        parts.append(_text(str(number), "number", points, phone, (x, y), (0.85, -0.75)))
+        parts.append(_text(str(number), "number", points, phone, pixel, (0.85, -0.75)))
     for result in results:
         if result.what in ("total", "perimeter"):
             continue
@@ -122,9 +122,7 @@ def _label_place(result: Result, pixels: Float[ndarray, "n 2"]) -> tuple[ndarray
     return middle, (0, 1.2)
 
 
-def _text(
-    text: str, name: str, points: Points3D, em: float, pixel: Sequence[float], shift: Shift
-) -> str:
+def _text(text: str, name: str, points: Points3D, em: float, pixel: ndarray, shift: Shift) -> str:
     """Return text that is shifted from a pixel and stays in the photo."""
     half = np.array([_LETTER * len(text) / 2, 0.55]) * em
     move = np.array(shift) * em  # on a phone: where letters are smaller, they fit as well
