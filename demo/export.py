@@ -1,10 +1,10 @@
-"""The files that visitors download: one at a time, or everything in a ZIP that explains it."""
+"""The page's files: one at a time, or all in a ZIP with a README."""
 
 import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, TypedDict, get_args
+from typing import Literal, TypedDict, get_args
 
 import numpy as np
 from PIL import Image
@@ -30,14 +30,6 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 """All formats; `available` returns those that can be written on this machine."""
 
 
-class Relief(NamedTuple):
-    """Sizes of the relief in millimetres; see `formats.relief`."""
-
-    width_mm: float = 100.0
-    base_mm: float = 2.0
-    relief_mm: float = 12.0
-
-
 class Description(TypedDict):
     """Focal length, its origin, and the weights of a result, for programs."""
 
@@ -60,20 +52,14 @@ class Description(TypedDict):
 _FILES: dict[Format, tuple[str, str]] = {
     "glb": (".glb", "textured surface in metres: y up, the camera at the origin looks along -z"),
     "ply": (".ply", "coloured points in metres: x right, y down, z forward"),
-    "obj": (
-        "_obj.zip",
-        "the surface as Wavefront OBJ with its material and photo, in metres: y up",
-    ),
+    "obj": ("_obj.zip", "the surface as Wavefront OBJ with material and photo, in metres: y up"),
     "usdz": (".usdz", "the surface for Quick Look on iPhone, iPad and Mac, in metres: y up"),
     "stl": ("_relief.stl", "a relief to print, watertight, in millimetres"),
     "npz": (".npz", "depth (h, w) in metres along the optical axis, f_px, intrinsics"),
-    "depth-png": (
-        "_depth.png",
-        "the same in 16 bits: metres = value * scale_m (a text chunk of the file)",
-    ),
+    "depth-png": ("_depth.png", "the same in 16 bits: metres = value * scale_m (a text chunk)"),
     "colour-png": ("_colour.png", "inverse depth in colours, with a bar in metres"),
 }
-"""End of the file's name, and what it holds."""
+"""End of the file's name, and its content."""
 # Vertices along the longer side: text files are ten times larger, and phones show the USDZ.
 _MOST_VERTICES: dict[Format, int] = {"obj": 768, "usdz": 512}
 _RELIEF_SIDE = 400  # a printer's line is 0.4 mm: a 160 mm print shows no more
@@ -84,49 +70,39 @@ def available() -> list[Format]:
     return [kind for kind in FORMATS if kind != "usdz" or formats.has_usd()]
 
 
-def file_name(analysis: Analysis, kind: Format) -> str:
-    """Return the name of a photo's file in a format."""
-    return analysis.name + _FILES[kind][0]
-
-
 def write_file(
     analysis: Analysis,
     folder: str | Path,
     kind: Format,
     ratio: float = MAX_RATIO,
-    sizes: Relief | None = None,
+    relief_mm: Sequence[float] = (),
 ) -> Path:
     """Write one file with the licence notice in it, and return its path.
 
     Args:
         analysis: The photo.
-        folder: Where the file goes.
+        folder: Folder of the file.
         kind: One of `FORMATS`. The OBJ is a ZIP of its three files.
-        ratio: Surfaces and points are cut where neighbouring depths differ by more, on a map
-            `demo.tabs.view3d.space.CUT_SIDE` pixels long.
-        sizes: Of the relief; None takes the defaults.
+        ratio: Surfaces and points are cut where depth jumps by more; see `ratio_at`.
+        relief_mm: Width, base and height of the relief; empty takes the defaults.
 
     Raises:
-        ValueError: If there is no such format, it cannot be written here, or a size of the relief
-            is out of range.
+        ValueError: If the format is unknown or not `available`, or a size is out of range.
     """
     if kind not in FORMATS:
         raise ValueError(f"format must be one of {', '.join(FORMATS)}; got {kind!r}")
     prediction, notice = analysis.prediction, analysis.provenance.notice
-    path = Path(folder) / file_name(analysis, kind)
+    path = Path(folder, analysis.name + _FILES[kind][0])
     if kind in ("npz", "depth-png", "colour-png"):
         write_prediction(folder, analysis.name, analysis.rgb, prediction, notice, (kind,))
         return path
-    # No more vertices than the network's map has detail for.
-    side = max(prediction.canonical_inverse_depth.shape[-2:])
-    height, width = surface_size(prediction, min(side, _MOST_VERTICES.get(kind, side)))
-    if kind == "stl":
-        height, width = surface_size(prediction, _RELIEF_SIDE)
+    side = prediction.canonical_inverse_depth.shape[-1]  # there is no detail for more vertices
+    side = _RELIEF_SIDE if kind == "stl" else min(side, _MOST_VERTICES.get(kind, side))
+    height, width = surface_size(prediction, side)
     depth = prediction.depth_at(height, width)[0].numpy()
-    f_px = float(prediction.f_px_at(width)[0])
-    cut = ratio_at(ratio, max(height, width))
+    f_px, cut = float(prediction.f_px_at(width)[0]), ratio_at(ratio, max(height, width))
     if kind == "stl":
-        formats.write_stl(path, formats.relief(depth, *(sizes or Relief())), notice)
+        formats.write_stl(path, formats.relief(depth, *relief_mm), notice)
     elif kind == "ply":
         colours = Image.fromarray(analysis.rgb).resize((width, height), Image.Resampling.BOX)
         write_ply(path, np.asarray(colours), depth, f_px, notice, cut)
@@ -142,18 +118,18 @@ def write_file(
 
 
 def bundle(analysis: Analysis, folder: str | Path) -> Path:
-    """Write a ZIP with every file and what they mean, and return its path."""
+    """Write a ZIP with every file and a README, and return its path."""
     kinds = available()
     path = Path(folder) / f"{analysis.name}_depth.zip"
     with (
         whole_file(path) as temporary,
         zipfile.ZipFile(temporary, "w") as archive,
-        # Single files of the same names may be written beside at the same time.
+        # Single files of the same names may be written at the same time.
         tempfile.TemporaryDirectory(dir=folder) as parts,
     ):
         for kind in kinds:
             file = write_file(analysis, parts, kind)
-            # Pictures are packed already, and float depth hardly shrinks.
+            # Stored: pictures are packed already, and float depth hardly shrinks.
             archive.write(file, file.name)
             file.unlink()
         photo, metadata = (Path(parts, analysis.name + end) for end in (".jpg", ".json"))
@@ -167,15 +143,12 @@ def bundle(analysis: Analysis, folder: str | Path) -> Path:
 
 
 def _readme(analysis: Analysis, kinds: Sequence[Format]) -> str:
-    contents = [(file_name(analysis, kind), _FILES[kind][1]) for kind in kinds]
+    contents = [_FILES[kind] for kind in kinds]
     contents += [
-        (f"{analysis.name}.jpg", "the photo as the network saw it: upright, sRGB, no metadata"),
-        (
-            f"{analysis.name}.json",
-            "focal length and where it comes from, field of view, weights, licence",
-        ),
+        (".jpg", "the photo as the network saw it: upright, sRGB, no metadata"),
+        (".json", "focal length and its origin, field of view, weights, licence"),
     ]
-    listed = "\n".join(f"{name}\n    {content}" for name, content in contents)
+    listed = "\n".join(f"{analysis.name}{end}\n    {content}" for end, content in contents)
     return f"Depth of {analysis.name}\n\n{listed}\n\n{analysis.provenance.notice}\n"
 
 

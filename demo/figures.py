@@ -3,16 +3,22 @@
 import html
 import math
 import re
+from collections.abc import Iterable
 
 import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
 
 from demo.pipeline import EMBEDDED, Analysis
 from demo.screen import SKY_M
-from demo.tabs.depth.look import Look, Picture, reach
-from demo.units import FEET_PER_METRE, Units, length
+from demo.tabs.depth.style import DepthStyle, Picture, depth_stats
+from demo.units import PER_METRE, Units, length
 from depthpro.checkpoint import OWN_LICENCE, Provenance
 from depthpro.geometry import MIN_DEPTH_M, fov_from_focal
 from depthpro.viz import DepthRange, Scale, bar_ticks, colorize, metres
+
+EMPTY_SUMMARY = '<p class="hint">Choose a photo above, or pick an example, to see it in metres.</p>'
+"""In place of the summary before there is a photo."""
 
 _STOPS = 24  # of the gradient that stands for the colour map
 _SOURCES = {
@@ -28,28 +34,21 @@ def colour_bar(
     """Return the colour bar, far on the left and near on the right, in metres or feet."""
     inverse = np.linspace(1 / span.far_m, 1 / span.near_m, _STOPS)
     colours = colorize((1 / inverse)[None], span, cmap)[0]  # the same for every scale
-    stops = ", ".join(f"rgb({r} {g} {b})" for r, g, b in colours)
-    ends = DepthRange(*(end * FEET_PER_METRE for end in span)) if units == "ft" else span
-    ticks = "".join(
-        f'<span class="tick" style="left: {100 * position:.2f}%">{label}</span>'
-        for position, label in bar_ticks(ends, 5, scale, _feet if units == "ft" else metres)
-    )
-    return (
-        f'<div class="colour-bar" role="img" aria-label="Colours from {length(span.far_m, units)} '
-        f'(far) to {length(span.near_m, units)} (near)"><div class="ramp" style="background: '
-        f'linear-gradient(to right, {stops})"></div><div class="ticks">{ticks}</div></div>'
-    )
+    ends = DepthRange(*(end * PER_METRE[units] for end in span))
+    ticks = bar_ticks(ends, 5, scale, _feet if units == "ft" else metres)
+    far, near = length(span.far_m, units), length(span.near_m, units)
+    return ramp(colours, ticks, f"Colours from {far} (far) to {near} (near)")
 
 
-def legend(picture: Picture, look: Look, units: Units = "m") -> str:
+def legend(picture: Picture, style: DepthStyle, units: Units = "m") -> str:
     """Return the meaning of the marks in the coloured depth, and their share of the photo."""
-    if not look.marks:
+    if not style.marks:
         return '<p class="legend">Sky and clamped pixels are not marked.</p>'
     sentences = []
     if picture.sky:
         text = f"{percent(picture.sky)} sky, or farther than {length(SKY_M, units)}"
         sentences.append(f'<i class="sky"></i>{text}')
-    near_m = MIN_DEPTH_M if look.fixed is None else picture.span.near_m
+    near_m = MIN_DEPTH_M if style.fixed is None else picture.span.near_m
     outside = []
     if picture.nearer:
         outside.append(f"{percent(picture.nearer)} nearer than {length(near_m, units)}")
@@ -58,16 +57,16 @@ def legend(picture: Picture, look: Look, units: Units = "m") -> str:
         outside.append(f"{percent(picture.farther)} farther than {far}")
     if outside:
         sentences.append(f'<i class="outside"></i>{", ".join(outside)}')
-    if look.fixed is None:
+    if style.fixed is None:
         sentences.append("The nearest and the farthest 1% share the end colours.")
     sentences = sentences or ["No sky, and no pixel is clamped."]
     return f'<p class="legend">{"".join(f"<span>{each}</span>" for each in sentences)}</p>'
 
 
 def _feet(feet: float) -> str:
-    """Return a tick in feet: round numbers of feet stay feet, as thousands do."""
+    """Return a tick in feet, also where miles would be shorter."""
     if feet < 999.5:
-        return length(feet / FEET_PER_METRE, "ft")
+        return length(feet / PER_METRE["ft"], "ft")
     digits = 2 - math.floor(math.log10(feet))
     return f"{round(feet, digits):,.0f} ft"
 
@@ -80,7 +79,7 @@ def percent(share: float) -> str:
 
 
 def summary(analysis: Analysis, units: Units = "m") -> str:
-    """Return the figures of a photo: field of view, focal length, depth, and where each is from."""
+    """Return cards of the field of view, the focal length, the depth and the size of a photo."""
     prediction = analysis.prediction
     width, height = prediction.width, prediction.height
     f_px = analysis.f_px
@@ -88,10 +87,10 @@ def summary(analysis: Analysis, units: Units = "m") -> str:
     field = re.sub(r"(?<=[a-z])(?=[A-Z])", "<wbr>", html.escape(analysis.metadata_field or ""))
     source = _SOURCES[analysis.source].format(field=field)
     vertical = fov_from_focal(f_px, height)
-    depth = reach(prediction)
-    ends = f"{length(depth.near_m, units)} to {length(depth.far_m, units)}"
-    median = ("Median depth", length(depth.median_m, units), ends)
-    if depth.sky == 1:
+    stats = depth_stats(prediction)
+    ends = f"{length(stats.near_m, units)} to {length(stats.far_m, units)}"
+    median = ("Median depth", length(stats.median_m, units), ends)
+    if stats.sky == 1:
         median = ("Median depth", "sky", f"all is farther than {length(SKY_M, units)}")
     return cards(
         [
@@ -101,11 +100,6 @@ def summary(analysis: Analysis, units: Units = "m") -> str:
             ("Photo", f"{width} × {height}", html.escape(analysis.name)),
         ]
     )
-
-
-def empty_summary() -> str:
-    """Return the hint that stands in place of the figures before there is a photo."""
-    return '<p class="hint">Choose a photo above, or pick an example, to see it in metres.</p>'
 
 
 def problem(sentence: str) -> str:
@@ -132,11 +126,22 @@ def banner(weights: Provenance, note: str = "") -> str:
 
 def cards(rows: list[tuple[str, str, str]]) -> str:
     """Return cards of a title, a value and a detail each, all of them HTML."""
+    items = "".join(
+        f"<div><dt>{title}</dt><dd>{value}</dd><dd class='from'>{detail}</dd></div>"
+        for title, value, detail in rows
+    )
+    return f'<dl class="cards">{items}</dl>'
+
+
+def ramp(colours: UInt8[ndarray, "n 3"], ticks: Iterable[tuple[float, str]], label: str) -> str:
+    """Return a bar of colours with ticks (share of the bar's length, text)."""
+    stops = ", ".join(f"rgb({r} {g} {b})" for r, g, b in colours)
+    marks = "".join(
+        f'<span class="tick" style="left: {100 * share:.2f}%">{text}</span>'
+        for share, text in ticks
+    )
     return (
-        '<dl class="cards">'
-        + "".join(
-            f"<div><dt>{title}</dt><dd>{value}</dd><dd class='from'>{detail}</dd></div>"
-            for title, value, detail in rows
-        )
-        + "</dl>"
+        f'<div class="colour-bar" role="img" aria-label="{label}"><div class="ramp" '
+        f'style="background: linear-gradient(to right, {stops})"></div>'
+        f'<div class="ticks">{marks}</div></div>'
     )

@@ -1,6 +1,6 @@
-"""Files that other people's programs open: OBJ, USDZ for Apple's Quick Look, STL for printers."""
+"""Files for other programs: OBJ, USDZ for Apple's Quick Look, STL for printers."""
 
-import importlib
+import importlib.util
 import tempfile
 import zipfile
 from pathlib import Path
@@ -10,7 +10,6 @@ import numpy as np
 import trimesh
 from jaxtyping import Float
 from numpy import ndarray
-from PIL import Image
 from trimesh.exchange.obj import export_obj
 from trimesh.exchange.stl import export_stl
 from trimesh.visual.material import SimpleMaterial
@@ -23,7 +22,7 @@ from depthpro.viz import depth_range
 RELIEF_MM = {"width": (20.0, 500.0), "base": (0.5, 20.0), "relief": (1.0, 100.0)}
 """Least and greatest sizes of a relief."""
 
-# A photo is lit already: it shines by itself, and takes no other light.
+# Emissive and otherwise black, so that viewers do not light the photo a second time.
 _USD = """#usda 1.0
 (
     defaultPrim = "Photo"
@@ -76,34 +75,28 @@ def Xform "Photo" (kind = "component")
 
 
 def has_usd() -> bool:
-    """Return whether USDZ can be written: whether usd-core is installed."""
-    try:
-        importlib.import_module("pxr")
-    except ImportError:
-        return False
-    return True
+    """Return whether usd-core is installed, which writes USDZ."""
+    return importlib.util.find_spec("pxr") is not None
 
 
 def write_obj_zip(path: str | Path, surface: trimesh.Trimesh, stem: str, notice: str) -> None:
     """Write the three files of a Wavefront OBJ as a ZIP, in metres: y up.
 
-    Args:
-        path: The ZIP.
-        surface: Textured, as `depthpro.export.textured_surface` returns it.
-        stem: How the names in it start; letters that old readers cannot read become "_".
-        notice: Licence notice, kept as a comment.
+    Their names start with `stem`, where all but ASCII letters and digits becomes "_".
     """
     stem = "".join(letter if letter.isalnum() and letter.isascii() else "_" for letter in stem)
-    white, black = (255, 255, 255), (0, 0, 0)  # viewers multiply the photo by the first
-    material = SimpleMaterial(_texture(surface), white, black, black, name=stem)
-    visual = TextureVisuals(uv=_uv(surface), material=material)
+    notice = " ".join(notice.split())  # one line of a comment
+    white, black = (255, 255, 255), (0, 0, 0)  # viewers multiply the photo by white
+    photo = _visual(surface).material.baseColorTexture
+    material = SimpleMaterial(photo, white, black, black, name=stem)
+    visual = TextureVisuals(uv=_visual(surface).uv, material=material)
     text, files = export_obj(
         trimesh.Trimesh(surface.vertices, surface.faces, visual=visual, process=False),
         include_normals=False,
         return_texture=True,
         digits=5,
         mtl_name=f"{stem}.mtl",
-        header=f"metres; y up, the camera at the origin looks along -z\n# {_one_line(notice)}",
+        header=f"metres; y up, the camera at the origin looks along -z\n# {notice}",
     )
     with (
         whole_file(path) as temporary,
@@ -114,25 +107,15 @@ def write_obj_zip(path: str | Path, surface: trimesh.Trimesh, stem: str, notice:
 
 
 def write_usdz(path: str | Path, surface: trimesh.Trimesh, notice: str) -> None:
-    """Write a textured surface as USDZ: one metre a unit, y up, shown as the photo is, unlit.
-
-    Raises:
-        ValueError: If usd-core is not installed.
-    """
+    """Write a textured surface as USDZ, in metres: y up, unlit. Needs usd-core."""
     if not has_usd():
         raise ValueError("USDZ needs usd-core: `pip install usd-core`, or choose GLB.")
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as name, whole_file(path) as temporary:
-        folder = Path(name)
-        _texture(surface).save(folder / "photo.jpg", quality=92)
-        layer = _usd_layer(surface, notice)
-        package = folder / "package.usdz"
-        if not (
-            layer.Export(str(folder / "surface.usdc"))
-            and _pxr("UsdUtils").CreateNewUsdzPackage(str(folder / "surface.usdc"), str(package))
-        ):
-            raise ValueError(f"usd-core could not write {path.name}; choose GLB.")
+    with whole_file(path) as temporary, tempfile.TemporaryDirectory(dir=temporary.parent) as folder:
+        _visual(surface).material.baseColorTexture.save(Path(folder, "photo.jpg"), quality=92)
+        source, package = str(Path(folder, "surface.usdc")), Path(folder, "package.usdz")
+        _usd_layer(surface, notice).Export(source)
+        if not _pxr("UsdUtils").CreateNewUsdzPackage(source, str(package)):
+            raise ValueError("usd-core could not write the USDZ; choose GLB.")
         package.replace(temporary)
 
 
@@ -145,13 +128,8 @@ def relief(
     """Return a watertight relief to print, in millimetres: x right, y up, z towards the viewer.
 
     Heights are linear in inverse depth, so that near things keep their shape and the distance
-    takes little room; from the 1st to the 99th percentile, what is beyond is level.
-
-    Args:
-        depth: Metres; one vertex a pixel.
-        width_mm: From the left edge to the right one.
-        base_mm: Thickness where it is farthest.
-        relief_mm: How much the nearest stands out above that.
+    takes little room; they are clipped to the 1st and 99th percentile. The base is the thickness
+    at the farthest depth, the relief the height of the nearest depth above it.
 
     Raises:
         ValueError: If a size is out of the range in `RELIEF_MM`.
@@ -189,20 +167,19 @@ def relief(
 
 
 def write_stl(path: str | Path, solid: trimesh.Trimesh, notice: str) -> None:
-    """Write a solid as binary STL, with as much of the notice as its header holds (80 letters)."""
-    header = f"mm; {_one_line(notice)}".encode("ascii", "replace")[:80].ljust(80)
+    """Write a solid as binary STL, with as much of the notice as its header of 80 bytes holds."""
+    header = f"mm; {' '.join(notice.split())}".encode("ascii", "replace")[:80].ljust(80)
     with whole_file(path) as temporary:
         temporary.write_bytes(header + export_stl(solid)[80:])
 
 
 def _usd_layer(surface: trimesh.Trimesh, notice: str) -> Any:
-    """Return the layer of a package: the frame from text, the numbers from arrays."""
-    vt, usd = _pxr("Vt"), _pxr("Usd")
-    layer = _pxr("Sdf").Layer.CreateAnonymous(".usda")
+    """Return the USD layer: its structure from `_USD`, the numbers from arrays."""
+    vt, layer = _pxr("Vt"), _pxr("Sdf").Layer.CreateAnonymous(".usda")
     layer.ImportFromString(_USD)
     layer.documentation = notice
     layer.customLayerData = {"copyright": notice}
-    stage = usd.Stage.Open(layer)  # the mesh lives as long as this does
+    stage = _pxr("Usd").Stage.Open(layer)  # the mesh lives as long as this does
     mesh = stage.GetPrimAtPath("/Photo/Surface")
     points, faces = surface.vertices.astype(np.float32), surface.faces.astype(np.int32)
     extent = np.stack([points.min(axis=0), points.max(axis=0)])
@@ -211,7 +188,7 @@ def _usd_layer(surface: trimesh.Trimesh, notice: str) -> Any:
         ("extent", vt.Vec3fArray.FromNumpy(extent)),
         ("faceVertexCounts", vt.IntArray.FromNumpy(np.full(len(faces), 3, np.int32))),
         ("faceVertexIndices", vt.IntArray.FromNumpy(faces.ravel())),
-        ("primvars:st", vt.Vec2fArray.FromNumpy(_uv(surface).astype(np.float32))),
+        ("primvars:st", vt.Vec2fArray.FromNumpy(np.asarray(_visual(surface).uv, np.float32))),
     ):
         mesh.GetAttribute(name).Set(values)
     return layer
@@ -222,13 +199,6 @@ def _pxr(name: str) -> Any:
     return importlib.import_module(f"pxr.{name}")
 
 
-def _uv(surface: trimesh.Trimesh) -> Float[ndarray, "n 2"]:
-    return np.asarray(getattr(surface.visual, "uv"))  # noqa: B009
-
-
-def _texture(surface: trimesh.Trimesh) -> Image.Image:
-    return getattr(surface.visual, "material").baseColorTexture  # noqa: B009
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+def _visual(surface: trimesh.Trimesh) -> Any:
+    """Return the texture of a surface, whose type trimesh leaves open."""
+    return surface.visual

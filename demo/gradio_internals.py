@@ -1,9 +1,8 @@
 """Everything that needs more of Gradio than its documentation offers; written for Gradio 6.31.
 
-How a photo reaches the page and its functions: as an upload, an address, or a data URI. Gradio
-looks at what is marked as a file, and only at that: a path must lie among the uploads, whose names
-hold a hash that nobody can guess, and an address is fetched only if it is a public one. What a
-client has not marked comes through as it is.
+A photo comes as an upload, an address, or a data URI. Gradio checks only what a client has marked
+as a file: a path must lie among the uploads, whose names hold a hash that nobody can guess, and an
+address must be public. Everything else comes through unchecked.
 """
 
 import asyncio
@@ -25,15 +24,15 @@ _OWN = "/gradio_api/file="  # in the addresses of uploads
 
 
 def upload_folder() -> Path:
-    """Return the folder of uploads; what lies there is served without another copy."""
+    """Return the folder of uploads, from which Gradio serves files without a copy."""
     return Path(get_upload_folder()).resolve()
 
 
 def uploaded(photo: Any) -> Path:
-    """Return the file of an upload; anything else is refused, above all a path on the server.
+    """Return the file of an upload.
 
     Raises:
-        ValueError: If it is not a file that was uploaded here, or fetched.
+        ValueError: For anything else, above all for a path on the server.
     """
     if is_file_obj_with_meta(photo):
         path = Path(photo["path"]).resolve()
@@ -47,15 +46,11 @@ def uploaded(photo: Any) -> Path:
 
 
 def offer(function: Callable[..., Any], examples: Mapping[str, Any], **options: Any) -> None:
-    """Offer a function to programs under its own name; called while the page is built.
+    """Offer a typed and documented function to programs; called while the page is built.
 
     `gr.api` takes the types from the signature. It has no argument for names, descriptions and
-    examples of the parameters, which the API page and MCP show: these are set on its components.
-
-    Args:
-        function: Typed, with a description of each argument in its docstring.
-        examples: Of arguments, by their names.
-        options: As `gr.api` has them.
+    examples (by name) of the parameters, which the API page and MCP show: these are set on its
+    components.
     """
 
     @wraps(function)
@@ -84,9 +79,8 @@ def offer(function: Callable[..., Any], examples: Mapping[str, Any], **options: 
 def _take_addresses(photo: Any) -> None:
     """Let a photo also be the address of an upload to this page.
 
-    Programs that use MCP upload a photo and pass its address, which Gradio would fetch, but not
-    from this very machine. And what Gradio says of an address that cannot be fetched tells about
-    this machine's network.
+    MCP clients upload a photo and pass its address, but Gradio does not fetch from this machine.
+    Its own error messages would reveal this machine's network.
     """
     fetch = photo.async_move_resource_to_block_cache
 
@@ -108,7 +102,7 @@ def _take_addresses(photo: Any) -> None:
 
 
 def _clean_up_copies(path: Path) -> None:
-    """Have Gradio delete, with the upload, the copy that its MCP server makes of a data URI."""
+    """Have Gradio also delete the copy that its MCP server makes of a data URI."""
     blocks = LocalContext.blocks.get(None)
     if blocks is not None and path.stem == "file":  # as it calls them
         size = path.stat().st_size

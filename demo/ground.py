@@ -14,19 +14,17 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from depthpro import Prediction
-from depthpro.export import surface_size
+from depthpro.export import FAR_M, surface_size
+from depthpro.geometry import unproject
 
 TOLERANCE = 0.03
 """Points whose depth differs from the plane's by at most this share lie on it."""
-MAX_TILT_DEG = 45.0
-"""Largest angle between the camera's up and the normal of a surface that faces up."""
 MIN_SHARE = 0.05
 """Least share of the pixels with known depth that lie on a ground."""
 
-_MIN_COSINE = math.cos(math.radians(MAX_TILT_DEG))
-_FAR_M = 200.0  # what is farther is sky or a guess
+_MIN_COSINE = math.cos(math.radians(45))  # between the camera's up and a surface that faces up
 _SIDE = 192  # samples along the longer side
-_RANSAC_TRIALS = 300  # at once in NumPy: scikit-image's one by one takes longer than a click may
+_RANSAC_TRIALS = 300  # all at once; scikit-image tries them one by one, which takes longer
 _RANSAC_SAMPLE = 3000  # points that each plane is tried on; all of them refine it
 _REFINEMENTS = 8
 _CONSENSUS = 0.25  # of what faces up must lie on the plane
@@ -76,37 +74,33 @@ class GroundResult(NamedTuple):
 
 
 def ground_of(prediction: Prediction) -> GroundResult:
-    """Return the ground of a photo, or why there is none; the same wherever the page asks."""
+    """Return the ground of a photo, or why there is none."""
     height, width = surface_size(prediction, _SIDE)
     depth = prediction.depth_at(height, width)[0].numpy()
     return fit_ground(depth, float(prediction.f_px_at(width)[0]))
 
 
 def fit_ground(depth: Float[ndarray, "h w"], f_px: float) -> GroundResult:
-    """Return the ground of a depth map, or why there is none.
-
-    Args:
-        depth: Metres along the optical axis; what is not finite and positive is unknown.
-        f_px: Focal length in pixels of a picture as wide as `depth`.
-    """
-    points, known = _sample(depth, f_px)
+    """Return the ground of depth in metres, or why there is none; NaN and infinity are unknown."""
+    depth = np.where((depth > 0) & (depth < FAR_M), depth, np.nan).astype(np.float64)
+    step = -(-max(depth.shape) // _SIDE)
+    grid = unproject(depth, f_px)[step // 2 :: step, step // 2 :: step]
+    known = np.isfinite(grid[..., 2])
     if not known.any():
-        return GroundResult(None, f"No depth is known nearer than {_FAR_M:.0f} m.")
-    upward = points[known & _faces_up(points)]
-    everything = points[known]
-    if len(upward) < MIN_SHARE * len(everything):
-        share = len(upward) / len(everything)
+        return GroundResult(None, f"No depth is known nearer than {FAR_M:.0f} m.")
+    points, upward = grid[known], grid[known & _faces_up(grid)]
+    if len(upward) < MIN_SHARE * len(points):
         return GroundResult(
             None,
-            f"Only {share:.0%} of the photo faces up; a ground needs {MIN_SHARE:.0%}. "
-            "Take a photo that shows the floor.",
+            f"Only {len(upward) / len(points):.0%} of the photo faces up; a ground needs "
+            f"{MIN_SHARE:.0%}. Take a photo that shows the floor.",
         )
     plane = _largest_plane(upward)
     if plane is not None:
         plane = _lower_plane(upward, plane)
     if plane is None or _on(upward, plane).mean() < _CONSENSUS:
         return GroundResult(None, "What faces up in this photo does not lie in one plane.")
-    share = float(_on(everything, plane).mean())
+    share = float(_on(points, plane).mean())
     if share < MIN_SHARE:
         return GroundResult(
             None,
@@ -116,32 +110,14 @@ def fit_ground(depth: Float[ndarray, "h w"], f_px: float) -> GroundResult:
     return GroundResult(Ground(-plane / size, 1 / size, share), "")
 
 
-def _sample(
-    depth: Float[ndarray, "h w"], f_px: float
-) -> tuple[Float[ndarray, "r c 3"], Bool[ndarray, "r c"]]:
-    """Return the points of a coarse grid of pixels, and whose depth is known."""
-    height, width = depth.shape
-    step = max(1, -(-max(height, width) // _SIDE))
-    rows, columns = np.arange(step // 2, height, step), np.arange(step // 2, width, step)
-    z = depth[np.ix_(rows, columns)].astype(np.float64)
-    known = np.isfinite(z) & (z > 0) & (z < _FAR_M)
-    z = np.where(known, z, np.nan)
-    x, y = (columns - (width - 1) / 2) / f_px, (rows - (height - 1) / 2) / f_px
-    return np.stack([z * x, z * y[:, None], z], axis=-1), known
-
-
 def _faces_up(points: Float[ndarray, "r c 3"]) -> Bool[ndarray, "r c"]:
-    """Return where the surface through a point and its neighbours faces up; the rim does not."""
-    faces = np.zeros(points.shape[:2], bool)
-    if min(faces.shape) < 3:
-        return faces
+    """Return where the surface through a point's neighbours faces up; the border does not."""
     right = points[1:-1, 2:] - points[1:-1, :-2]
     down = points[2:, 1:-1] - points[:-2, 1:-1]
     normal = np.cross(right, down)  # away from the camera: z x-right x y-down is forward
-    with np.errstate(invalid="ignore"):
-        level = normal[..., 1] >= _MIN_COSINE * np.linalg.norm(normal, axis=-1)
-    faces[1:-1, 1:-1] = level & np.isfinite(normal).all(axis=-1)
-    return faces
+    # NaN, next to unknown depth, compares as False.
+    level = normal[..., 1] >= _MIN_COSINE * np.linalg.norm(normal, axis=-1)
+    return np.pad(level, 1)
 
 
 def _largest_plane(points: Float[ndarray, "n 3"]) -> Float[ndarray, "3"] | None:

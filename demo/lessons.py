@@ -14,8 +14,7 @@ _ROW = re.compile(r"^\| !\[\]\((.+?)\) \| \[(\d+)\]\((.+?)\) \| (.+?): (.+?) \|$
 def cards(folder: Path = NOTEBOOKS) -> str:
     """Return a card for each lesson in the index README.md of a folder; empty without an index.
 
-    On a Space the link shows the notebook on the hub, elsewhere it downloads it. The page serves
-    the pictures and notebooks (`gradio.set_static_paths`).
+    On a Space the link shows the notebook on the hub, elsewhere the page serves it.
     """
     index = folder / "README.md"
     if not index.exists():  # the page was copied without its notebooks

@@ -19,12 +19,11 @@ from demo.gradio_internals import uploaded
 from demo.session import (
     KEEP_S,
     NETWORK,
-    PARALLEL,
     PRIVATE,
+    REDRAW,
     Panel,
     Session,
     Shared,
-    download_file,
     download_on_click,
     sentence,
 )
@@ -60,7 +59,6 @@ LAUNCH: dict[str, Any] = {
 """Arguments of `launch`."""
 
 _EXAMPLES = ("coffee.png", "astronaut.png", "chelsea.png", "rocket.jpg", "motorcycle_left.png")
-_NO_ZIP = gr.update(value=None, visible=False)
 _TABS = (depth, focal, view3d, measure, sharpness)
 _SHOWN = (".jpg", ".jpeg", ".png", ".webp")  # what browsers can show
 
@@ -68,10 +66,8 @@ _SHOWN = (".jpg", ".jpeg", ".png", ".webp")  # what browsers can show
 def serve(page: gr.Blocks, host: str | None = None, port: int | None = None) -> None:
     """Serve the page until it is stopped, and delete its visitors' files.
 
-    Args:
-        page: From `build_page`.
-        host: Address; the default is GRADIO_SERVER_NAME, or else this machine only.
-        port: The default is GRADIO_SERVER_PORT, or else the first free one from 7860.
+    The defaults of host and port are GRADIO_SERVER_NAME and GRADIO_SERVER_PORT, else this machine
+    only, and the first free port from 7860.
     """
     # Spaces and servers stop a process by this signal, which would end it without cleaning up.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -80,12 +76,7 @@ def serve(page: gr.Blocks, host: str | None = None, port: int | None = None) -> 
 
 
 def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
-    """Return the page for a network.
-
-    Args:
-        model: Any network; it is called once a photo.
-        note: A sentence for visitors about the choice of the network.
-    """
+    """Return the page for a network, with a note to visitors about the network."""
     with gr.Blocks(
         title="Depth Pro", delete_cache=(KEEP_S, KEEP_S), analytics_enabled=False
     ) as page:
@@ -106,13 +97,13 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
                 problem = gr.HTML(elem_id="problem")
                 examples = _examples(photo)
                 with gr.Column(elem_id="facts"):
-                    summary = gr.HTML(figures.empty_summary(), elem_id="summary")
+                    summary = gr.HTML(figures.EMPTY_SUMMARY, elem_id="summary")
                     units = gr.Radio(
                         [("metres", "m"), ("feet", "ft")], value="m", label="Units", elem_id="units"
                     )
-                    prepare, zip_file = _download(session)
+                    everything = _download(session)
             with gr.Column(scale=3, min_width=320, elem_id="right"):
-                shared = Shared(session, units, [summary, prepare, zip_file], _left)
+                shared = Shared(session, units, [summary, everything], _sidebar)
                 active = gr.State(0)
                 with gr.Tabs(elem_id="tabs"):
                     panels = [tab.build(model, shared) for tab in _TABS]
@@ -127,8 +118,16 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
     return page.queue(max_size=16)
 
 
+def _download(session: gr.State) -> gr.Button:
+    """Return the button that writes and saves the ZIP."""
+    label = "Download everything (ZIP)"
+    button = gr.Button(label, variant="primary", visible=False, elem_id="prepare")
+    download_on_click(button, _bundle, [session])
+    return button
+
+
 def _examples(photo: gr.Image) -> Examples:
-    """Return the example photos: scikit-image's, and rendered ones; nothing is downloaded."""
+    """Return the example photos: scikit-image's and rendered ones."""
     folder = files("skimage") / "data"
     paths = [*(folder / name for name in _EXAMPLES), *(truth.EXAMPLES / n for n in truth.RENDERED)]
     return gr.Examples(
@@ -140,17 +139,6 @@ def _examples(photo: gr.Image) -> Examples:
     )
 
 
-def _download(session: gr.State) -> tuple[gr.Button, gr.DownloadButton]:
-    """Return the button that writes the ZIP, and the one that saves it."""
-    with gr.Row():
-        prepare = gr.Button(
-            "Download everything (ZIP)", variant="primary", visible=False, elem_id="prepare"
-        )
-        zip_file = gr.DownloadButton("Save the ZIP again", visible=False, elem_id="zip")
-    download_on_click(prepare, _bundle, session, zip_file)
-    return prepare, zip_file
-
-
 def _wire_panels(
     shared: Shared, active: gr.State, panels: Sequence[Panel]
 ) -> Callable[[Any], None]:
@@ -160,7 +148,6 @@ def _wire_panels(
     """
     inputs = [shared.session, active, shared.units, *(c for p in panels for c in p.inputs)]
     outputs = [*shared.sidebar, *(c for p in panels for c in p.outputs)]
-    latest = {"trigger_mode": "always_last", "concurrency_limit": PARALLEL, **PRIVATE}
 
     def show_all(session: Session | None, number: int, units: Units, *values: Any) -> list[Any]:
         updates, start = shared.sidebar_updates(session, units), 0
@@ -174,17 +161,13 @@ def _wire_panels(
         return updates
 
     def refresh(listen: Any) -> None:
-        listen(show_all, inputs, outputs, **latest)
+        listen(show_all, inputs, outputs, **REDRAW)
 
     refresh(shared.units.input)
     for index, panel in enumerate(panels):
         panel.tab.select(lambda index=index: index, None, active, queue=False, **PRIVATE)
-        panel.tab.select(
-            panel.show,
-            [shared.session, shared.units, *panel.inputs],
-            list(panel.outputs),
-            **latest,
-        )
+        own = [shared.session, shared.units, *panel.inputs]
+        panel.tab.select(panel.show, own, list(panel.outputs), **REDRAW)
     return refresh
 
 
@@ -197,17 +180,17 @@ def _wire_photo(
     refresh: Callable[[Any], None],
 ) -> None:
     """Predict depth of every photo that is chosen, then show the photo and all tabs."""
-    # The photo that the network was asked about, and the picture that takes its place: none if it
-    # was refused, the decoded one if no browser can show it.
+    # The chosen photo, and the picture to show in its place: none if it was refused, the decoded
+    # one if no browser can show it.
     taken = gr.State(None)
     for trigger in (photo.input, examples.load_input_event.then):
         event = trigger(
             partial(_estimate, model),
-            [shared.session, shared.units, photo],
+            [shared.units, photo],
             [shared.session, taken, *messages],
             preprocess=False,  # would open the file, before `load_image` can say what is wrong
             show_progress_on=messages[-1:],
-            trigger_mode="always_last",  # else the next photo is ignored while this one runs
+            trigger_mode="always_last",  # else the next photo would be ignored
             api_visibility="private",
             **NETWORK,
         )
@@ -217,21 +200,17 @@ def _wire_photo(
         refresh(event.then)
 
 
-def _estimate(
-    model: DepthPro, session: Session | None, units: Units, photo: dict[str, Any] | None
-) -> list[Any]:
-    """Predict depth of a photo, or say what is wrong with it."""
-    if session is not None:
-        session.left = True
+def _estimate(model: DepthPro, units: Units, photo: dict[str, Any] | None) -> list[Any]:
+    """Predict depth of a photo, or explain why that is impossible."""
     if photo is None:
-        return [None, None, "", figures.empty_summary()]
+        return [None, None, "", figures.EMPTY_SUMMARY]
     try:
         path = uploaded(photo)
         analysis = pipeline.analyse(model, path)
     # RuntimeError: torch, of a GPU. gr.Error: a Space that has no GPU to lend.
     except (ValueError, OSError, MemoryError, RuntimeError, gr.Error) as error:
         text = sentence(error.message if isinstance(error, gr.Error) else error)
-        return [None, (photo, None), figures.problem(text), figures.empty_summary()]
+        return [None, (photo, None), figures.problem(text), figures.EMPTY_SUMMARY]
     shown = gr.skip() if path.suffix.lower() in _SHOWN else screen.preview(analysis)
     return [Session(analysis), (photo, shown), "", figures.summary(analysis, units)]
 
@@ -244,13 +223,12 @@ def _show_taken(
     return [taken[1] if taken and same else gr.skip(), None]
 
 
-def _left(session: Session | None, units: Units) -> list[Any]:
-    """Return the figures and the buttons below the photo."""
+def _sidebar(session: Session | None, units: Units) -> list[Any]:
+    """Return the figures and the button below the photo."""
     if session is None:
-        return [figures.empty_summary(), gr.update(visible=False), _NO_ZIP]
-    return [figures.summary(session.analysis, units), gr.update(visible=True), _NO_ZIP]
+        return [figures.EMPTY_SUMMARY, gr.update(visible=False)]
+    return [figures.summary(session.analysis, units), gr.update(visible=True)]
 
 
-def _bundle(session: Session | None) -> dict[str, Any]:
-    """Write the ZIP with depth, pictures, 3D files and what they mean."""
-    return download_file(session, export.bundle, "Save the ZIP again")
+def _bundle(session: Session) -> Path:
+    return export.bundle(session.analysis, session.folder)

@@ -1,4 +1,4 @@
-"""What the page knows about a photo, and how it follows from one call of the network."""
+"""From a photo to its analysis: one call of the network, and the focal length in use."""
 
 import contextlib
 import ctypes
@@ -15,6 +15,7 @@ import torch
 from jaxtyping import UInt8
 from numpy import ndarray
 
+from demo.ground import GroundResult, ground_of
 from depthpro import DepthPro, Prediction, load_image
 from depthpro.checkpoint import Provenance
 from depthpro.geometry import focal_from_fov, fov_from_focal
@@ -24,9 +25,9 @@ PUBLISHED = "apple/DepthPro"
 EMBEDDED = "small"
 FocalSource = Literal["metadata", "network", "hand"]
 GPU_SECONDS = 20
-"""How long a call of the network borrows a GPU on ZeroGPU; short calls wait less."""
+"""Time for which a call of the network borrows a GPU on ZeroGPU; short calls wait less."""
 FOV_RANGE_DEG = (1.0, 175.0)
-"""Horizontal fields of view that a camera can have; the network's estimates are clamped to it."""
+"""Range of horizontal fields of view; the network's estimates are clamped to it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,14 +56,16 @@ class Analysis:
         estimated = self.prediction.estimated_f_px
         return None if estimated is None else estimated.item()
 
+    @functools.cached_property
+    def ground(self) -> GroundResult:
+        """The ground for the focal length in use, or why there is none; fitted on first use."""
+        return ground_of(self.prediction)
+
 
 def load_model(name: str | None, device: str | None = None) -> tuple[DepthPro, str]:
     """Return the network for the page, and a sentence if it is not the preferred one.
 
     Without a name: on CUDA the published weights if they can be loaded, else the embedded ones.
-
-    Raises:
-        ValueError: If weights that were asked for by name cannot be loaded.
     """
     cuda = (device or str(default_device())).startswith("cuda")
     dtype = torch.float16 if cuda else torch.float32
@@ -97,12 +100,9 @@ def borrow_gpu(model: DepthPro) -> DepthPro:
 
 
 def analyse(model: DepthPro, path: str | Path) -> Analysis:
-    """Predict depth and focal length of a photo; this is the one call of the network.
+    """Predict depth and focal length of a photo: the one call of the network.
 
-    The focal length is the metadata's where there is one, else the network's.
-
-    Raises:
-        ValueError: If the file is not a photo that can be read.
+    The focal length is the metadata's where there is one, else the network's estimate.
     """
     photo = load_image(path)
     prediction = model.infer(photo.rgb, photo.f_px).to("cpu")
@@ -119,37 +119,26 @@ def analyse(model: DepthPro, path: str | Path) -> Analysis:
 
 
 def with_source(analysis: Analysis, source: FocalSource, f_px: float | None = None) -> Analysis:
-    """Return the analysis with another focal length; everything rescales exactly.
-
-    Args:
-        analysis: The photo.
-        source: Where the focal length comes from.
-        f_px: The focal length in pixels, for the source "hand".
+    """Return the analysis with another focal length, given in pixels for the source "hand".
 
     Raises:
-        ValueError: If the source has none, or no camera has the one that is given by hand.
+        ValueError: If the source has none, or it is out of range.
     """
-    chosen = {
-        "metadata": analysis.metadata_f_px,
-        "network": analysis.estimated_f_px,
-        "hand": f_px,
+    chosen, missing = {
+        "metadata": (analysis.metadata_f_px, "This photo's metadata gives no focal length"),
+        "network": (analysis.estimated_f_px, "This network estimates no focal length"),
+        "hand": (f_px, "Type a focal length in pixels"),
     }[source]
     if chosen is None:
-        missing = {
-            "metadata": "This photo's metadata gives no focal length",
-            "network": "This network estimates no focal length",
-            "hand": "Type a focal length in pixels",
-        }[source]
         raise ValueError(f"{missing}; choose another source.")
     if source == "hand":
-        _check(chosen, analysis.prediction.width)
-    return dataclasses.replace(
-        analysis, prediction=analysis.prediction.with_focal(chosen), source=source
-    )
+        _check_focal(chosen, analysis.prediction.width)
+    prediction = analysis.prediction.with_focal(chosen)
+    return dataclasses.replace(analysis, prediction=prediction, source=source)
 
 
-def _check(f_px: float, width: int) -> None:
-    """Refuse a focal length that no camera has."""
+def _check_focal(f_px: float, width: int) -> None:
+    """Refuse a focal length outside of `FOV_RANGE_DEG`."""
     least, most = FOV_RANGE_DEG
     if not 0 < f_px < math.inf:
         raise ValueError(
@@ -164,10 +153,7 @@ def _check(f_px: float, width: int) -> None:
 
 
 def _trim_memory() -> None:
-    """Return freed memory, which glibc keeps for each thread, to the system.
-
-    Without it a page that has seen fifty photos of 12 megapixels holds 500 MB more than after one.
-    """
+    """Return freed memory to the system; glibc would keep 500 MB after fifty large photos."""
     if sys.platform == "linux":
         with contextlib.suppress(AttributeError, OSError):  # not glibc
             ctypes.CDLL(None).malloc_trim(0)

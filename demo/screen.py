@@ -22,7 +22,7 @@ from depthpro.geometry import MAX_DEPTH_M, MIN_DEPTH_M
 PREVIEW_SIDE = 1280
 """Longer side of the pictures in the page, in pixels."""
 SKY_M = 1000.0
-"""Sky is farther: there the network's inverse depth is too near 0 to tell distances apart."""
+"""Everything farther counts as sky: inverse depth is too near 0 to tell distances apart."""
 
 DepthKind = Literal["z", "ray"]
 
@@ -42,7 +42,7 @@ def preview(analysis: Analysis) -> UInt8[ndarray, "h w 3"]:
 
 
 def photo(analysis: Analysis) -> dict[str, Any]:
-    """Return the photo, its size, and what the read-out computes depth from; no second picture."""
+    """Return the photo, its size, and the data of the read-out; no second picture."""
     prediction = analysis.prediction
     canonical = prediction.canonical_inverse_depth[0].numpy()
     return {
@@ -63,26 +63,26 @@ def photo(analysis: Analysis) -> dict[str, Any]:
     }
 
 
-def focal(analysis: Analysis) -> dict[str, Any]:
-    """Return what a new focal length changes in the read-out."""
+def focal_length(analysis: Analysis) -> dict[str, Any]:
+    """Return the read-out's focal length."""
     return {"fPx": analysis.f_px}
 
 
-def reading(units: Units = "m", kind: DepthKind = "z") -> dict[str, Any]:
-    """Return how the read-out tells depth: its unit, and along the axis or along the ray first."""
+def readout(units: Units = "m", kind: DepthKind = "z") -> dict[str, Any]:
+    """Return the read-out's unit, and which depth comes first: along the axis or the ray."""
     return {"units": units, "kind": kind}
 
 
-def over(rgb: UInt8[ndarray, "h w c"], alt: str) -> dict[str, Any]:
-    """Return a second picture that lies over the photo, with a divider between the two.
+def overlay(rgb: UInt8[ndarray, "h w c"], alt: str) -> dict[str, Any]:
+    """Return a second picture over the photo, with a divider between the two.
 
     With four channels the photo shows where the last one is 0.
     """
     return {"over": picture_uri(rgb, "PNG"), "overAlt": alt}
 
 
-def nothing(text: str) -> dict[str, Any]:
-    """Return the component before there is a photo, with a sentence in its place."""
+def empty(text: str) -> dict[str, Any]:
+    """Return the component without a photo, with a sentence in its place."""
     return {"photo": None, "over": None, "map": None, "svg": "", "empty": text}
 
 
@@ -102,7 +102,7 @@ def packed(canonical: Float[ndarray, "s s"]) -> str:
 
 
 def picture_uri(rgb: UInt8[ndarray, "h w c"], kind: Literal["JPEG", "PNG"]) -> str:
-    """Return a picture as a data URI: it goes to one visitor and leaves no file."""
+    """Return a picture as a data URI, which leaves no file on the server."""
     buffer = io.BytesIO()
     options: dict[str, Any] = {"quality": 88} if kind == "JPEG" else {"compress_level": 1}
     Image.fromarray(rgb).save(buffer, kind, **options)

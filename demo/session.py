@@ -1,4 +1,4 @@
-"""A visitor's session, and what the tabs have in common."""
+"""A visitor's session, and the types and helpers that all tabs use."""
 
 import shutil
 import tempfile
@@ -13,17 +13,22 @@ import gradio as gr
 from gradio.components import Component
 
 from demo.pipeline import Analysis
-from demo.tabs.focal.crops import CropEstimate
 from demo.tabs.sharpness.truth import Truth
 from demo.units import Units
 from depthpro import Prediction
 
 PARALLEL = 4
-"""Visitors whose arithmetic runs at once; the network takes one at a time."""
+"""Visitors whose arithmetic runs at the same time; the network takes one."""
 KEEP_S = 3600
-"""Files live this long, and what a visitor has left: a photo's result, or one for programs."""
+"""Seconds that files and results are kept."""
 PRIVATE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-"""For handlers of the page that answer at once; programs have functions of their own."""
+"""For handlers that answer at once and are not offered to programs."""
+REDRAW: dict[str, Any] = {
+    "concurrency_limit": PARALLEL,
+    "trigger_mode": "always_last",
+    **PRIVATE,
+}
+"""For handlers that redraw after a choice; of several choices in a row the last one counts."""
 NETWORK: dict[str, Any] = {"concurrency_id": "network", "concurrency_limit": 1}
 """For handlers that call the network: one at a time, over all visitors."""
 
@@ -33,39 +38,35 @@ Point = tuple[float, float]
 
 @dataclass(eq=False)
 class Session:
-    """A photo's result and what its visitor did with it; a new photo starts a new one.
+    """A photo's analysis and the visitor's input; a new photo starts a new session.
 
-    Handlers change it in place, under its lock, so that none of two changes at once is lost, and
-    one that ends after a new photo has come changes the former photo alone.
+    Handlers change it in place, under its lock. One that ends after a new photo has come changes
+    the session of the former photo alone.
     """
 
     analysis: Analysis
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="depthpro-")))
-    """For this visitor's files; deleted when nobody holds the session any more."""
+    """For this visitor's files; deleted with the last reference to the session."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     """Held while anything here changes."""
-    left: bool = False
-    """Whether another photo has come."""
     hand_f_px: float | None = None
     """The last focal length given by hand, in pixels."""
     points: tuple[Point, ...] = ()
     """Points to measure between."""
     ruler: tuple[Point, ...] = ()
     """Up to two points whose distance is known, for calibration."""
-    crops: tuple[CropEstimate, ...] = ()
-    """Predictions for the photo's crops, if they were asked for."""
     truth: Truth | None = None
     """True depth that was uploaded."""
     mirrored: Prediction | None = None
     """Prediction for the photo's mirror image, mirrored back."""
 
     def __post_init__(self) -> None:
-        """Delete the folder with the session, also when the process ends."""
+        """Delete the folder with the session, or when the process ends."""
         weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
 
 
 class Shared(NamedTuple):
-    """What every tab reads, and the sidebar that it may update."""
+    """Inputs of every tab, and the sidebar that it may update."""
 
     session: gr.State
     """A `Session`, or None before there is a photo."""
@@ -96,42 +97,32 @@ def sentence(error: Exception | str) -> str:
 
 
 def refusal(error: Exception | str) -> gr.Error:
-    """Return an error that the page shows as it is."""
+    """Return an error that the page shows without a traceback."""
     return gr.Error(sentence(error), print_exception=False)
 
 
 def require_photo(session: Session | None) -> Session:
-    """Return the session, or say that a photo comes first."""
+    """Return the session, or ask for a photo."""
     if session is None:
         raise refusal("Choose a photo first.")
     return session
 
 
-def ensure_current(session: Session, analysis: Analysis) -> None:
-    """Refuse a file that is no longer of what the page shows; called once it is written."""
-    if session.left or session.analysis is not analysis:
-        raise refusal("The photo or its focal length changed in the meantime; make the file again.")
-
-
-def download_file(
-    session: Session | None, write: Callable[[Analysis, Path], Path], label: str
-) -> dict[str, Any]:
-    """Write a file, and return the update of the button that saves it."""
-    session = require_photo(session)
-    analysis = session.analysis
-    try:
-        path = write(analysis, session.folder)
-    except (ValueError, OSError, MemoryError) as error:
-        raise refusal(error) from None
-    ensure_current(session, analysis)
-    megabytes = path.stat().st_size / 1e6
-    return gr.update(value=str(path), label=f"{label} ({megabytes:.1f} MB)", visible=True)
-
-
 def download_on_click(
-    prepare: gr.Button, write: Callable[..., dict[str, Any]], inputs: Any, save: gr.DownloadButton
+    button: gr.Button, write: Callable[..., Path], inputs: Sequence[Component]
 ) -> None:
-    """Have a button write a file, and the browser download it at once."""
-    event = prepare.click(write, inputs, save, concurrency_limit=PARALLEL, api_visibility="private")
-    click = f"() => setTimeout(() => document.querySelector('#{save.elem_id}')?.click(), 300)"
+    """Have a button with an `elem_id` write a file, and the browser save it.
+
+    `inputs` are the state with the session, and the components of the other arguments of `write`.
+    """
+    file = gr.DownloadButton(visible="hidden", elem_id=f"{button.elem_id}-file")
+
+    def answer(session: Session | None, *values: Any) -> str:
+        try:
+            return str(write(require_photo(session), *values))
+        except (ValueError, OSError, MemoryError) as error:
+            raise refusal(error) from None
+
+    event = button.click(answer, inputs, file, concurrency_limit=PARALLEL, api_visibility="private")
+    click = f"() => setTimeout(() => document.querySelector('#{file.elem_id}').click(), 300)"
     event.success(None, js=click, api_visibility="private")

@@ -7,7 +7,8 @@ Units = Literal["m", "ft"]
 Unit = Literal["m", "m²", "°"]
 """Unit of a value before it is converted to `Units`."""
 
-FEET_PER_METRE = 1 / 0.3048
+PER_METRE: dict[Units, float] = {"m": 1.0, "ft": 1 / 0.3048}
+"""Length of a metre in each unit."""
 
 
 def length(value_m: float, units: Units = "m") -> str:
@@ -17,28 +18,24 @@ def length(value_m: float, units: Units = "m") -> str:
 
 
 def with_spread(value: float, plus_minus: float, unit: Unit, units: Units = "m") -> str:
-    """Return a value of three significant digits and its ± in the unit that fits.
+    """Return a value and its ± in the unit that fits the larger of the two.
 
-    The ± has two digits, none finer than a tenth of the value's last, and is rounded up.
+    The ± has two significant digits, none finer than a tenth of the value's last, and is rounded
+    up. The value has three significant digits, none finer than the last of the ±.
     """
-    name, size = ("°", 1.0) if unit == "°" else _fitting(value, unit, units)
+    largest = max(abs(value), plus_minus)
+    name, size = ("°", 1.0) if unit == "°" else _fitting(largest, unit, units)
     value, plus_minus = value / size, plus_minus / size
-    places = min(_places(plus_minus, 2), _places(value, 3) + 1)
-    if plus_minus < 1e-5 * abs(value):  # what float32 leaves
-        plus_minus = 0.0
-    step = 10.0**-places
+    places = _places(value, 3)
+    finest = min(_places(plus_minus, 2), places + 1)
+    if plus_minus < 1e-5 * abs(value):  # rounding errors of float32
+        plus_minus, finest = 0.0, places + 1
+    step = 10.0**-finest
     spread = math.ceil(plus_minus / step - 1e-6) * step
+    places = min(places, finest)
+    value = round(value, places) + 0.0  # never -0
     space = "" if unit == "°" else " "
-    return f"{_digits(value, 3)} ± {spread:.{max(0, places)}f}{space}{name}"
-
-
-def in_units(value: float, unit: Unit, units: Units) -> tuple[float, str]:
-    """Return a value for programs: metres or feet, their squares, or degrees, and the name."""
-    if unit == "°":
-        return value, "deg"
-    power = 2 if unit == "m²" else 1
-    factor = 1.0 if units == "m" else FEET_PER_METRE**power
-    return value * factor, units + "2" * (power == 2)
+    return f"{value:.{max(0, places)}f} ± {spread:.{max(0, finest)}f}{space}{name}"
 
 
 _SIZES: dict[tuple[Unit, Units], tuple[tuple[str, float, float], ...]] = {
@@ -51,21 +48,15 @@ _SIZES: dict[tuple[Unit, Units], tuple[tuple[str, float, float], ...]] = {
         ("in²", 0.0254**2, 0),
     ),
 }
-"""Name of a unit, its size, and from what value on it fits; metres or square metres."""
+"""Name, size and least value of each unit, in metres or square metres."""
 
 
 def _fitting(value: float, unit: Unit, units: Units) -> tuple[str, float]:
-    """Return the unit that a value fits, and its size in metres or square metres."""
+    """Return the unit that fits a value, and its size in metres or square metres."""
     return next((name, size) for name, size, least in _SIZES[unit, units] if abs(value) >= least)
 
 
-def _digits(value: float, count: int) -> str:
-    """Return a number with so many significant digits, and never an exponent."""
-    places = _places(value, count)
-    return f"{round(value, places):.{max(0, places)}f}"
-
-
 def _places(value: float, count: int) -> int:
-    """Return after how many decimals the last of so many significant digits comes."""
+    """Return the number of decimals that show `count` significant digits; may be negative."""
     exponent = int(f"{value:.{count - 1}e}".split("e")[1])  # of the rounded number
     return count - 1 - exponent

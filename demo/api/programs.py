@@ -1,13 +1,13 @@
-"""The page's functions for programs, over HTTP and, where `mcp` is installed, as MCP tools.
+"""Functions for programs, over HTTP and, where `mcp` is installed, as MCP tools.
 
-Gradio makes the API page and the tools' schemas from the annotations and docstrings of `Programs`:
-of an argument's description it reads one line.
+Gradio makes the API page and the tools' schemas from the annotations and docstrings of `Programs`,
+with one line for each argument.
 """
 
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypedDict, get_args
 
@@ -16,10 +16,9 @@ from gradio_client import handle_file
 
 from demo import export, gradio_internals, pipeline
 from demo.api.store import Store
-from demo.ground import GroundResult, ground_of
 from demo.pipeline import Analysis
 from demo.session import KEEP_S, NETWORK, PARALLEL
-from demo.tabs.depth.look import reach
+from demo.tabs.depth.style import depth_stats
 from demo.tabs.measure import measure as rulers
 from depthpro import DepthPro
 from depthpro.export import fit_size, write_png
@@ -38,7 +37,7 @@ _EXAMPLES: dict[str, Any] = {
     "points": [[100, 200], [300, 200]],
     "fov_deg": 60,
 }
-"""In the page that shows programs how to call a function."""
+"""Arguments that the API page shows."""
 
 
 class Estimate(export.Description):
@@ -53,7 +52,7 @@ class Estimate(export.Description):
 
 
 class PointValues(TypedDict):
-    """A point of a photo in 3D."""
+    """A point of a photo in 3D, in pixels and metres."""
 
     x_px: float
     y_px: float
@@ -62,37 +61,21 @@ class PointValues(TypedDict):
     position_m: list[float]
 
 
-class MeasuredValue(TypedDict):
-    """A measured quantity."""
-
-    what: str
-    points: list[int]
-    value: float
-    plus_minus: float
-    unit: str
-
-
-class GroundValues(TypedDict):
-    """The ground, as the camera sees it."""
-
-    camera_height_m: float
-    pitch_deg: float
-    roll_deg: float
-
-
 class Measurement(TypedDict):
-    """Positions of some points of a photo, and what lies between them."""
+    """Positions of points of a photo, and lengths, angles and areas between them."""
 
     points: list[PointValues]
-    results: list[MeasuredValue]
-    ground: GroundValues | None
+    results: list[dict[str, Any]]
+    """Fields of `demo.tabs.measure.measure.Result`."""
+    ground: dict[str, float] | None
+    """`camera_height_m`, `pitch_deg` and `roll_deg`."""
     remark: str
     notice: str
 
 
 @dataclass(frozen=True)
 class Programs:
-    """The functions; nothing here belongs to a visitor of the page."""
+    """The functions that programs call."""
 
     model: DepthPro
     store: Store
@@ -110,7 +93,7 @@ class Programs:
         Returns:
             A token, focal length in pixels, field of view in degrees, depth in metres, licence.
         """
-        return self._kept(pipeline.analyse(self.model, gradio_internals.uploaded(photo)))
+        return self._keep(pipeline.analyse(self.model, gradio_internals.uploaded(photo)))
 
     def rescale(
         self, token: str, f_px: float | None = None, fov_deg: float | None = None
@@ -138,7 +121,7 @@ class Programs:
             if not 0 < fov_deg < 180:
                 raise ValueError(f"Expected fov_deg between 0 and 180 degrees; got {fov_deg}.")
             f_px = focal_from_fov(float(fov_deg), analysis.prediction.width)
-        return self._kept(pipeline.with_source(analysis, "hand", f_px))
+        return self._keep(pipeline.with_source(analysis, "hand", f_px))
 
     def measure(self, token: str, points: list[list[float]], kind: Kind = "all") -> Measurement:
         """Measure positions, distances, heights, angles and areas in a photo, each with its ±.
@@ -159,35 +142,22 @@ class Programs:
         _check_choice("kind", kind, get_args(Kind))
         pairs = _pairs(points)
         located = rulers.locate(analysis.prediction, pairs)
-        wanted = kind in ("all", "height")
-        ground, reason = ground_of(analysis.prediction) if wanted else GroundResult(None, "")
+        ground, reason = analysis.ground
         if kind == "height" and ground is None:
             raise ValueError(f"Heights need the ground. {reason}")
         if kind == "all":
             results = rulers.measure_all(located, ground)
         else:
             results = rulers.measure(located, kind, ground)
+        columns = (located.depth_m, located.depth_plus_minus_m, located.positions)
         return {
             "points": [
-                {
-                    "x_px": x,
-                    "y_px": y,
-                    "depth_m": float(located.depth_m[n]),
-                    "plus_minus_m": float(located.far_m[n] - located.near_m[n]) / 2,
-                    "position_m": located.positions[n].tolist(),
-                }
-                for n, (x, y) in enumerate(pairs)
+                {"x_px": x, "y_px": y, "depth_m": z, "plus_minus_m": error, "position_m": position}
+                for (x, y), z, error, position in zip(
+                    pairs, *(column.tolist() for column in columns), strict=True
+                )
             ],
-            "results": [
-                {
-                    "what": result.what,
-                    "points": list(result.points),
-                    "value": result.value,
-                    "plus_minus": result.plus_minus,
-                    "unit": result.unit,
-                }
-                for result in results
-            ],
+            "results": [asdict(result) for result in results],
             "ground": ground
             and {
                 "camera_height_m": ground.camera_height_m,
@@ -220,23 +190,18 @@ class Programs:
         return gr.FileData(path=str(path), orig_name=path.name)
 
     def write(self, token: str, format: Format) -> Path:
-        """Write a result as a file, unless it is there already; it is kept as long as the result.
-
-        Raises:
-            ValueError: If the token is unknown or there is no such format.
-        """
+        """Write a result as a file, which is kept as long as the result."""
         entry = self.store.find(token)
         _check_choice("format", format, get_args(Format))
-        with entry.writing:
-            path = entry.files.get(format)
-            if path is None or not path.exists():  # Gradio cleans up old files
-                folder = entry.folder / format
-                path = entry.files[format] = _write(entry.analysis, folder, format)
-        return path
+        if format == "zip":
+            return export.bundle(entry.analysis, entry.folder)
+        if format == "preview":
+            return _write_preview(entry.analysis, entry.folder)
+        return export.write_file(entry.analysis, entry.folder, format)
 
-    def _kept(self, analysis: Analysis) -> Estimate:
+    def _keep(self, analysis: Analysis) -> Estimate:
         """Keep an analysis, and return its description under a token."""
-        depth = reach(analysis.prediction)
+        depth = depth_stats(analysis.prediction)
         return {
             "token": self.store.add(analysis),
             **export.describe(analysis),
@@ -249,7 +214,7 @@ class Programs:
 
 
 def register(model: DepthPro) -> None:
-    """Offer the functions to programs; called while the page is built."""
+    """Offer the functions; called while the page is built."""
     store = Store(age_s=KEEP_S, root=gradio_internals.upload_folder())
     functions = Programs(model, store)
     gradio_internals.offer(functions.estimate, _EXAMPLES, **NETWORK)
@@ -264,12 +229,7 @@ def _delete_expired(store: Store) -> None:
         store.delete_expired()
 
 
-def _write(analysis: Analysis, folder: Path, format: Format) -> Path:
-    folder.mkdir(exist_ok=True)
-    if format == "zip":
-        return export.bundle(analysis, folder)
-    if format != "preview":
-        return export.write_file(analysis, folder, format)
+def _write_preview(analysis: Analysis, folder: Path) -> Path:
     path = folder / f"{analysis.name}_preview.png"
     prediction = analysis.prediction
     size = fit_size(prediction.height, prediction.width, _PREVIEW_SIDE)
@@ -280,7 +240,7 @@ def _write(analysis: Analysis, folder: Path, format: Format) -> Path:
 
 
 def _pairs(points: Any) -> list[tuple[float, float]]:
-    """Return points as pairs of numbers, or refuse what is not a list of them."""
+    """Return points as pairs of numbers; refuse all but a list of [column, row]."""
     if isinstance(points, list | tuple) and points:
         pairs = [tuple(p) for p in points if isinstance(p, list | tuple) and len(p) == 2]
         if len(pairs) == len(points) and all(_is_number(v) for pair in pairs for v in pair):

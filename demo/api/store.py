@@ -1,4 +1,4 @@
-"""Results that programs come back for: under tokens that nobody can guess, and not for ever."""
+"""Results for programs, kept for a while under tokens that nobody can guess."""
 
 import secrets
 import shutil
@@ -7,7 +7,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from cachetools import TTLCache
@@ -17,17 +17,14 @@ from demo.pipeline import Analysis
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """A result and its files, which are deleted when nobody holds the entry any more."""
+    """A result and its files, which are deleted with the last reference to the entry."""
 
     analysis: Analysis
     folder: Path
-    """For its files; its name says nothing about the token."""
-    files: dict[str, Path] = field(default_factory=dict)
-    """What was written so far, by format; a result never changes."""
-    writing: threading.Lock = field(default_factory=threading.Lock)
+    """For its files; its name does not reveal the token."""
 
     def __post_init__(self) -> None:
-        """Delete the folder with the entry, also when the process ends."""
+        """Delete the folder with the entry, or when the process ends."""
         weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
 
 
@@ -42,14 +39,10 @@ class Store:
         root: str | Path | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Start empty.
+        """Start empty; of more than `count` results, or `max_bytes` of photos, the oldest go first.
 
-        Args:
-            count: At most this many results; the least recently used one goes first.
-            age_s: Seconds that a result is kept after its last use.
-            max_bytes: Memory of all photos; more than the largest photo that the page accepts.
-            root: Where each result has a folder; None takes the system's for temporary files.
-            clock: Returns seconds.
+        `age_s` counts from the last use. The results' folders are in `root`, or where the system
+        has temporary files.
         """
         self._age_s, self._root = age_s, Path(root or tempfile.gettempdir())
         self._entries: TTLCache[str, Entry] = TTLCache(
@@ -64,7 +57,7 @@ class Store:
     def add(self, analysis: Analysis) -> str:
         """Keep a result and return its token."""
         token = secrets.token_urlsafe()
-        # Another secret than the token: who sees where a file lies cannot ask for more.
+        # Another secret than the token: the address of a file gives no access to the result.
         folder = self._root / f"depthpro-{secrets.token_urlsafe()}"
         folder.mkdir(parents=True, mode=0o700)
         entry = Entry(analysis, folder)
@@ -73,11 +66,7 @@ class Store:
         return token
 
     def find(self, token: str) -> Entry:
-        """Return the result of a token; it counts as used.
-
-        Raises:
-            ValueError: If there is none, or no more.
-        """
+        """Return the result of a token, which must be known and not expired."""
         with self._lock:
             entry = self._entries.get(token) if isinstance(token, str) else None
             if entry is not None:
@@ -90,6 +79,6 @@ class Store:
         )
 
     def delete_expired(self) -> None:
-        """Delete the results that are too old, though nobody asks for any."""
+        """Delete the results that are too old."""
         with self._lock:
             self._entries.expire()

@@ -1,6 +1,6 @@
-"""The page's example photos with exact depth: `python -m demo.examples.render` makes them again.
+"""Render the page's example photos with exact depth: `python -m demo.examples.render`.
 
-For each a photo `NAME.jpg`, with its focal length as cameras note it, and, as in a shard
+Each is a photo `NAME.jpg`, with its focal length in the metadata, and, as in a shard
 (`depthpro.data.shards`), `NAME.inverse_depth.png` and `NAME.json`.
 """
 
@@ -22,13 +22,12 @@ from depthpro.scenes.thing import by_material
 
 FOLDER = Path(__file__).parent
 HEIGHT, WIDTH = 480, 720
-FINER = 3  # rendered pixels across one: their mean is its colour, the middle one's depth its depth
+FINER = 3  # rendered pixels across one: colour is their mean, depth is the middle one's
 
 
 class Motif(NamedTuple):
-    """A scene of `depthpro.scenes`, where it is taken from, and how."""
+    """A scene of `depthpro.scenes`, and the camera."""
 
-    family: str
     key: tuple[int, int, int]
     """Seed, scene and view, as in `render_scene`."""
     lens_mm: int
@@ -38,9 +37,9 @@ class Motif(NamedTuple):
 
 
 MOTIFS = {
-    "street": Motif("street", (2, 98, 2), lens_mm=24, gain=1.0),
-    "room": Motif("room", (2, 33, 2), lens_mm=24, gain=1.25),
-    "nature": Motif("nature", (2, 92, 2), lens_mm=28, gain=1.1),
+    "street": Motif((2, 98, 2), lens_mm=24, gain=1.0),
+    "room": Motif((2, 33, 2), lens_mm=24, gain=1.25),
+    "nature": Motif((2, 92, 2), lens_mm=28, gain=1.1),
 }
 
 
@@ -48,15 +47,15 @@ def main() -> None:
     """Render all motifs, or those that are named."""
     engine = Engine(FINER * WIDTH)
     for name in sys.argv[1:] or MOTIFS:
-        write(name, take(engine, MOTIFS[name]), MOTIFS[name].lens_mm)
+        write(name, take(engine, name, MOTIFS[name]), MOTIFS[name].lens_mm)
 
 
-def take(engine: Engine, motif: Motif) -> Sample:
+def take(engine: Engine, family: str, motif: Motif) -> Sample:
     """Return the photo of a motif: the middle rows of a square picture."""
     seed, number, _ = motif.key
     rng = np.random.default_rng([seed, number])
-    rng.random()  # which `render_scene` takes the family with
-    scene = make_scene(rng, motif.family)
+    rng.random()  # with this number `render_scene` chooses the family
+    scene = make_scene(rng, family)
     f_px = focal_px_from_35mm(motif.lens_mm, WIDTH, HEIGHT)
     fov_deg = float(2 * np.degrees(np.arctan(WIDTH / 2 / f_px)))
     view = pick_view(np.random.default_rng(motif.key), scene)
@@ -74,7 +73,7 @@ def take(engine: Engine, motif: Motif) -> Sample:
         fy_px=f_px,
         cx_px=(WIDTH - 1) / 2,
         cy_px=(HEIGHT - 1) / 2,
-        family=motif.family,
+        family=family,
         seed=motif.key,
     )
 

@@ -1,6 +1,6 @@
-"""A picture to look at closely: photo | second picture, numbers under the pointer, clicks.
+"""A component of a photo and a second picture, with numbers under the pointer, and clicks.
 
-A custom component of plain HTML: what it shows is `demo.screen`'s, how it behaves `viewer.js`'s.
+Its values are those of `demo.screen`, its behaviour is in `viewer.js`.
 """
 
 import html
@@ -18,19 +18,15 @@ _FOLDER = Path(__file__).parent
 
 
 def viewer(label: str, elem_id: str, empty: str, *, clickable: bool = False) -> gr.HTML:
-    """Return the component; listen with `on_click` if it is `clickable`.
+    """Return the component, with a label for screen readers and a sentence in place of no photo.
 
-    Args:
-        label: What screen readers call it.
-        elem_id: Its id in the page.
-        empty: The sentence that it shows before there is a photo.
-        clickable: Whether a click, or Enter at the crosshair, chooses a point.
+    If it is `clickable`, a click, or Enter at the crosshair, chooses a point; see `on_click`.
     """
     template = (_FOLDER / "viewer.html").read_text(encoding="utf-8")
     script = (_FOLDER / "viewer.js").read_text(encoding="utf-8")
     # Not as props: Gradio drops them where a tab is opened for the first time.
     return gr.HTML(
-        screen.nothing(empty),
+        screen.empty(empty),
         html_template=template.replace("LABEL", html.escape(label)),
         js_on_load=f"const CLICKABLE = {json.dumps(clickable)};\n{script}",
         elem_id=elem_id,

@@ -12,7 +12,6 @@ from PIL import Image
 from demo import figures, pipeline
 from depthpro import DepthPro
 from depthpro.checkpoint import PUBLISHED_LICENCE, Provenance
-from depthpro.viz import DepthRange
 
 
 @pytest.fixture
@@ -94,17 +93,6 @@ def test_published_weights_are_tried_on_cuda_and_the_page_says_if_they_fail(
     assert asked[2] == ("small", torch.float32)
     with pytest.raises(ValueError, match="cannot download"):
         pipeline.load_model("apple/DepthPro", "cuda")
-
-
-def test_colour_bar_runs_from_far_to_near() -> None:
-    bar = figures.colour_bar(DepthRange(1, 4))
-    lefts = [float(left) for left in re.findall(r"left: ([\d.]+)%", bar)]
-    labels = re.findall(r">([\d.]+ m)<", bar)
-    assert (lefts[0], lefts[-1]) == (0, 100)
-    assert (labels[0], labels[-1]) == ("4 m", "1 m")
-    # 2 m stands at (1/2 - 1/4) / (1 - 1/4) = 1/3
-    assert lefts[labels.index("2 m")] == pytest.approx(100 / 3, abs=0.01)
-    assert "Colours from 4 m (far) to 1 m (near)" in bar
 
 
 def test_summary_says_where_the_focal_length_is_from(analysis: pipeline.Analysis) -> None:

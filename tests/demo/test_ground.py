@@ -123,10 +123,3 @@ def test_no_ground_and_why(depth: np.ndarray, reason: str) -> None:
     result = fit_ground(depth, F_PX)
     assert result.ground is None
     assert reason in result.reason
-
-
-def test_the_same_photo_gives_the_same_ground() -> None:
-    depth = floor(1.5, up_of(8)) * np.random.default_rng(1).normal(1, 0.02, (240, 320))
-    first, second = found(depth), found(depth)
-    np.testing.assert_array_equal(first.normal, second.normal)
-    assert first.camera_height_m == second.camera_height_m

@@ -1,7 +1,6 @@
 """Measurements as text: tables, sentences, units and CSV."""
 
 import csv
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ from flat_scenes import HEIGHT, WIDTH, plane, predict
 from demo.ground import Ground
 from demo.pipeline import Analysis
 from demo.tabs.measure import table as measure_table
-from demo.tabs.measure.measure import Result, locate, measure, measure_all
+from demo.tabs.measure.measure import Result, locate, measure_all
 from demo.units import with_spread
 from depthpro.checkpoint import PUBLISHED_LICENCE, Provenance
 
@@ -33,9 +32,9 @@ def test_rows_and_headline() -> None:
         Result("total", (1, 2, 3), 5.0, 0.14, "m"),
     ]
     assert measure_table.rows(results) == [
-        ["Distance", "1 – 2", "2.00 ± 0.10 m"],
-        ["Distance", "2 – 3", "3.00 ± 0.10 m"],
-        ["Total", "1 to 3", "5.00 ± 0.14 m"],
+        ("Distance", "1 – 2", "2.00 ± 0.10 m"),
+        ("Distance", "2 – 3", "3.00 ± 0.10 m"),
+        ("Total", "1 to 3", "5.00 ± 0.14 m"),
     ]
     assert measure_table.headline(results) == "Total 1 to 3: 5.00 ± 0.14 m"
     assert measure_table.headline(results[:2]) == "Distance 2 – 3: 3.00 ± 0.10 m"
@@ -52,9 +51,9 @@ def test_hints_count_what_is_missing() -> None:
 
 def test_rims_and_crossed_outlines_are_warned_of() -> None:
     rim = predict(lambda rays: np.where(rays[..., 0] < 0, 2.0, 6.0))
-    spots = locate(rim, [(400, 450), (598, 450)])
+    points = locate(rim, [(400, 450), (598, 450)])
     assert "point 2 depth jumps from 6.56 ft to 19.7 ft" in (
-        measure_table.warning(spots, "distance", "ft")
+        measure_table.warning(points, "distance", "ft")
     )
     wall = predict(plane((0, 0, 1 / 4)))
     crossed = locate(wall, [PLACES[index] for index in (0, 2, 1, 3)])
@@ -67,9 +66,9 @@ def test_rims_and_crossed_outlines_are_warned_of() -> None:
 def test_csv_says_everything_and_what_it_rests_on(
     analysis: Analysis, units: str, metre: float
 ) -> None:
-    spots = locate(analysis.prediction, PLACES)
-    results = measure_all(spots, GROUND)
-    text = measure_table.csv_text(analysis, spots, results, units)
+    points = locate(analysis.prediction, PLACES)
+    results = measure_all(points, GROUND)
+    text = measure_table.csv_text(analysis, points, results, units)
     remarks = [line for line in text.splitlines() if line.startswith("#")]
     assert remarks[0] == "# photo: my house, 1200 x 900 px"
     assert "1000 px, estimated by the network" in remarks[1]
@@ -78,27 +77,13 @@ def test_csv_says_everything_and_what_it_rests_on(
     assert [row["value"] for row in rows[:2]] == ["300.0", "200.0"]
     assert [row["what"] for row in rows[:5]] == ["column", "row", "x", "y", "z"]
     z = rows[4]
-    assert float(z["value"]) == pytest.approx(spots.depth_m[0] * metre, rel=1e-5)
-    assert float(z["plus_minus"]) == pytest.approx(spots.depth_plus_minus_m[0] * metre, rel=1e-2)
+    assert float(z["value"]) == pytest.approx(points.depth_m[0] * metre, rel=1e-5)
+    assert float(z["plus_minus"]) == pytest.approx(points.depth_plus_minus_m[0] * metre, rel=1e-2)
     for row, result in zip(rows[-len(results) :], results, strict=True):
         power = {"m": 1, "m²": 2, "°": 0}[result.unit]
         assert row["unit"] == {"m": units, "m²": f"{units}2", "°": "deg"}[result.unit]
         assert float(row["value"]) == pytest.approx(result.value * metre**power, rel=1e-5)
         assert row["points"] == " ".join(map(str, result.points))
-
-
-def test_csv_names_a_focal_length_by_hand(analysis: Analysis) -> None:
-    changed = replace(analysis, source="hand", prediction=analysis.prediction.with_focal(1234.5))
-    spots = locate(changed.prediction, PLACES[:1])
-    text = measure_table.csv_text(changed, spots, measure(spots, "distance"))
-    assert "# focal length: 1234.5 px, given by hand\n" in text
-
-
-def test_precision_names_the_window(analysis: Analysis) -> None:
-    # 5 pixels of 128 are 47 of 1200 and 35 of 900.
-    assert "47 × 35 pixels of this photo, 5 × 5 of the network's 128 × 128" in (
-        measure_table.precision(analysis)
-    )
 
 
 @pytest.mark.parametrize(
@@ -110,7 +95,10 @@ def test_precision_names_the_window(analysis: Analysis) -> None:
         (1.58, 0.00691, "m", "1.58 ± 0.007 m", "5.18 ± 0.023 ft"),
         (2.31, 0.0003, "m", "2.31 ± 0.001 m", "7.58 ± 0.001 ft"),
         (2.0, 1e-7, "m", "2.00 ± 0.000 m", "6.56 ± 0.000 ft"),
-        (2.0, 150.0, "m", "2.00 ± 150 m", "6.56 ± 500 ft"),
+        (2.0, 150.0, "m", "0 ± 150 m", "10 ± 500 ft"),
+        (-2.77e-8, 0.08, "m", "0.0 ± 8.0 cm", "0.0 ± 3.2 in"),
+        (-0.004, 0.08, "m", "-0.4 ± 8.0 cm", "-0.2 ± 3.2 in"),
+        (0.0, 0.0, "°", "0.0 ± 0.0°", "0.0 ± 0.0°"),
         (123_456.0, 2_950.0, "m²", "123000 ± 3000 m²", "1330000 ± 32000 ft²"),
         (89.96, 1.25, "°", "90.0 ± 1.3°", "90.0 ± 1.3°"),
     ],

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from browser import ASTRONAUT, PHOTOS, Served, card, open_tab, shot, upload, wait_for_depth
+from browser import ASTRONAUT, Served, card, open_tab, shot, upload, wait_for_depth
 from playwright.sync_api import Locator, Page, expect
 
-from demo.tabs.focal.crops import CALLS, CROPS
 from demo.tabs.focal.focal import calibrate
 from demo.tabs.measure.measure import locate, measure
 from depthpro import Prediction
@@ -88,7 +87,7 @@ def test_every_way_to_say_it_rescales_without_the_network(
 def test_sources_are_chosen_with_the_keyboard(lab: Page, expected: Prediction) -> None:
     type_in(lab, "f-px", "700")
     expect(source(lab, "By hand")).to_be_checked()
-    expect(lab.locator(".sources .none")).to_contain_text("says none")  # the photo's metadata
+    expect(lab.locator(".sources .none")).to_contain_text("has none")  # the photo's metadata
     source(lab, "By hand").focus()
     lab.keyboard.press("ArrowUp")
     expect(field(lab, "f-px")).to_have_value(f"{expected.f_px.item():.1f}")
@@ -98,49 +97,31 @@ def test_sources_are_chosen_with_the_keyboard(lab: Page, expected: Prediction) -
 
 
 def test_a_known_length_tells_the_focal_length(lab: Page, expected: Prediction) -> None:
-    said = lab.locator("#ruler-said")
-    expect(said).to_contain_text("Click on two points")
+    note = lab.locator("#ruler-said")
+    expect(note).to_contain_text("Click on two points")
     depth = expected.depth_at(16, 16)[0].numpy()
     ends = [np.unravel_index(int(find(depth)), depth.shape) for find in (np.argmin, np.argmax)]
     places = [((column + 0.5) / 16, (row + 0.5) / 16) for row, column in ends]
     choose_point(lab, *places[0], number=1)
-    expect(said).to_contain_text("second point")
+    expect(note).to_contain_text("second point")
     choose_point(lab, *places[1], number=2)
-    expect(said).to_contain_text("Type the true distance")
+    expect(note).to_contain_text("Type the true distance")
     expect(lab.locator("#use-ruler")).to_be_disabled()
-    spots = locate(expected, [(512 * x - 0.5, 512 * y - 0.5) for x, y in places])
-    (measured,) = measure(spots, "distance")
+    points = locate(expected, [(512 * x - 0.5, 512 * y - 0.5) for x, y in places])
+    (measured,) = measure(points, "distance")
     true = round(1.1 * measured.value, 3)
-    calibration = calibrate(spots, true)
-    assert calibration.verdict == "follows"
+    calibration = calibrate(points, true)
+    assert calibration.verdict == "focal length"
     type_in(lab, "true-length", str(true))
-    expect(said).to_contain_text("9.1% too short")  # 1 - 1 / 1.1
+    expect(note).to_contain_text("9.1% too short")  # 1 - 1 / 1.1
     shot(lab, "focal-lab")
     lab.locator("#use-ruler").click()
-    expect(said).to_contain_text("the length is as it is in truth")
+    expect(note).to_contain_text("the length is right")
     expect(source(lab, "By hand")).to_be_checked()
     f_px = float(field(lab, "f-px").input_value())
     assert f_px == pytest.approx(calibration.f_px, rel=0.02)  # a click hits a pixel, not a point
     lab.locator("#units").get_by_text("feet").click()
     expect(field(lab, "true-length")).to_have_value(f"{true / 0.3048:.6g}")
     lab.locator("#clear-ruler").click()
-    expect(said).to_contain_text("Click on two points")
+    expect(note).to_contain_text("Click on two points")
     expect(lab.locator("#ruler-view circle")).to_have_count(0)
-
-
-def test_crops_are_asked_for_and_stay(lab: Page, served: Served, expected: Prediction) -> None:
-    calls = len(served.calls)
-    lab.locator("#ask-crops").click()
-    rows = lab.locator("#crops-table tbody tr")
-    expect(rows).to_have_count(len(CROPS))
-    expect(rows.first).to_contain_text(f"{expected.f_px.item():.0f} px")
-    expect(lab.locator("#crops-chart .js-plotly-plot")).to_be_visible()
-    assert len(served.calls) == calls + CALLS
-    shot(lab, "focal-crops")
-    open_tab(lab, "Depth")
-    open_tab(lab, "Focal length")
-    expect(rows).to_have_count(len(CROPS))
-    upload(lab, PHOTOS / "coffee.png")
-    expect(lab.locator(".cards")).to_contain_text("coffee")
-    expect(rows).to_have_count(0)
-    assert len(served.calls) == calls + CALLS + 1

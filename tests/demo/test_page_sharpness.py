@@ -1,30 +1,23 @@
 """Contours, errors and mirror images as a person looks at them, in the page."""
 
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from browser import Served, card, open_tab, shot, upload
-from flat_scenes import plane, predict
-from gradio.utils import get_upload_folder
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from demo.page import sharpness as tab
+from demo.figures import percent
 from demo.pipeline import Analysis
-from demo.session import Session
 from demo.tabs.sharpness import truth
 from demo.tabs.sharpness.sharpness import compare, difference, mirrored
 from demo.tabs.sharpness.truth import EXAMPLES
-from depthpro import Prediction, load_image
+from depthpro import load_image
 from depthpro.checkpoint import OWN_LICENCE, Provenance
 
 VIEW = "#sharp-view"
 STREET = EXAMPLES / "street.jpg"
-CHOICES = "contours", 1.05, "metric"
 
 
 def start(page: Page, photo: Path) -> None:
@@ -41,21 +34,20 @@ def drawn(page: Page) -> str:
 @pytest.mark.browser
 def test_contours_errors_and_a_mirror_of_a_rendered_street(page: Page, served: Served) -> None:
     photo = load_image(STREET)
-    found = truth.known(photo.rgb)
-    assert found is not None
+    exact = truth.known(photo.rgb)
+    assert exact is not None
     prediction = served.model.infer(photo.rgb, photo.f_px)
-    compared = compare(prediction, found)
+    comparison = compare(prediction, exact)
     page.locator(".gallery-item, .gallery button").nth(5).click()
     expect(page.locator("#summary .cards")).to_contain_text("street")
     calls = len(served.calls)
     open_tab(page, "Sharpness")
     expect(page.locator("#sharp-cards")).to_contain_text("Boundary F1")
-    assert card(page, "δ1: within 25 %") == f"{100 * compared.metric.delta1:.1f}\N{NO-BREAK SPACE}%"
-    assert card(page, "AbsRel: mean error") == f"{compared.metric.abs_rel:.3f}"
-    assert card(page, "Boundary F1") == f"{compared.f1:.3f}"
+    assert card(page, "δ1: within 25 %") == f"{comparison.metric.delta1:.1%}"
+    assert card(page, "AbsRel: mean error") == f"{comparison.metric.abs_rel:.3f}"
+    assert card(page, "Boundary F1") == f"{comparison.f1:.3f}"
     expect(page.locator("#truth")).to_contain_text("rendered with the photo, so exact")
     expect(page.locator("#sharp-note")).to_contain_text("its boundary F1 is")
-    expect(page.locator("#f1-curve .js-plotly-plot")).to_be_visible()
     shot(page, "sharpness-contours")
     before = drawn(page)
     number = page.locator("#ratio input[type=number]")
@@ -81,9 +73,7 @@ def test_contours_errors_and_a_mirror_of_a_rendered_street(page: Page, served: S
     expect(page.locator("#sharp-cards")).to_contain_text("Mirrored: median change")
     assert len(served.calls) == calls + 1
     median = difference(prediction, mirrored(served.model, analysis)).median
-    expect(page.locator("#sharp-legend")).to_contain_text(
-        f"Median {100 * median:.1f}\N{NO-BREAK SPACE}%"
-    )
+    expect(page.locator("#sharp-legend")).to_contain_text(f"Median {percent(median)}")
     expect(page.locator("#mirror")).to_be_hidden()
     shot(page, "sharpness-mirror")
 
@@ -105,7 +95,9 @@ def test_depth_of_ones_own(page: Page, served: Served, tmp_path: Path) -> None:
     page.get_by_role("button", name="Compare with depth of your own").click()
     file = page.locator("#truth-file input[type=file]")
     file.set_input_files(tmp_path / "turned.npy")
-    expect(page.locator("#truth-problem [role=alert]")).to_contain_text("Turn it upright")
+    expect(page.locator("#truth-problem [role=alert]")).to_contain_text(
+        "Choose the file of this photo"
+    )
     page.locator("#truth-file").get_by_label("Clear").click()
     expect(page.locator("#truth-problem [role=alert]")).to_have_count(0)
     file.set_input_files(tmp_path / "millimetres.npy")
@@ -115,72 +107,10 @@ def test_depth_of_ones_own(page: Page, served: Served, tmp_path: Path) -> None:
     expect(page.locator("#truth")).to_contain_text("millimetres.npy, 720 × 400 pixels")
     expect(page.locator("#truth-problem [role=alert]")).to_have_count(0)
     assert card(page, "AbsRel: mean error") == "0.000"
-    assert card(page, "δ1: within 25 %") == "100\N{NO-BREAK SPACE}%"
+    assert card(page, "δ1: within 25 %") == "100.0%"
     expect(page.locator("#sharp-legend")).to_contain_text("Error of metric depth")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     shot(page, "sharpness-390")
     upload(page, EXAMPLES / "room.jpg")  # a photo starts anew
     expect(page.locator("#truth")).to_contain_text("rendered with the photo")
     expect(page.locator("#truth-file")).not_to_contain_text("millimetres.npy")
-
-
-def session(prediction: Prediction) -> Session:
-    rgb = np.zeros((prediction.height, prediction.width, 3), np.uint8)
-    made = Provenance("small", OWN_LICENCE)
-    return Session(Analysis("flat", rgb, prediction, None, None, "network", made))
-
-
-def test_a_path_that_a_client_names_is_not_read(tmp_path: Path) -> None:
-    own = session(predict(plane((0, 0, 0.25))))
-    np.save(tmp_path / "secret.npy", np.ones((900, 1200), np.float32))
-    around = (
-        Path(get_upload_folder()) / Path(*[".."] * 9) / (tmp_path / "secret.npy").relative_to("/")
-    )
-    for path in (tmp_path / "secret.npy", around):
-        for file in (
-            {"path": str(path), "meta": {"_type": "gradio.FileData"}},
-            {"path": str(path)},
-            str(path),
-        ):
-            unsafe: Any = file
-            *_, problem = tab._use_file(own, *CHOICES, unsafe, None)
-            assert own.truth is None
-            assert "Expected" in problem
-            assert "secret" not in problem
-
-
-def test_what_the_network_said_of_another_photo_is_dropped() -> None:
-    one, other = session(predict(plane((0, 0, 0.25)))), session(predict(plane((0, 0, 0.25))))
-    said = one.analysis.prediction
-    fresh = tab.Mirrored(said.canonical_inverse_depth, said)
-    emptied, *_ = tab._keep(one, "mirror", 1.05, "metric", fresh)
-    assert one.mirrored is said
-    assert emptied is None
-    tab._keep(other, "mirror", 1.05, "metric", fresh)
-    assert other.mirrored is None
-    assert tab._keep(None, "mirror", 1.05, "metric", fresh)[0] != fresh
-
-
-@pytest.mark.parametrize("with_truth", [False, True])
-def test_everything_answers_at_once_at_12_megapixels(with_truth: bool) -> None:
-    def steps(rays: np.ndarray) -> np.ndarray:
-        return 2 * 1.2 ** np.floor(8 * rays[..., 0]) * (1.5 - rays[..., 1])
-
-    own = session(predict(steps, (4000, 3000), 3500.0, side=1536))
-    own.mirrored = own.analysis.prediction
-    if with_truth:
-        depth = own.analysis.prediction.depth_at(600, 800)[0].numpy()
-        own.truth = truth.Truth(depth, np.ones(depth.shape, bool), "made")
-    # Seconds of all cores together, which do not depend on what else the machine does.
-    for what in ("contours", "error", "mirror"):
-        assert cpu_seconds(lambda what=what: tab._drawn(own, what, 1.1, "scaled")) < 0.3
-    assert cpu_seconds(lambda: tab._told(own)) < 0.6  # of two cores
-
-
-def cpu_seconds(call: Callable[[], object]) -> float:
-    times = []
-    for _ in range(3):
-        begin = time.process_time()
-        call()
-        times.append(time.process_time() - begin)
-    return min(times)

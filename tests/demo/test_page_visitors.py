@@ -9,7 +9,6 @@ import sys
 import time
 from pathlib import Path
 
-import gradio as gr
 import numpy as np
 import pytest
 from browser import ASTRONAUT, PHOTOS, Served, upload, wait_for_depth
@@ -19,7 +18,7 @@ from playwright.sync_api import Browser, Page, expect
 from startup import answers
 
 from demo import pipeline
-from demo.session import Session, ensure_current
+from demo.session import Session
 from depthpro import Prediction
 from depthpro.checkpoint import OWN_LICENCE, Provenance
 
@@ -81,15 +80,6 @@ def test_who_takes_another_photo_before_the_first_is_done_sees_the_other(
     assert size == [600, 400]
 
 
-def test_who_removes_the_photo_sees_nothing_of_it(page: Page) -> None:
-    upload(page, ASTRONAUT)
-    wait_for_depth(page)
-    page.get_by_label("Remove Image").click()
-    expect(page.locator(".cards")).to_have_count(0)
-    expect(page.locator("#depth-view .empty")).to_be_visible()
-    assert "astronaut" not in page.locator("#desk").inner_text()
-
-
 def test_what_the_network_cannot_do_is_said_and_nothing_of_before_stays(
     page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,7 +103,7 @@ def make_session(prediction: Prediction) -> Session:
     return Session(pipeline.Analysis("photo", rgb, prediction, None, None, "network", made))
 
 
-def test_files_go_with_the_last_who_holds_the_visit(expected: Prediction) -> None:
+def test_files_go_with_the_last_reference_to_the_session(expected: Prediction) -> None:
     session = make_session(expected)
     folder = session.folder
     (folder / "surface.glb").write_bytes(b"glTF")
@@ -123,34 +113,6 @@ def test_files_go_with_the_last_who_holds_the_visit(expected: Prediction) -> Non
     del late
     gc.collect()
     assert not folder.exists()
-
-
-def test_a_file_of_what_is_no_longer_shown_is_not_given_away(expected: Prediction) -> None:
-    session = make_session(expected)
-    analysis = session.analysis
-    ensure_current(session, analysis)
-    session.analysis = pipeline.with_source(analysis, "hand", 700.0)
-    with pytest.raises(gr.Error, match="changed in the meantime"):
-        ensure_current(session, analysis)
-    ensure_current(session, session.analysis)
-    session.left = True
-    with pytest.raises(gr.Error, match="changed in the meantime"):
-        ensure_current(session, session.analysis)
-
-
-def test_a_file_of_one_visitor_is_not_at_the_address_of_another(
-    page: Page, served: Served, tmp_path: Path
-) -> None:
-    upload(page, ASTRONAUT)
-    wait_for_depth(page)
-    with page.expect_download() as download:
-        page.locator("#prepare").click()
-    address = download.value.url
-    folder = address.rsplit("/", 2)[1]
-    assert len(folder) == 64  # a hash with a secret of this process
-    guessed = address.replace(folder, folder[::-1])
-    assert page.request.get(address).status == 200
-    assert page.request.get(guessed).status in (403, 404)
 
 
 def test_a_server_that_is_stopped_leaves_no_file_of_a_visitor(

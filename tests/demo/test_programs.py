@@ -181,13 +181,3 @@ def test_the_preview_is_small(programs: Programs) -> None:
     with Image.open(programs.write(token, "preview")) as image:
         assert 1024 < image.width < 1200  # the bar is beside it
         assert image.height == 256
-
-
-def test_a_file_is_written_once_unless_it_was_deleted(programs: Programs, wall: str) -> None:
-    path = programs.write(wall, "npz")
-    written = path.stat().st_mtime_ns
-    assert programs.write(wall, "npz") == path
-    assert path.stat().st_mtime_ns == written
-    path.unlink()
-    assert programs.write(wall, "npz") == path
-    assert path.exists()

@@ -56,7 +56,7 @@ def test_photo_is_sent_at_the_size_of_the_page(analysis: pipeline.Analysis) -> N
     assert value["fPx"] == analysis.f_px
     assert value["over"] is None
     twice = pipeline.with_source(analysis, "hand", 2 * analysis.f_px)
-    assert screen.focal(twice) == {"fPx": pytest.approx(2 * analysis.f_px)}  # one number
+    assert screen.focal_length(twice) == {"fPx": pytest.approx(2 * analysis.f_px)}  # one number
     side = analysis.prediction.canonical_inverse_depth.shape[-1]
     assert value["side"] == side
     inverse = unpacked(value["map"], value["least"], value["step"]).reshape(side, side)
@@ -66,15 +66,9 @@ def test_photo_is_sent_at_the_size_of_the_page(analysis: pipeline.Analysis) -> N
 
 def test_second_picture_is_sent_without_loss() -> None:
     rgb = np.random.default_rng(0).integers(0, 255, (20, 30, 3), dtype=np.uint8)
-    value = screen.over(rgb, "Depth in colours")
+    value = screen.overlay(rgb, "Depth in colours")
     kind, data = value["over"].split(",")
     assert kind == "data:image/png;base64"
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(data)))), rgb)
     assert value["overAlt"] == "Depth in colours"
     assert set(value) == {"over", "overAlt"}  # what is not sent stays as it is
-
-
-def test_without_a_photo_nothing_of_the_last_one_stays() -> None:
-    value = screen.nothing("Choose a photo")
-    assert value["empty"] == "Choose a photo"
-    assert all(not value[name] for name in ("photo", "over", "map", "svg"))

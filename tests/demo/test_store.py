@@ -1,7 +1,5 @@
 """Results under tokens: who may have them, and for how long."""
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -91,18 +89,3 @@ def test_files_go_with_the_result_but_not_while_somebody_holds_it(tmp_path: Path
     folder = entry.folder
     del entry
     assert not folder.exists()
-
-
-def test_many_threads_at_once(tmp_path: Path) -> None:
-    store = Store(count=10, root=tmp_path)
-    start = threading.Barrier(8)
-
-    def work(number: int) -> bool:
-        start.wait()
-        wanted = [f"{number}-{turn}" for turn in range(50)]
-        # Seven others add, so one may be gone at once.
-        return all(names(store, [store.add(result(name))])[0] in (name, None) for name in wanted)
-
-    with ThreadPoolExecutor(8) as pool:
-        assert all(pool.map(work, range(8)))
-    assert len(list(tmp_path.iterdir())) == 10

@@ -1,1 +1,1 @@
-"""Field of view: focal lengths, calibration, crops."""
+"""Field of view: focal lengths, calibration."""

@@ -1,7 +1,7 @@
 """Measurements drawn over the photo, as SVG in the photo's own pixels.
 
-All sizes are in em, and the em follows from the shape of the photo: letters come out equally large
-over any photo, and take a larger part of it on the narrow screen of a phone.
+All sizes are in em, and the em follows from the shape of the photo: letters are equally large over
+any photo, and larger on the narrow screen of a phone.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from demo.ground import Ground
-from demo.tabs.measure.measure import Kind, Result, Spots, project
+from demo.tabs.measure.measure import Kind, Points3D, Result, project
 from demo.units import Units, with_spread
 
 _WIDE = 46, 42  # ems across the photo, and down it, on a wide screen
@@ -37,75 +37,60 @@ _STYLE = """
 
 
 def draw(
-    spots: Spots,
+    points: Points3D,
     kind: Kind,
     results: Sequence[Result],
     ground: Ground | None = None,
     units: Units = "m",
 ) -> str:
-    """Return an SVG picture of points and of what was measured between them.
-
-    Args:
-        spots: The points.
-        kind: What was measured.
-        results: As `measure` returns them for this kind; empty draws points alone.
-        ground: Where the plumb lines of heights end.
-        units: Of what is written at segments, corners and points.
-    """
-    if not len(spots.pixels):
+    """Return points and results as SVG; plumb lines of heights end on the ground."""
+    if not len(points.pixels):
         return ""
     wide, phone = (
-        max(spots.width / columns, spots.height / rows) for columns, rows in (_WIDE, _PHONE)
+        max(points.width / columns, points.height / rows) for columns, rows in (_WIDE, _PHONE)
     )
-    drawn = [_outline(spots, kind, ground)]
+    parts = [_outline(points, kind, ground)]
     if kind == "angle":
-        drawn += [_arc(_corner(spots, result), wide) for result in results]
-    writing = _Writing(spots, phone)
-    drawn += [_mark(spots, number, writing) for number in range(len(spots.pixels))]
+        parts += [_arc(_pixels(points, result), wide) for result in results]
+    for number, pixel in enumerate(points.pixels, start=1):
+        ring = f'cx="{pixel[0]:.1f}" cy="{pixel[1]:.1f}" r=".38em"'
+        parts.append(f'<circle class="dark" {ring}/><circle class="light" {ring}/>')
+        parts.append(_text(str(number), "number", points, phone, pixel, (0.85, -0.75)))
     for result in results:
-        pixel, shifts = _label_place(spots, result)
+        if result.what in ("total", "perimeter"):
+            continue
         value = with_spread(result.value, result.plus_minus, result.unit, units)
-        if shifts:
-            drawn.append(writing.text(value, "value", pixel, shifts))
+        pixel, shift = _label_place(result, _pixels(points, result))
+        parts.append(_text(value, "value", points, phone, pixel, shift))
     return (
         '<svg class="measured" xmlns="http://www.w3.org/2000/svg" preserveAspectRatio="none" '
-        f'viewBox="-0.5 -0.5 {spots.width} {spots.height}" '
+        f'viewBox="-0.5 -0.5 {points.width} {points.height}" '
         # Not in the rules, which hold for every drawing of a page.
         f'style="--wide: {wide:.5g}px; --phone: {phone:.5g}px">'
-        f"<style>{_STYLE}</style>{''.join(drawn)}</svg>"
+        f"<style>{_STYLE}</style>{''.join(parts)}</svg>"
     )
 
 
-def _outline(spots: Spots, kind: Kind, ground: Ground | None) -> str:
+def _outline(points: Points3D, kind: Kind, ground: Ground | None) -> str:
     """Return the lines between the points, or from each to the ground below it."""
     if kind == "height":
-        return _plumb_lines(spots, ground) if ground else ""
-    path = "M" + " L".join(_pair(pixel) for pixel in spots.pixels)
-    if kind == "area" and len(spots.pixels) > 2:
+        return _plumb_lines(points, ground) if ground else ""
+    path = "M" + " L".join(_pair(pixel) for pixel in points.pixels)
+    if kind == "area" and len(points.pixels) > 2:
         return f'<path class="inside" d="{path} Z"/>' + _stroke(f"{path} Z")
     return _stroke(path)
 
 
-def _plumb_lines(spots: Spots, ground: Ground) -> str:
-    heights = ground.height_of(spots.positions)
-    feet = spots.positions - heights[:, None] * ground.normal
-    seen = feet[:, 2] > 0  # the rest is behind the camera
-    pairs = zip(spots.pixels[seen], project(spots, feet[seen]), strict=True)
+def _plumb_lines(points: Points3D, ground: Ground) -> str:
+    heights = ground.height_of(points.positions)
+    feet = points.positions - heights[:, None] * ground.normal
+    visible = feet[:, 2] > 0  # the rest is behind the camera
+    pairs = zip(points.pixels[visible], project(points, feet[visible]), strict=True)
     return "".join(
         _stroke(f"M{_pair(pixel)} L{_pair(foot)}", "dashed")
         + f'<circle class="light" cx="{foot[0]:.1f}" cy="{foot[1]:.1f}" r=".12em"/>'
         for pixel, foot in pairs
     )
-
-
-def _corner(spots: Spots, result: Result) -> Float[ndarray, "3 2"]:
-    return spots.pixels[[number - 1 for number in result.points]]
-
-
-def _arms(corner: Float[ndarray, "3 2"]) -> tuple[ndarray, ndarray]:
-    """Return the unit vectors from the corner to its neighbours in the photo."""
-    one, other = corner[0] - corner[1], corner[2] - corner[1]
-    return one / (np.linalg.norm(one) + 1e-9), other / (np.linalg.norm(other) + 1e-9)
 
 
 def _arc(corner: Float[ndarray, "3 2"], em: float) -> str:
@@ -117,66 +102,41 @@ def _arc(corner: Float[ndarray, "3 2"], em: float) -> str:
     return _stroke(f"M{start} A{radius:.1f} {radius:.1f} 0 0 {sweep} {end}")
 
 
-def _label_place(spots: Spots, result: Result) -> tuple[ndarray, list[Shift]]:
-    """Return the pixel that a result is written at, and where beside it; nowhere if empty."""
-    pixels = _corner(spots, result)
+def _arms(corner: Float[ndarray, "3 2"]) -> tuple[ndarray, ndarray]:
+    """Return the unit vectors from the corner to its neighbours in the photo."""
+    one, other = corner[0] - corner[1], corner[2] - corner[1]
+    return one / (np.linalg.norm(one) + 1e-9), other / (np.linalg.norm(other) + 1e-9)
+
+
+def _label_place(result: Result, pixels: Float[ndarray, "n 2"]) -> tuple[ndarray, Shift]:
+    """Return the pixel that a value belongs to, and the shift of its text."""
     middle: ndarray = pixels.mean(axis=0)
-    if result.what in ("height", "from the camera"):
-        return middle, [(0, 1.2), (3.8, 0.3), (-3.8, 0.3), (0, -2.1), (0, 2.4)]
+    if result.what == "area":
+        return middle, (0, 0)
     if result.what == "distance":
         across, down = np.abs(pixels[1] - pixels[0])
-        if down > 2 * across:
-            return middle, [(3.8, 0), (-3.8, 0), (3.8, 1.2), (3.8, -1.2)]
-        return middle, [(0, -0.9), (0, 0.9), (0, -2.1), (0, 2.1)]
+        return middle, (3.8, 0) if down > 2 * across else (0, -0.9)
     if result.what == "angle":
-        one, other = _arms(pixels)
-        inward = one + other
-        x, y = inward / (np.linalg.norm(inward) + 1e-9)
-        shifts = [(3.6 * x, 2.2 * y), (-3.6 * x, -2.2 * y), (0, 2.2), (0, -2.2)]
-        return pixels[1], [(float(x), float(y)) for x, y in shifts]
-    return middle, [(0, 0), (0, 1.2), (0, -1.2)] if result.what == "area" else []
+        x, y = sum(_arms(pixels)) * (2.4, 1.5)  # inside the angle
+        return pixels[1], (x, y)
+    return middle, (0, 1.2)
 
 
-def _mark(spots: Spots, number: int, writing: "_Writing") -> str:
-    """Return a ring about a point, and its number beside it."""
-    x, y = spots.pixels[number]
-    ring = f'cx="{x:.1f}" cy="{y:.1f}" r=".38em"'
-    shifts = [(0.85, -0.75), (-0.85, -0.75), (0.85, 0.85), (-0.85, 0.85)]
-    text = writing.text(str(number + 1), "number", spots.pixels[number], shifts)
-    return f'<circle class="dark" {ring}/><circle class="light" {ring}/>{text}'
+def _text(text: str, name: str, points: Points3D, em: float, pixel: ndarray, shift: Shift) -> str:
+    """Return text that is shifted from a pixel and stays in the photo."""
+    half = np.array([_LETTER * len(text) / 2, 0.55]) * em
+    move = np.array(shift) * em  # on a phone: where letters are smaller, they fit as well
+    limit = np.array([points.width, points.height]) - 0.5 - half
+    x, y = np.maximum(np.minimum(pixel + move, limit), half) - move
+    words = text.replace("±", "<tspan>±", 1) + "</tspan>" * ("±" in text)
+    return (
+        f'<text class="{name}" x="{x:.1f}" y="{y:.1f}" '
+        f'dx="{shift[0]:.2f}em" dy="{shift[1]:.2f}em">{words}</text>'
+    )
 
 
-class _Writing:
-    """Text that stays in the photo and, where it can, off the points and other text."""
-
-    def __init__(self, spots: Spots, em: float) -> None:
-        self._last = np.array([spots.width, spots.height]) - 0.5
-        self._em = em  # on a phone: where letters are smaller, they fit as well
-        ring = np.array([0.45, 0.45]) * em
-        self._taken: list[tuple[ndarray, ndarray]] = [(pixel, ring) for pixel in spots.pixels]
-
-    def text(
-        self, text: str, name: str, pixel: Float[ndarray, "2"], shifts: Sequence[Shift]
-    ) -> str:
-        """Return text at the first of the shifts beside a pixel that is free, or at the first."""
-        half = np.array([_LETTER * len(text) / 2, 0.55]) * self._em
-        places = [self._place(pixel, np.array(shift) * self._em, half) for shift in shifts]
-        free = (n for n, place in enumerate(places) if self._is_free(place, half))
-        chosen = next(free, 0)
-        (x, y), (dx, dy) = places[chosen] - np.array(shifts[chosen]) * self._em, shifts[chosen]
-        self._taken.append((places[chosen], half))
-        words = text.replace("±", "<tspan>±", 1) + "</tspan>" * ("±" in text)
-        return (
-            f'<text class="{name}" x="{x:.1f}" y="{y:.1f}" '
-            f'dx="{dx:.2f}em" dy="{dy:.2f}em">{words}</text>'
-        )
-
-    def _place(self, pixel: ndarray, moved: ndarray, half: ndarray) -> ndarray:
-        """Return where the middle of a text comes, so that all of it is in the photo."""
-        return np.maximum(np.minimum(pixel + moved, self._last - half), half)
-
-    def _is_free(self, place: ndarray, half: ndarray) -> bool:
-        return all((np.abs(place - other) >= half + size).any() for other, size in self._taken)
+def _pixels(points: Points3D, result: Result) -> Float[ndarray, "n 2"]:
+    return points.pixels[[number - 1 for number in result.points]]
 
 
 def _stroke(path: str, name: str = "") -> str:

@@ -8,10 +8,8 @@ import numpy as np
 
 from demo.export import describe
 from demo.pipeline import Analysis
-from demo.tabs.measure.measure import Kind, Result, Spots, crosses_itself, window_size
-from demo.units import Unit, Units, in_units, length, with_spread
-
-_HEADERS = "What", "Points", "Value"
+from demo.tabs.measure.measure import Kind, Points3D, Result, crosses_itself, window_size
+from demo.units import PER_METRE, Unit, Units, length, with_spread
 
 _NEEDED: dict[Kind, tuple[int, str]] = {
     "distance": (2, "Each further point adds a segment."),
@@ -19,8 +17,7 @@ _NEEDED: dict[Kind, tuple[int, str]] = {
     "angle": (3, "The angle is at the second of three points; each further point adds one."),
     "area": (3, "The last point closes the shape; each further point adds a corner."),
 }
-_JUMP = 1.25  # within the window about a point
-
+_JUMP = 1.25  # ratio of depths within a window at an edge
 _PLUS_MINUS = (
     "half the range from the 16th to the 84th percentile of depth about each point, carried on to "
     "the result; focal length, ground plane and errors of the whole scene are not in it"
@@ -31,35 +28,29 @@ def table(results: Sequence[Result], units: Units = "m") -> str:
     """Return the results as an HTML table, or nothing if there are none."""
     if not results:
         return ""
-    head = "".join(f'<th scope="col">{name}</th>' for name in _HEADERS)
     body = "".join(
         f"<tr>{''.join(f'<td>{text}</td>' for text in row)}</tr>" for row in rows(results, units)
     )
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("What", "Points", "Value"))
     return f'<table class="lab"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
-def rows(results: Sequence[Result], units: Units = "m") -> list[list[str]]:
-    """Return what was measured, between which points, and its value, for each result."""
+def rows(results: Sequence[Result], units: Units = "m") -> list[tuple[str, str, str]]:
+    """Return the name, points and value of each result."""
     return [
-        [
+        (
             result.what.capitalize(),
-            points_of(result),
+            _range(result.points)
+            if result.what in ("total", "area", "perimeter")
+            else " – ".join(map(str, result.points)),
             with_spread(result.value, result.plus_minus, result.unit, units),
-        ]
+        )
         for result in results
     ]
 
 
-def points_of(result: Result) -> str:
-    """Return which points a result belongs to, as people read it."""
-    numbers = result.points
-    if result.what in ("total", "area", "perimeter", "uneven by"):
-        return f"{numbers[0]} to {numbers[-1]}"
-    return " – ".join(str(number) for number in numbers)
-
-
 def hint(kind: Kind, count: int) -> str:
-    """Return what to do next, for so many points."""
+    """Return the next step after `count` points."""
     needed, more = _NEEDED[kind]
     missing = needed - count
     if missing <= 0:
@@ -68,7 +59,7 @@ def hint(kind: Kind, count: int) -> str:
 
 
 def headline(results: Sequence[Result], units: Units = "m") -> str:
-    """Return the result that matters most, or nothing: the whole, or else the last one."""
+    """Return the total or the area, else the last result; nothing if there is none."""
     if not results:
         return ""
     whole = [result for result in results if result.what in ("total", "area")]
@@ -77,7 +68,7 @@ def headline(results: Sequence[Result], units: Units = "m") -> str:
 
 
 def precision(analysis: Analysis) -> str:
-    """Return what a point and its ± stand for."""
+    """Return the meaning of a point and its ±."""
     columns, lines = window_size(analysis.prediction)
     side = analysis.prediction.canonical_inverse_depth.shape[-1]
     return (
@@ -87,50 +78,43 @@ def precision(analysis: Analysis) -> str:
     )
 
 
-def warning(spots: Spots, kind: Kind, units: Units = "m") -> str:
-    """Return what makes the results doubtful, or nothing."""
-    ends = zip(spots.near_m.tolist(), spots.far_m.tolist(), strict=True)
-    for number, (near, far) in enumerate(ends, start=1):
-        if far > _JUMP * near:
-            return (
-                f"At point {number} depth jumps from {length(near, units)} to "
-                f"{length(far, units)}: it is at the rim of something. Choose a place a little "
-                "further inside."
-            )
-    if kind == "area" and crosses_itself(spots.pixels):
+def warning(points: Points3D, kind: Kind, units: Units = "m") -> str:
+    """Return the reason why the results are doubtful; empty if there is none."""
+    edges = np.flatnonzero(points.far_m > _JUMP * points.near_m)
+    if len(edges):
+        near, far = (length(float(end[edges[0]]), units) for end in (points.near_m, points.far_m))
+        return (
+            f"At point {edges[0] + 1} depth jumps from {near} to {far}: it lies on an edge. "
+            "Choose a place a little further inside."
+        )
+    if kind == "area" and crosses_itself(points.pixels):
         return "The outline crosses itself, and parts of its area cancel out. Go round in order."
     return ""
 
 
 def csv_text(
-    analysis: Analysis, spots: Spots, results: Sequence[Result], units: Units = "m"
+    analysis: Analysis, points: Points3D, results: Sequence[Result], units: Units = "m"
 ) -> str:
-    """Return points and results as CSV; lines that start with # say what they rest on.
+    """Return points and results as CSV; lines that start with # name photo, camera and weights.
 
     Columns: what, points, value, plus_minus, unit. Positions are in the camera frame, x right,
     y down, z forward, and pixels count from 0.
-
-    Args:
-        analysis: The photo.
-        spots: Its points.
-        results: As `demo.tabs.measure.measure.measure_all` returns them.
-        units: Metres or feet; the unit column names them.
     """
-    known = describe(analysis)
+    about = describe(analysis)
     text = io.StringIO()
-    name = " ".join(known["name"].split())  # one line
-    text.write(f"# photo: {name}, {known['width_px']} x {known['height_px']} px\n")
-    text.write(f"# focal length: {known['f_px']:.6g} px, {known['f_px_source']}\n")
-    text.write(f"# weights: {known['weights']}, licence {known['weights_licence']}\n")
+    name = " ".join(about["name"].split())  # one line
+    text.write(f"# photo: {name}, {about['width_px']} x {about['height_px']} px\n")
+    text.write(f"# focal length: {about['f_px']:.6g} px, {about['f_px_source']}\n")
+    text.write(f"# weights: {about['weights']}, licence {about['weights_licence']}\n")
     text.write(f"# {analysis.provenance.notice}\n")
     text.write(f"# plus_minus: {_PLUS_MINUS}\n")
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(["what", "points", "value", "plus_minus", "unit"])
-    errors = np.abs(spots.rays) * spots.depth_plus_minus_m[:, None]
-    for index, pixel in enumerate(spots.pixels):
+    errors = np.abs(points.rays) * points.depth_plus_minus_m[:, None]
+    for index, pixel in enumerate(points.pixels):
         for name, value in zip(("column", "row"), pixel, strict=True):
             lines.writerow([name, index + 1, f"{value:.1f}", "", "px"])
-        for name, value, error in zip("xyz", spots.positions[index], errors[index], strict=True):
+        for name, value, error in zip("xyz", points.positions[index], errors[index], strict=True):
             lines.writerow([name, index + 1, *_numbers(value, error, "m", units)])
     for result in results:
         numbers = _numbers(result.value, result.plus_minus, result.unit, units)
@@ -138,6 +122,11 @@ def csv_text(
     return text.getvalue()
 
 
+def _range(numbers: Sequence[int]) -> str:
+    return f"{numbers[0]} to {numbers[-1]}"
+
+
 def _numbers(value: float, plus_minus: float, unit: Unit, units: Units) -> tuple[str, str, str]:
-    number, name = in_units(value, unit, units)
-    return f"{number:.6g}", f"{in_units(plus_minus, unit, units)[0]:.3g}", name
+    power, name = {"m": (1, units), "m²": (2, f"{units}2"), "°": (0, "deg")}[unit]
+    factor = PER_METRE[units] ** power
+    return f"{factor * value:.6g}", f"{factor * plus_minus:.3g}", name

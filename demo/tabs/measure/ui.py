@@ -1,24 +1,17 @@
-"""The tab "Measure": points chosen on the photo, and what lies between them, each with its ±."""
+"""The tab "Measure": points on the photo, and lengths, angles and areas between them, with ±."""
 
 import html
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from demo import screen
-from demo.ground import GroundResult, ground_of
-from demo.session import PARALLEL, PRIVATE, Panel, Point, Session, Shared, require_photo
+from demo.session import REDRAW, Panel, Point, Session, Shared, download_on_click, require_photo
 from demo.tabs.measure import table as measure_table
 from demo.tabs.measure.drawing import draw
-from demo.tabs.measure.measure import (
-    MAX_POINTS,
-    Kind,
-    Spots,
-    locate,
-    measure,
-    measure_all,
-    sky_sentence,
-)
+from demo.tabs.measure.measure import MAX_POINTS, Kind, locate, measure, measure_all, sky_sentence
 from demo.units import Units
 from demo.viewer.viewer import on_click, viewer
 from depthpro import DepthPro
@@ -39,130 +32,107 @@ def build(model: DepthPro, shared: Shared) -> Panel:
             _KINDS, value="distance", label="Measure", elem_id="measure-kind", container=False
         )
         view = viewer("Photo to measure in", "measure-view", _EMPTY, clickable=True)
-        said = gr.HTML(elem_id="measure-said")
+        sentences = gr.HTML(elem_id="measure-said")
         with gr.Row():
-            undo = gr.Button("Undo", size="sm", min_width=80, interactive=False)
-            clear = gr.Button("Clear", size="sm", min_width=80, interactive=False)
-            file = gr.DownloadButton(
-                "Save CSV", size="sm", min_width=80, interactive=False, elem_id="measure-csv"
+            undo, clear, save = (
+                gr.Button(label, size="sm", min_width=80, interactive=False, elem_id=elem_id)
+                for label, elem_id in (
+                    ("Undo", "measure-undo"),
+                    ("Clear", "measure-clear"),
+                    ("Save CSV", "measure-csv"),
+                )
             )
+            download_on_click(save, _write_csv, [shared.session, shared.units])
         table = gr.HTML(elem_id="measure-table")
         note = gr.HTML()
-    outputs = [view, said, undo, clear, file, table]
+    outputs = [view, sentences, undo, clear, save, table]
     state = [shared.session, shared.units, kind]
     on_click(view, _add, state, outputs)
-    for button, change in ((undo, _without_last), (clear, _without_any)):
-        button.click(change, state, outputs, concurrency_limit=PARALLEL, **PRIVATE)
-    kind.input(
-        _drawn,
-        state,
-        outputs,
-        concurrency_limit=PARALLEL,
-        trigger_mode="always_last",
-        **PRIVATE,
-    )
+    for event, handler in (
+        (undo.click, partial(_keep, slice(-1))),
+        (clear.click, partial(_keep, slice(0))),
+        (kind.input, _redraw),
+    ):
+        event(handler, state, outputs, **REDRAW)
     return Panel(tab, [kind], [*outputs, note], _show)
 
 
 def _show(session: Session | None, units: Units, kind: Kind) -> list[Any]:
     if session is None:
         off = gr.update(interactive=False)
-        return [screen.nothing(_EMPTY), "", off, off, off, "", ""]
-    view, *others = _drawn(session, units, kind)
-    view = screen.photo(session.analysis) | screen.reading(units) | view
+        return [screen.empty(_EMPTY), "", off, off, off, "", ""]
+    view, *others = _redraw(session, units, kind)
+    view = screen.photo(session.analysis) | screen.readout(units) | view
     return [view, *others, _paragraph("hint", measure_table.precision(session.analysis))]
 
 
 def _add(point: Point, session: Session | None, units: Units, kind: Kind) -> list[Any]:
     session = require_photo(session)
     with session.lock:
-        refused = _refused(session, point)
-        if not refused:
+        problem = _point_problem(session, point)
+        if not problem:
             session.points = (*session.points, point)
-    return _drawn(session, units, kind, refused)
+    return _redraw(session, units, kind, problem)
 
 
-def _without_last(session: Session | None, units: Units, kind: Kind) -> list[Any]:
+def _keep(part: slice, session: Session | None, units: Units, kind: Kind) -> list[Any]:
+    """Keep a part of the points."""
     session = require_photo(session)
     with session.lock:
-        session.points = session.points[:-1]
-    return _drawn(session, units, kind)
+        session.points = session.points[part]
+    return _redraw(session, units, kind)
 
 
-def _without_any(session: Session | None, units: Units, kind: Kind) -> list[Any]:
-    session = require_photo(session)
-    with session.lock:
-        session.points = ()
-    return _drawn(session, units, kind)
-
-
-def _refused(session: Session, point: Point) -> str:
-    """Return why a point cannot be added, or nothing."""
+def _point_problem(session: Session, point: Point) -> str:
+    """Return the reason why a point cannot be added; empty if it can."""
     if len(session.points) >= MAX_POINTS:
         return f"{MAX_POINTS} points are the most; undo or clear some first."
     if session.points and session.points[-1] == point:
         return f"This is point {len(session.points)} already; choose another place."
     try:
-        spots = locate(session.analysis.prediction, [point])
+        points = locate(session.analysis.prediction, [point])
     except ValueError as error:
         return str(error)
-    if spots.sky.any():
-        return sky_sentence(spots, first=len(session.points) + 1)
-    return ""
+    return sky_sentence(points, first=len(session.points) + 1) if points.sky.any() else ""
 
 
-def _drawn(session: Session | None, units: Units, kind: Kind, refused: str = "") -> list[Any]:
-    """Return one update for each component; of the picture the drawing alone."""
+def _redraw(session: Session | None, units: Units, kind: Kind, problem: str = "") -> list[Any]:
+    """Return updates of drawing, sentences, the three buttons and table."""
     if session is None:
-        return [gr.skip() for _ in range(6)]
-    analysis = session.analysis
-    spots = locate(analysis.prediction, session.points)
-    search = ground_of(analysis.prediction)
-    problem = refused or _problem(spots, kind, search, units)
-    possible = not spots.sky.any() and (kind != "height" or search.ground is not None)
-    results = measure(spots, kind, search.ground) if possible else ()
-    some = gr.update(interactive=bool(session.points))
-    said = _said(
-        problem,
-        measure_table.headline(results, units),
-        measure_table.hint(kind, len(session.points)),
-    )
+        return [gr.skip()] * 6
+    points = locate(session.analysis.prediction, session.points)
+    ground, reason = session.analysis.ground
+    results = ()
+    if points.sky.any():
+        problem = problem or sky_sentence(points)
+    elif kind == "height" and ground is None:
+        problem = problem or f"No ground was found, so there are no heights. {reason}"
+    else:
+        problem = problem or measure_table.warning(points, kind, units)
+        results = measure(points, kind, ground)
+    sentences = {
+        "problem": problem,
+        "headline": measure_table.headline(results, units),
+        "hint": measure_table.hint(kind, len(session.points)),
+    }
+    status = "".join(_paragraph(name, text) for name, text in sentences.items() if text)
     return [
-        {"svg": draw(spots, kind, results, search.ground, units)},
-        said,
-        some,
-        some,
-        _file(session, spots, search, units),
+        {"svg": draw(points, kind, results, ground, units)},
+        f'<div role="status">{status}</div>',
+        *[gr.update(interactive=bool(session.points))] * 3,
         measure_table.table(results, units),
     ]
 
 
-def _problem(spots: Spots, kind: Kind, search: GroundResult, units: Units) -> str:
-    """Return why there are no results, or why they are doubtful, or nothing."""
-    if spots.sky.any():
-        return sky_sentence(spots)
-    if kind == "height" and search.ground is None:
-        return f"No ground was found, so there are no heights. {search.reason}"
-    return measure_table.warning(spots, kind, units)
-
-
-def _said(problem: str, headline: str, hint: str) -> str:
-    """Return what is wrong, what is measured, and what to do next."""
-    sentences = {"problem": problem, "headline": headline, "hint": hint}
-    said = "".join(_paragraph(name, text) for name, text in sentences.items() if text)
-    return f'<div role="status">{said}</div>'
+def _write_csv(session: Session, units: Units) -> Path:
+    """Write all measurements between the points."""
+    analysis = session.analysis
+    points = locate(analysis.prediction, session.points)
+    results = measure_all(points, analysis.ground.ground)
+    path = session.folder / f"{analysis.name}_measurements.csv"
+    path.write_text(measure_table.csv_text(analysis, points, results, units), encoding="utf-8")
+    return path
 
 
 def _paragraph(name: str, text: str) -> str:
     return f'<p class="{name}">{html.escape(text)}</p>'
-
-
-def _file(session: Session, spots: Spots, search: GroundResult, units: Units) -> Any:
-    """Write what the points allow as CSV, for the button."""
-    if not session.points or spots.sky.any():
-        return gr.update(value=None, interactive=False)
-    results = measure_all(spots, search.ground)
-    path = session.folder / f"{session.analysis.name}_measurements.csv"
-    text = measure_table.csv_text(session.analysis, spots, results, units)
-    path.write_text(text, encoding="utf-8")
-    return gr.update(value=str(path), interactive=True)

@@ -1,4 +1,4 @@
-"""Ground truth: the true depth of the example photos, or of a file that a visitor uploads."""
+"""True depth of the example photos, and from uploaded files."""
 
 import functools
 import hashlib
@@ -20,37 +20,42 @@ from depthpro.export import fit_size
 from depthpro.image import load_image
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-"""Photos that were rendered with their depth; `examples/render.py` makes them."""
+"""Photos rendered with their depth, by `examples/render.py`."""
 RENDERED = ("street.jpg", "room.jpg", "nature.jpg")
 SUFFIXES = (".npz", ".npy", ".png")
-"""Of files that can be uploaded."""
+"""Suffixes of files that can be uploaded."""
 SIDE = 800
-"""Longer side in pixels of what is compared: larger truth is thinned out, so that it is quick."""
+"""Longer side, in pixels, of depth that is compared; larger truth is thinned out for speed."""
 MAX_PIXELS = 25_000_000
-"""Larger files are refused before they are unpacked."""
+"""Larger maps are refused before they are unpacked."""
 
 _MAX_ARRAYS = 16
-_MAX_BYTES = 12 * MAX_PIXELS  # of all arrays of a file, unpacked
+_MAX_MB = 300  # of all arrays of a file, unpacked
 _PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the others unpack without a limit
 _LEAST_KNOWN = 100  # pixels
 _ASPECT = 0.01
-_FULL = 65535  # "this far or farther" in the 16-bit PNG of `depthpro.export`
+_FULL = 65535  # means "this far or farther" in the 16-bit PNG of `depthpro.export`
 
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """What is known about a photo's depth."""
+    """True depth of a photo."""
 
     depth: Float[ndarray, "h w"]
-    """Metres along the optical axis; infinite where there is sky, and where nothing is known."""
+    """Metres along the optical axis; infinite for sky and where it is unknown."""
     mask: Bool[ndarray, "h w"]
     """Where it is known."""
     title: str
-    """Where it comes from, for people."""
+    """Its origin, for visitors."""
+
+    @property
+    def solid(self) -> Bool[ndarray, "h w"]:
+        """Where it is known and not sky."""
+        return self.mask & np.isfinite(self.depth)
 
 
 def known(rgb: UInt8[ndarray, "h w 3"]) -> Truth | None:
-    """Return the truth of an example photo, recognised by its pixels; None of other photos."""
+    """Return the true depth of an example photo, recognised by its pixels; None for others."""
     shapes, truths = _examples()
     return truths.get(_digest(rgb)) if rgb.shape in shapes else None
 
@@ -58,38 +63,33 @@ def known(rgb: UInt8[ndarray, "h w 3"]) -> Truth | None:
 def read_truth(path: Path, height: int, width: int, scale_m: float | None = None) -> Truth:
     """Return the depth in a file for a photo of `height` x `width` pixels.
 
-    0, negative and infinite depth and NaN are unknown; so is 65535 in a PNG that names its scale.
-
-    Args:
-        path: NPZ with an array `depth`, NPY, or 16-bit grey PNG.
-        height: Rows of the photo.
-        width: Columns of the photo.
-        scale_m: Metres of one step, for whole numbers; the PNG's own `scale_m` goes before it.
+    The file is NPZ with an array `depth`, NPY, or 16-bit grey PNG. Whole numbers have steps of
+    `scale_m` metres; a PNG's own `scale_m` has precedence. 0, negative and infinite depth and NaN
+    are unknown; so is 65535 in a PNG with a scale.
 
     Raises:
-        ValueError: The file is of another kind, broken, too large or of another shape than the
-            photo, holds whole numbers without a scale, or no depth. The message names the file,
-            never its folder, fit to show a visitor.
+        ValueError: If the file is of another kind, broken, too large or of another shape than the
+            photo, holds whole numbers without a scale, or no depth. The message does not reveal
+            the file's folder.
     """
-    name, suffix = path.name, path.suffix.lower()
-    if suffix not in SUFFIXES:
+    name = path.name
+    if path.suffix.lower() not in SUFFIXES:
         raise ValueError(
             f"Expected depth as {', '.join(SUFFIXES)}; got {name!r}. Save it as one of them."
         )
     try:
-        own_scale_m = _look_into(path)
+        own_scale = _check_size(path)
         values = read_map(path).values
-    except ValueError as error:
-        raise ValueError(str(error).replace(str(path), name)) from None
+    except Exception as error:  # a broken file raises whatever its library raises
+        reason = str(error).replace(str(path), name)
+        raise ValueError(f"Expected depth in {name!r}: {reason}") from error
     _check_shape(values, name, height, width)
-    thin = _thinned(values)
-    if thin.dtype.kind == "f":
-        depth = thin.astype(np.float32)
-    else:
-        depth = (thin * _scale(own_scale_m, scale_m, name)).astype(np.float32)
-    mask = np.isfinite(depth) & (depth > 0)
-    if own_scale_m is not None:
-        mask &= thin < _FULL
+    depth = _thinned(values)
+    mask = np.ones(depth.shape, bool) if own_scale is None else depth < _FULL
+    if depth.dtype.kind != "f":
+        depth = depth * _scale(own_scale or scale_m, name)
+    depth = depth.astype(np.float32)
+    mask &= np.isfinite(depth) & (depth > 0)
     if mask.sum() < _LEAST_KNOWN:
         raise ValueError(
             f"Expected depth above 0 in {name!r}; only {mask.sum()} of {mask.size} pixels have "
@@ -99,23 +99,17 @@ def read_truth(path: Path, height: int, width: int, scale_m: float | None = None
     return Truth(np.where(mask, depth, np.float32(np.inf)), mask, f"{name}, {size}")
 
 
-def thinning(truth: Truth, height: int, width: int) -> float:
-    """Return how many pixels of a photo one pixel of the truth stands for, along a side."""
-    return max(height, width) / max(truth.depth.shape)
-
-
 @functools.cache
 def _examples() -> tuple[set[tuple[int, ...]], dict[bytes, Truth]]:
-    """Return the shapes of the photos whose truth comes with the page, and truth by photo."""
+    """Return the shapes of the example photos, and their true depth by the photo's digest."""
     photos, truths = [], []
     for name in RENDERED:
-        members = {
-            "rgb.jpg": EXAMPLES / name,
-            "inverse_depth.png": EXAMPLES / name.replace(".jpg", ".inverse_depth.png"),
-            "json": EXAMPLES / name.replace(".jpg", ".json"),
-        }
-        sample = decode_sample({suffix: path.read_bytes() for suffix, path in members.items()})
-        photos.append(load_image(EXAMPLES / name).rgb)
+        photo = EXAMPLES / name
+        members = {"rgb.jpg": photo.read_bytes()}
+        for suffix in ("inverse_depth.png", "json"):
+            members[suffix] = photo.with_suffix(f".{suffix}").read_bytes()
+        sample = decode_sample(members)
+        photos.append(load_image(photo).rgb)
         mask = np.ones(sample.depth.shape, bool)
         truths.append(Truth(sample.depth, mask, "rendered with the photo, so exact"))
     case = motorcycle().cases["motorcycle"]()
@@ -131,68 +125,47 @@ def _digest(rgb: UInt8[ndarray, "h w 3"]) -> bytes:
     return hashlib.sha256(str(rgb.shape).encode() + rgb.tobytes()).digest()
 
 
-class _Refusal(ValueError):
-    """What is wrong with a file, in a sentence."""
-
-
-def _look_into(path: Path) -> float | None:
-    """Check how large a file would become, before it is unpacked; return the scale that it names.
-
-    Raises:
-        ValueError: It is too large or broken, or its scale is no number.
-    """
-    try:
-        return _scale_of(path)
-    except _Refusal:
-        raise
-    except Exception as error:  # a broken file raises whatever its library raises
-        raise ValueError(f"cannot read {path} ({error}): save it again") from error
-
-
-def _scale_of(path: Path) -> float | None:
+def _check_size(path: Path) -> str | None:
+    """Refuse a file that would unpack to too much; return the scale of a PNG."""
     suffix = path.suffix.lower()
     if suffix == ".png":
         with Image.open(path, formats=["PNG"]) as image:
-            _check_count(math.prod(image.size), path.name)
-            text = image.info.get("scale_m")
-        return None if text is None else _positive(text)
+            _check_count(math.prod(image.size))
+            return image.info.get("scale_m")
     if suffix == ".npy":
         with path.open("rb") as file:
-            _check_array(file, path.stat().st_size, path.name)
+            _check_header(file, path.stat().st_size)
         return None
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
-        total = sum(member.file_size for member in members)
-        odd = [member for member in members if member.compress_type not in _PACKED]
-        if len(members) > _MAX_ARRAYS or total > _MAX_BYTES or odd:
-            raise _Refusal(
-                f"Expected an NPZ of at most {_MAX_ARRAYS} arrays and {_MAX_BYTES // 10**6} MB "
-                f"unpacked, as numpy writes it; got {len(members)} and {total / 1e6:.0f} MB in "
-                f"{path.name!r}. Save the depth alone, at a smaller size."
+        megabytes = sum(member.file_size for member in members) / 1e6
+        known_packing = all(member.compress_type in _PACKED for member in members)
+        if len(members) > _MAX_ARRAYS or megabytes > _MAX_MB or not known_packing:
+            raise ValueError(
+                f"{len(members)} arrays of {megabytes:.0f} MB. Save the depth alone, as numpy "
+                f"writes it, with at most {_MAX_MB} MB"
             )
         for member in members:
             with archive.open(member) as file:
-                _check_array(file, member.file_size, path.name)
+                _check_header(file, member.file_size)
     return None
 
 
-def _check_array(file: IO[bytes], size: int, name: str) -> None:
-    """Check an array by its header: it must not be larger than what is stored."""
-    version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    else:
-        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
-    _check_count(math.prod(shape), name)
+def _check_header(file: IO[bytes], size: int) -> None:
+    """Refuse an array for which numpy would reserve more memory than the file has bytes."""
+    header = np.lib.format
+    first = header.read_magic(file) == (1, 0)
+    read = header.read_array_header_1_0 if first else header.read_array_header_2_0
+    shape, _, dtype = read(file)
+    _check_count(math.prod(shape))
     if math.prod(shape) * dtype.itemsize > size - file.tell():
-        raise _Refusal(f"Expected a whole file; {name!r} is cut off. Upload it again.")
+        raise ValueError("it is cut off. Upload it again")
 
 
-def _check_count(pixels: int, name: str) -> None:
+def _check_count(pixels: int) -> None:
     if pixels > MAX_PIXELS:
-        raise _Refusal(
-            f"Expected depth of at most {MAX_PIXELS // 10**6} megapixels; {name!r} has "
-            f"{pixels / 1e6:.0f}. Save it at a smaller size."
+        raise ValueError(
+            f"{pixels / 1e6:.0f} megapixels. Save it with at most {MAX_PIXELS // 10**6}"
         )
 
 
@@ -200,18 +173,14 @@ def _check_shape(values: Num[ndarray, "H W"], name: str, height: int, width: int
     rows, columns = values.shape
     wanted = columns * height / width
     if abs(rows - wanted) > max(1, _ASPECT * wanted):
-        turned = abs(columns - rows * height / width) <= max(1, _ASPECT * columns)
-        advice = (
-            "Turn it upright" if turned and height != width else "Choose the file of this photo"
-        )
         raise ValueError(
             f"Expected depth of the photo's shape, {width} × {height}, at any size; {name!r} is "
-            f"{columns} × {rows}. {advice}."
+            f"{columns} × {rows}. Choose the file of this photo, as upright as the photo is."
         )
 
 
 def _thinned(values: Num[ndarray, "H W"]) -> Num[ndarray, "h w"]:
-    """Return the values at the size that is compared: some as they are, none mixed."""
+    """Return every n-th value, so that the longer side is at most `SIDE`."""
     height, width = values.shape
     rows, columns = (
         ((np.arange(count) + 0.5) * full / count).astype(int)
@@ -220,25 +189,20 @@ def _thinned(values: Num[ndarray, "H W"]) -> Num[ndarray, "h w"]:
     return values[np.ix_(rows, columns)]
 
 
-def _scale(own_m: float | None, given_m: float | None, name: str) -> float:
-    if own_m is not None:
-        return own_m
-    if given_m is None:
+def _scale(scale_m: float | str | None, name: str) -> float:
+    """Return metres of one step, from the file or as typed."""
+    if scale_m is None:
         raise ValueError(
             f"{name!r} holds whole numbers and does not say how many metres one step is. Type it: "
             "0.001 for millimetres, 1 for metres."
         )
-    return _positive(given_m)
-
-
-def _positive(value: float | str) -> float:
     try:
-        number = float(value)
-    except (TypeError, ValueError):
+        number = float(scale_m)
+    except ValueError:
         number = math.nan
     if not 0 < number < math.inf:
-        raise _Refusal(
-            f"Expected a number of metres above 0 for one step; got {str(value)[:40]!r}. Type "
+        raise ValueError(
+            f"Expected a number of metres above 0 for one step; got {str(scale_m)[:40]!r}. Type "
             "another one, such as 0.001."
         )
     return number

@@ -8,14 +8,13 @@ from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 from PIL import Image
 
-from demo.tabs.view3d.space import PARTS, PointMap, Segments, frustum, grid, held_pixels, scale_bar
-from demo.units import FEET_PER_METRE, Units
+from demo.tabs.view3d.space import PARTS, PointMap, Segments, held_pixels, lines_of
+from demo.units import PER_METRE, Units
 from depthpro.export import MAX_RATIO
 
-MAX_POINTS = 50_000
-"""More make browsers slow."""
+POINT_SIDE = 224
+"""Points along the longer side; more make browsers slow."""
 
-_LINES = {"grid": "#00a5d8", "frustum": "#ff8c00", "scale_bar": "#e11d48"}
 _GREY = "#94a3b8"  # can be seen on light pages and on dark ones
 _TEXT = "#64748b"
 
@@ -27,28 +26,19 @@ def chart(
     parts: Collection[str] = PARTS,
     units: Units = "m",
 ) -> go.Figure:
-    """Return the figure, seen from behind the camera.
+    """Return the figure, seen from behind the camera: x right, y ahead, z up.
 
-    Args:
-        rgb: The photo.
-        space: Its points, at most `MAX_POINTS`.
-        ratio: Flying pixels are left out where neighbouring depths differ by more; see `ratio_at`.
-        parts: Which of `PARTS` are drawn among the points.
-        units: Of the axes: x to the right, y ahead, z up, the camera at the origin.
+    `space` has `POINT_SIDE` points along its side; `ratio` cuts flying pixels, see `ratio_at`.
     """
     held = held_pixels(space, ratio)
     height, width = held.shape
     colours = Image.fromarray(rgb).resize((width, height), reducing_gap=1.0)
-    scale = 1.0 if units == "m" else FEET_PER_METRE
+    scale = PER_METRE[units]
     points = _upright(space.points[held]) * scale
     figure = go.Figure(_cloud(points, colours, held, units))
     drawn = [points]
-    for name, segments in (
-        ("grid", grid(space, units)[0]),
-        ("frustum", frustum(space)),
-        ("scale_bar", scale_bar(space, units)[None]),
-    ):
-        if name in parts and len(segments):
+    for name, segments in lines_of(space, units).items():
+        if name in parts:
             upright = _upright(segments) * scale
             figure.add_trace(_line(name, upright))
             drawn.append(upright.reshape(-1, 3))
@@ -59,10 +49,7 @@ def chart(
 def _cloud(
     points: Float[ndarray, "n 3"], picture: Image.Image, held: Bool[ndarray, "h w"], units: Units
 ) -> go.Scatter3d:
-    """Return the points in the photo's colours, as numbers on a scale of 256 colours.
-
-    Plotly takes seconds to check 50,000 colours by name.
-    """
+    """Return the points with indices into 256 colours; Plotly takes seconds to check RGB values."""
     few = picture.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     palette = np.zeros((256, 3), int)
     used = np.array(few.getpalette("RGB")).reshape(-1, 3)
@@ -77,7 +64,6 @@ def _cloud(
             "colorscale": scale,
             "cmin": 0,
             "cmax": 255,
-            "line": {"width": 0},
         },
         name="photo",
         hovertemplate=f"%{{x:.2f}} {units} right<br>%{{y:.2f}} {units} ahead<br>"
@@ -91,7 +77,7 @@ def _line(name: str, segments: Segments) -> go.Scatter3d:
     return go.Scatter3d(
         **dict(zip("xyz", points.T, strict=True)),
         mode="lines",
-        line={"color": _LINES[name], "width": 8 if name == "scale_bar" else 3},
+        line={"color": PARTS[name], "width": 8 if name == "scale_bar" else 3},
         name=name,
         hoverinfo="skip",
     )
@@ -111,15 +97,11 @@ def _set_scene(
     low, high = np.minimum(drawn.min(axis=0), 0), np.maximum(drawn.max(axis=0), 0)
     size, middle = high - low, (high + low) / 2
     unit = float(size.max()) / 2
+    usual = {"gridcolor": _GREY, "zerolinecolor": _GREY, "showbackground": False}
+    ends = np.stack([low, high], axis=1).tolist()
     axes = {
-        f"{'xyz'[i]}axis": {
-            "title": {"text": f"{title} ({units})"},
-            "range": [float(low[i]), float(high[i])],
-            "gridcolor": _GREY,
-            "zerolinecolor": _GREY,
-            "showbackground": False,
-        }
-        for i, title in enumerate(("right", "ahead", "up"))
+        f"{axis}axis": {"title": {"text": f"{title} ({units})"}, "range": span, **usual}
+        for axis, title, span in zip("xyz", ("right", "ahead", "up"), ends, strict=True)
     }
     target = ahead * space.middle_m  # on the optical axis
     # From the camera itself the axes would be out of sight.
@@ -128,20 +110,24 @@ def _set_scene(
         scene={
             **axes,
             "aspectmode": "manual",
-            "aspectratio": dict(zip("xyz", (size / unit).tolist(), strict=True)),
+            "aspectratio": _named(size / unit),
             "camera": {
-                "eye": dict(zip("xyz", ((eye - middle) / unit).tolist(), strict=True)),
-                "center": dict(zip("xyz", ((target - middle) / unit).tolist(), strict=True)),
+                "eye": _named((eye - middle) / unit),
+                "center": _named((target - middle) / unit),
                 "up": {"x": 0, "y": 0, "z": 1},
             },
         },
-        uirevision="as the visitor turned it",
+        uirevision="constant",  # keeps the view as the visitor turned it
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
         height=520,
         showlegend=False,
         paper_bgcolor="rgba(0,0,0,0)",
         font={"color": _TEXT},
     )
+
+
+def _named(values: Float[ndarray, "3"]) -> dict[str, float]:
+    return dict(zip("xyz", values.tolist(), strict=True))
 
 
 def _upright(points: Float[ndarray, "*n 3"]) -> Float[ndarray, "*n 3"]:

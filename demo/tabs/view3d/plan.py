@@ -1,4 +1,4 @@
-"""The photo from straight above, as a map: a picture of its points, with the camera and a grid."""
+"""A map of the photo's points from above, with the camera and a grid."""
 
 import math
 from typing import NamedTuple
@@ -30,21 +30,14 @@ class Sheet(NamedTuple):
     metres_a_pixel: float
 
     @property
-    def columns(self) -> int:
-        """Width in pixels."""
-        return max(1, math.ceil((self.high[0] - self.low[0]) / self.metres_a_pixel))
+    def size(self) -> tuple[int, int]:
+        """Columns and rows."""
+        columns, rows = np.ceil((self.high - self.low) / self.metres_a_pixel)
+        return max(1, int(columns)), max(1, int(rows))
 
-    @property
-    def rows(self) -> int:
-        """Height in pixels."""
-        return max(1, math.ceil((self.high[1] - self.low[1]) / self.metres_a_pixel))
-
-    def place(
-        self, x: Float[ndarray, "*n"] | float, z: Float[ndarray, "*n"] | float
-    ) -> tuple[Float[ndarray, "*n"], Float[ndarray, "*n"]]:
-        """Return column and row of points in metres, where the top left corner is 0, 0."""
-        column = (np.asarray(x) - self.low[0]) / self.metres_a_pixel
-        return column, (self.high[1] - np.asarray(z)) / self.metres_a_pixel
+    def place(self, points: Float[ndarray, "n 2"]) -> Float[ndarray, "n 2"]:
+        """Return column and row of points (x, z) in metres; the top left corner is 0, 0."""
+        return (points - [self.low[0], self.high[1]]) * [1, -1] / self.metres_a_pixel
 
 
 def plan(
@@ -52,11 +45,7 @@ def plan(
 ) -> str:
     """Return the map as an SVG picture: up is where the camera looks.
 
-    Args:
-        rgb: The photo.
-        space: Its points.
-        ratio: Flying pixels are left out where neighbouring depths differ by more; see `ratio_at`.
-        units: The grid has a round step in these.
+    `ratio` cuts flying pixels, see `ratio_at`; the grid has a round step in the units.
     """
     height, width = space.depth.shape
     colours = Image.fromarray(rgb).resize((width, height), reducing_gap=1.0)
@@ -83,20 +72,13 @@ def lay_out(points: Float[ndarray, "n 3"]) -> Sheet:
 def from_above(
     points: Float[ndarray, "n 3"], rgb: UInt8[ndarray, "n 3"], sheet: Sheet
 ) -> UInt8[ndarray, "rows columns 4"]:
-    """Return the map of the highest points; the rest is transparent.
-
-    Args:
-        points: Metres, level frame.
-        rgb: Their colours.
-        sheet: The part of the plane that the map shows.
-    """
-    column, row = (np.floor(part).astype(int) for part in sheet.place(points[:, 0], points[:, 2]))
-    inside = (column >= 0) & (column < sheet.columns) & (row >= 0) & (row < sheet.rows)
-    order = np.flatnonzero(inside)
-    order = order[np.argsort(-points[order, 1], kind="stable")]  # the highest is painted last
-    picture = np.zeros((sheet.rows, sheet.columns, 4), np.uint8)
-    picture[row[order], column[order], :3] = rgb[order]
-    picture[row[order], column[order], 3] = 255
+    """Return the map of the highest points; the rest is transparent."""
+    order = np.argsort(-points[:, 1], kind="stable")  # the highest is painted last
+    column, row = np.floor(sheet.place(points[order][:, [0, 2]])).astype(int).T
+    columns, rows = sheet.size
+    inside = (column >= 0) & (column < columns) & (row >= 0) & (row < rows)
+    picture = np.zeros((rows, columns, 4), np.uint8)
+    picture[row[inside], column[inside]] = np.insert(rgb[order][inside], 3, 255, axis=1)
     return picture
 
 
@@ -107,51 +89,52 @@ def _drawing(
     step: float,
     units: Units,
 ) -> str:
-    size = f'width="{sheet.columns}" height="{sheet.rows}"'
+    columns, rows = sheet.size
+    size = f'width="{columns}" height="{rows}"'
     lines, labels = _grid(sheet, step, units)
-    seen, rim, camera = _camera(space, sheet)
+    seen, outline, camera = _camera(space, sheet)
     image = f'<image {size} href="{picture_uri(picture, "PNG")}"/>'
-    inside = [seen, image, *lines, rim, camera]
-    box = f"{-_MARGIN} 0 {sheet.columns + _MARGIN} {sheet.rows + _MARGIN // 2}"
     label = f"The photo from above, with the camera and a grid of {length(step, units)}"
     return (
-        f'<svg class="plan" viewBox="{box}" role="img" aria-label="{label}" '
-        f'xmlns="http://www.w3.org/2000/svg"><rect class="sheet" {size}/>'
-        f'<svg {size} overflow="hidden">{"".join(inside)}</svg>{"".join(labels)}</svg>'
+        f'<svg class="plan" viewBox="{-_MARGIN} 0 {columns + _MARGIN} {rows + _MARGIN // 2}" '
+        f'role="img" aria-label="{label}" xmlns="http://www.w3.org/2000/svg">'
+        f'<rect class="sheet" {size}/><svg {size} overflow="hidden">'
+        f"{seen}{image}{lines}{outline}{camera}</svg>{labels}</svg>"
     )
 
 
-def _grid(sheet: Sheet, step: float, units: Units) -> tuple[list[str], list[str]]:
+def _grid(sheet: Sheet, step: float, units: Units) -> tuple[str, str]:
     """Return the lines of the grid, whole cells away from the camera, and their labels."""
-    lines, labels = [], []
+    lines, labels = "", ""
+    columns, rows = sheet.size
     skip = max(1, math.ceil(_BETWEEN * sheet.metres_a_pixel / step))
     for axis in (0, 1):
         first, last = math.ceil(sheet.low[axis] / step), math.floor(sheet.high[axis] / step)
         for number in range(first, last + 1):
-            value = number * step
-            column, row = (float(part) for part in sheet.place(value, value))
+            column, row = sheet.place(np.full((1, 2), number * step))[0]
             if axis == 0:
-                lines.append(f'<path class="grid" d="M{column:.1f} 0V{sheet.rows}"/>')
-                at = f'x="{column:.1f}" y="{sheet.rows + 22}" text-anchor="middle"'
+                lines += f'<path class="grid" d="M{column:.1f} 0V{rows}"/>'
+                at = f'x="{column:.1f}" y="{rows + 22}" text-anchor="middle"'
             else:
-                lines.append(f'<path class="grid" d="M0 {row:.1f}H{sheet.columns}"/>')
+                lines += f'<path class="grid" d="M0 {row:.1f}H{columns}"/>'
                 at = f'x="-8" y="{row + 5:.1f}" text-anchor="end"'
             if number % skip == 0:
-                labels.append(f"<text {at}>{length(abs(value), units) if number else '0'}</text>")
+                text = length(abs(number * step), units) if number else "0"
+                labels += f"<text {at}>{text}</text>"
     return lines, labels
 
 
 def _camera(space: PointMap, sheet: Sheet) -> tuple[str, str, str]:
-    """Return the wedge that the camera sees, its rim, and the camera."""
+    """Return the field of view, its outline, and the camera."""
     half = space.depth.shape[1] / 2 / space.f_px
     far = 2 * float(np.hypot(*(sheet.high - sheet.low)))
-    left, right = ((space.rotation @ [side, 0, 1])[[0, 2]] for side in (-half, half))
-    rim = [sheet.place(*(far * ray / np.hypot(*ray))) for ray in (left, right)]
-    (x0, y0), (x1, y1) = ((float(column), float(row)) for column, row in rim)
-    column, row = (float(part) for part in sheet.place(0.0, 0.0))
-    path = f'd="M{x0:.1f} {y0:.1f}L{column:.1f} {row:.1f}L{x1:.1f} {y1:.1f}"'
+    rays = np.array([[-half, 0, 1], [half, 0, 1]]) @ space.rotation.T[:, [0, 2]]
+    left, right = far * rays / np.linalg.norm(rays, axis=1, keepdims=True)
+    corners = sheet.place(np.array([left, (0, 0), right]))
+    path = "L".join(f"{column:.1f} {row:.1f}" for column, row in corners)
+    column, row = corners[1]
     return (
-        f'<path class="wedge" {path}/>',
-        f'<path class="rim" {path}/>',
+        f'<path class="wedge" d="M{path}"/>',
+        f'<path class="rim" d="M{path}"/>',
         f'<circle class="camera" cx="{column:.1f}" cy="{row:.1f}" r="9"/>',
     )

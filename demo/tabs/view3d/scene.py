@@ -6,13 +6,13 @@ In the file y is up and z points back, as viewers expect; where a ground was fou
 import math
 from collections.abc import Collection
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import trimesh
 from jaxtyping import Float, UInt8
 from numpy import ndarray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageColor
 from trimesh.visual.material import PBRMaterial
 from trimesh.visual.texture import TextureVisuals
 
@@ -21,45 +21,24 @@ from demo.tabs.view3d.space import (
     PARTS,
     PointMap,
     Segments,
-    frustum,
-    grid,
     held_pixels,
+    lines_of,
     ratio_at,
-    scale_bar,
 )
-from demo.units import Units, length
+from demo.units import Units
 from depthpro.export import FAR_M, MAX_RATIO, textured_surface, write_glb
 
 VIEW_SIDE = CUT_SIDE
-"""Vertices along the longer side of the surface: what a browser loads at once."""
+"""Vertices along the longer side of the surface; more take a browser seconds."""
 POINT_SIDE = 360
 """Points along the longer side; each is a square with four vertices."""
 
 _POINT_SIZE = 0.85  # of a pixel
 _TEXTURE_SIDE = 1536
 _HALF_WIDTH = 0.0012  # of a line, for each metre from the camera
-# Distance of the viewer from the middle, in distances of the camera: the frustum is in sight, and
-# the ground still fills the view.
-_BEHIND = 1.15
+_BEHIND = 1.15  # distance of the viewer over the camera's: the frustum is in sight
 
 _TO_GL = np.array([1.0, -1.0, -1.0])
-_COLOURS = {
-    "grid": (0, 190, 255),
-    "frustum": (255, 140, 0),
-    "bar, light": (255, 255, 255),
-    "bar, dark": (10, 10, 10),
-}
-
-
-class Start(NamedTuple):
-    """Start of the viewer's camera: behind the camera that took the photo, on its optical axis."""
-
-    around_deg: float
-    """Angle about the vertical through the middle; 90 is the front."""
-    down_deg: float
-    """Angle from straight above."""
-    distance_m: float
-    """Distance to the middle."""
 
 
 def write_view(
@@ -71,31 +50,24 @@ def write_view(
     ratio: float = MAX_RATIO,
     parts: Collection[str] = PARTS,
     units: Units = "m",
-) -> Start:
-    """Write the photo in 3D as GLB, as the page shows it, and return where to look at it from.
+) -> tuple[float, float, float]:
+    """Write the photo in 3D as GLB, as the page shows it, and return the viewer's first position.
 
-    Args:
-        path: The file.
-        rgb: The photo.
-        space: Its points; a surface of `VIEW_SIDE`, or points of `POINT_SIDE`, loads at once.
-        notice: Licence notice, kept in the file.
-        kind: A textured surface, or points.
-        ratio: The surface is cut where neighbouring depths differ by more; see `ratio_at`.
-        parts: Which of `PARTS` are drawn beside it.
-        units: The grid and the bar have round lengths in these.
+    That is behind the photo's camera: degrees about the vertical through the middle, where 90 is
+    the front, degrees from straight above, and metres to the middle.
+
+    A surface of `VIEW_SIDE`, or points of `POINT_SIDE`, loads at once. It is cut where neighbouring
+    depths differ by more than `ratio`; see `ratio_at`.
     """
     texture = small_texture(rgb)
     photo = surface(texture, space, ratio) if kind == "mesh" else point_mesh(texture, space, ratio)
     scene = trimesh.Scene({"photo": photo})
-    cells, lines, bar = grid(space, units)[0], frustum(space), scale_bar(space, units)
-    if "grid" in parts and len(cells):
-        scene.add_geometry(line_mesh(cells, _COLOURS["grid"]), geom_name="grid")
-    if "frustum" in parts:
-        scene.add_geometry(line_mesh(lines, _COLOURS["frustum"]), geom_name="frustum")
-    if "scale_bar" in parts:
-        for name, part in scale_bar_mesh(bar, units).items():
-            scene.add_geometry(part, geom_name=name)
-    drawn = (space.points[space.depth <= FAR_M], cells, lines, bar)
+    lines = lines_of(space, units)
+    for name, segments in lines.items():
+        if name in parts:
+            thickness = 4 if name == "scale_bar" else 1
+            scene.add_geometry(line_mesh(segments, PARTS[name], thickness), geom_name=name)
+    drawn = (space.points[space.depth <= FAR_M], *lines.values())
     middle = space.rotation[:, 2] * space.middle_m * _TO_GL  # on the optical axis
     centre = _centred(np.concatenate([part.reshape(-1, 3) for part in drawn]), middle)
     scene.add_geometry(centre, geom_name="middle")
@@ -104,7 +76,7 @@ def write_view(
 
 
 def small_texture(rgb: UInt8[ndarray, "h w 3"]) -> UInt8[ndarray, "h2 w2 3"]:
-    """Return the photo for the page, by averaging whole blocks of pixels, which is fast."""
+    """Return the photo at a size for the page, by averaging blocks of pixels, which is fast."""
     factor = -(-max(rgb.shape[:2]) // _TEXTURE_SIDE)
     return rgb if factor == 1 else np.asarray(Image.fromarray(rgb).reduce(factor))
 
@@ -113,7 +85,7 @@ def surface(rgb: UInt8[ndarray, "h w 3"], space: PointMap, ratio: float) -> trim
     """Return the photo as a textured surface in the viewer's frame."""
     cut = ratio_at(ratio, max(space.depth.shape))
     mesh = textured_surface(rgb, space.depth, space.f_px, cut)
-    # The turn is given for y down and z ahead; both are reversed here.
+    # The rotation is for y down and z ahead; both are reversed here.
     mesh.vertices = mesh.vertices @ (_TO_GL[:, None] * space.rotation * _TO_GL).T
     return mesh
 
@@ -131,13 +103,13 @@ def point_mesh(rgb: UInt8[ndarray, "h w 3"], space: PointMap, ratio: float) -> t
     faces = np.concatenate([first + np.array([0, 1, 2]), first + np.array([0, 2, 3])])
     texture = Image.fromarray(rgb)
     texture.format = "JPEG"
-    return _textured(points.reshape(-1, 3), faces, np.repeat(uv, 4, axis=0), texture)
+    material = PBRMaterial(baseColorTexture=texture, metallicFactor=0.0, doubleSided=True)
+    visual = TextureVisuals(uv=np.repeat(uv, 4, axis=0), material=material)
+    return trimesh.Trimesh(points.reshape(-1, 3), faces, visual=visual, process=False)
 
 
-def line_mesh(
-    segments: Segments, rgb: tuple[int, int, int], thickness: float = 1
-) -> trimesh.Trimesh:
-    """Return lines as solid beams that look equally thin at every distance from the camera."""
+def line_mesh(segments: Segments, colour: str, thickness: float = 1) -> trimesh.Trimesh:
+    """Return lines as beams that look equally thin at every distance from the camera."""
     points = segments * _TO_GL
     along = points[:, 1] - points[:, 0]
     along = along / np.linalg.norm(along, axis=1, keepdims=True)
@@ -153,74 +125,33 @@ def line_mesh(
     faces = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
     faces = (8 * np.arange(len(points))[:, None, None] + faces).reshape(-1, 3)
     return trimesh.Trimesh(
-        corners.reshape(-1, 3), faces, visual=TextureVisuals(material=_plain(rgb)), process=False
+        corners.reshape(-1, 3), faces, visual=TextureVisuals(material=_plain(colour)), process=False
     )
 
 
-def scale_bar_mesh(bar: Float[ndarray, "2 3"], units: Units) -> dict[str, trimesh.Trimesh]:
-    """Return the scale bar: pieces in turn light and dark, and its length above it."""
-    pieces = 4
-    ends = bar[0] + np.linspace(0, 1, pieces + 1)[:, None] * (bar[1] - bar[0])
-    lines = np.stack([ends[:-1], ends[1:]], axis=1)
-    length_m = float(np.linalg.norm(bar[1] - bar[0]))
-    picture = _label(length(length_m, units))
-    thick = 4 * _HALF_WIDTH * float(np.linalg.norm(bar.mean(axis=0)))
-    high = 0.16 * length_m
-    wide = high * picture.width / picture.height
-    foot = (bar.mean(axis=0) - [0, 2 * thick, 0]) * _TO_GL
-    corners = foot + np.array(
-        [[-wide / 2, high, 0], [-wide / 2, 0, 0], [wide / 2, 0, 0], [wide / 2, high, 0]]
-    )
-    uv = np.array([[0, 1], [0, 0], [1, 0], [1, 1]])
-    return {
-        "bar, light": line_mesh(lines[::2], _COLOURS["bar, light"], 4),
-        "bar, dark": line_mesh(lines[1::2], _COLOURS["bar, dark"], 4),
-        "label": _textured(corners, np.array([[0, 1, 2], [0, 2, 3]]), uv, picture),
-    }
-
-
-def _start(middle: Float[ndarray, "3"]) -> Start:
+def _start(middle: Float[ndarray, "3"]) -> tuple[float, float, float]:
     x, y, z = (float(value) for value in -middle)
     distance = math.hypot(x, y, z)
     around, down = math.atan2(z, x), math.acos(y / distance)
-    return Start(math.degrees(around), math.degrees(down), _BEHIND * distance)
+    return math.degrees(around), math.degrees(down), _BEHIND * distance
 
 
 def _centred(points: Float[ndarray, "n 3"], middle: Float[ndarray, "3"]) -> trimesh.Trimesh:
-    """Return a triangle without area that centres the scene's bounds on `middle`.
+    """Return a triangle without area that centres the scene's bounds, which the viewer turns about.
 
-    The viewer turns about their centre, which one far tree would move out of reach.
+    Without it one far point would move the centre.
     """
     ends = np.stack([points.min(axis=0), points.max(axis=0)]) * _TO_GL
     half = 1.05 * np.abs(ends - middle).max(axis=0)
     return trimesh.Trimesh(
         [middle - half, middle - half, middle + half],
         [[0, 1, 2]],
-        visual=TextureVisuals(material=_plain((0, 0, 0))),
+        visual=TextureVisuals(material=_plain("black")),
         process=False,
     )
 
 
-def _label(text: str) -> Image.Image:
-    font = ImageFont.load_default(72)
-    left, top, right, bottom = font.getbbox(text)
-    size = (math.ceil(right - left) + 40, math.ceil(bottom - top) + 40)
-    picture = Image.new("RGB", size, "black")
-    ImageDraw.Draw(picture).text((20 - left, 20 - top), text, "white", font)
-    picture.format = "JPEG"
-    return picture
-
-
-def _textured(
-    points: Float[ndarray, "n 3"], faces: ndarray, uv: Float[ndarray, "n 2"], picture: Image.Image
-) -> trimesh.Trimesh:
-    material = PBRMaterial(baseColorTexture=picture, metallicFactor=0.0, doubleSided=True)
-    return trimesh.Trimesh(
-        points, faces, visual=TextureVisuals(uv=uv, material=material), process=False
-    )
-
-
-def _plain(rgb: tuple[int, int, int]) -> PBRMaterial:
+def _plain(colour: str) -> PBRMaterial:
     """Return the material of an sRGB colour; glTF takes linear ones."""
-    linear = [round(255 * (value / 255) ** 2.2) for value in rgb]
+    linear = [round(255 * (value / 255) ** 2.2) for value in ImageColor.getrgb(colour)[:3]]
     return PBRMaterial(baseColorFactor=[*linear, 255], metallicFactor=0.0, doubleSided=True)

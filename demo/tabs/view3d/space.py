@@ -1,7 +1,7 @@
 """The level points of a photo in metres, and the grid, camera and scale bar among them, as lines.
 
-Level frame: x right, y straight down, z ahead, the camera at the origin. Without a ground it is the
-camera's own frame.
+Level frame: x right, y straight down, z ahead, the camera at the origin; without a ground it is the
+camera's frame.
 """
 
 import math
@@ -11,22 +11,22 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from demo.ground import TOLERANCE, Ground, ground_of
+from demo.ground import TOLERANCE, Ground
+from demo.pipeline import Analysis
 from demo.units import Units
-from depthpro import Prediction
-from depthpro.export import FAR_M, MAX_RATIO, surface_size
+from depthpro.export import FAR_M, MAX_RATIO
 from depthpro.geometry import solid_cells, solid_pixels, unproject
 
 CUT_SIDE = 512
-"""Length in pixels of the map that ratios of neighbouring depths are given for."""
+"""Ratios of neighbouring depths are given for a map this many pixels long."""
 
 _CELLS = (2, 40)  # of the grid, along the longer side of the ground
 _BAR_NEARER = 0.85  # than where the photo's lower edge meets the ground
 _BAR_SHARE = 0.4  # of the view's width, at most
 _FRUSTUM_SHARE = 0.06  # of the distance to the middle
 
-PARTS = ("grid", "frustum", "scale_bar")
-"""Names of what can be drawn among the points."""
+PARTS = {"grid": "#00a5d8", "frustum": "#ff8c00", "scale_bar": "#e11d48"}
+"""Lines that can be drawn among the points, and their colours."""
 
 Segments = Float[ndarray, "n 2 3"]
 """Straight lines from one point to another, metres, level frame."""
@@ -55,21 +55,14 @@ class PointMap:
         return float(np.median(near)) if near.size else float(self.depth.min())
 
 
-def unproject_level(prediction: Prediction, height: int, width: int) -> PointMap:
+def unproject_level(analysis: Analysis, height: int, width: int) -> PointMap:
     """Return the points of a photo whose depth is resized to `height` by `width`."""
-    depth = prediction.depth_at(height, width)[0].numpy()
-    f_px = float(prediction.f_px_at(width)[0])
-    ground, reason = ground_of(prediction)
+    depth = analysis.prediction.depth_at(height, width)[0].numpy()
+    f_px = float(analysis.prediction.f_px_at(width)[0])
+    ground, reason = analysis.ground
     rotation = np.eye(3) if ground is None else ground.level
     points = unproject(depth, f_px) @ rotation.T.astype(depth.dtype)
     return PointMap(depth, f_px, ground, reason, rotation, points)
-
-
-def size_for(prediction: Prediction, pixels: int) -> tuple[int, int]:
-    """Return rows and columns of the photo's shape with about so many pixels, at least 2 x 2."""
-    longer = max(prediction.height, prediction.width)
-    scale = math.sqrt(pixels / (prediction.height * prediction.width))
-    return surface_size(prediction, math.floor(scale * longer))
 
 
 def ratio_at(ratio: float, side: int) -> float:
@@ -80,9 +73,7 @@ def ratio_at(ratio: float, side: int) -> float:
 def held_pixels(space: PointMap, ratio: float = MAX_RATIO) -> Bool[ndarray, "h w"]:
     """Return which pixels are on a surface: no flying ones, and nothing beyond `FAR_M`.
 
-    Args:
-        space: The photo's points.
-        ratio: Where neighbouring depths differ by more, there is an edge; see `ratio_at`.
+    Neighbouring depths that differ by more than `ratio` make an edge; see `ratio_at`.
     """
     ratio = ratio_at(ratio, max(space.depth.shape))
     held = solid_pixels(solid_cells(space.depth, ratio, FAR_M))
@@ -90,7 +81,7 @@ def held_pixels(space: PointMap, ratio: float = MAX_RATIO) -> Bool[ndarray, "h w
 
 
 def round_length(longest_m: float, units: Units = "m") -> float:
-    """Return the longest of 1, 2, 5, 10, ... metres, or feet and inches, that is not longer."""
+    """Return the longest of 1, 2, 5, 10, ... metres, feet or inches, up to `longest_m`."""
     unit_m = 1.0 if units == "m" else 0.3048 if longest_m >= 0.3048 else 0.0254
     power = 10.0 ** math.floor(math.log10(longest_m / unit_m) + 1e-9)
     digit = max(digit for digit in (1, 2, 5) if digit * power * unit_m <= longest_m * (1 + 1e-9))
@@ -108,10 +99,16 @@ def grid_step(extent_m: float, units: Units = "m") -> float:
     return step
 
 
-def grid(space: PointMap, units: Units = "m") -> tuple[Segments, float]:
-    """Return the grid on the ground cell by cell, and the width of a cell in metres.
+def lines_of(space: PointMap, units: Units = "m") -> dict[str, Segments]:
+    """Return the lines of all `PARTS`; without a ground there is no grid."""
+    parts = (grid(space, units)[0], frustum(space), scale_bar(space, units)[None])
+    return {name: lines for name, lines in zip(PARTS, parts, strict=True) if len(lines)}
 
-    Its lines lie whole cells away from the point below the camera. Without a ground there are none.
+
+def grid(space: PointMap, units: Units = "m") -> tuple[Segments, float]:
+    """Return the grid's lines on the ground, if there is one, and the width of a cell in metres.
+
+    They lie whole cells away from the point below the camera.
     """
     if space.ground is None:
         return np.empty((0, 2, 3)), grid_step(space.middle_m, units)
@@ -149,10 +146,9 @@ def view_corners(space: PointMap, depth_m: float) -> Float[ndarray, "4 3"]:
 
 
 def scale_bar(space: PointMap, units: Units = "m") -> Float[ndarray, "2 3"]:
-    """Return the ends of a bar of a round length, in front of what the photo shows.
+    """Return the ends of a bar of a round length, where nothing in the photo hides it.
 
-    It lies on the ground, nearer than where the photo's lower edge meets it, so that nothing hides
-    it; without a ground, below the lower edge of the view at the nearest depth.
+    It lies on the ground, nearer than the photo's lower edge; without a ground, below the view.
     """
     corners = view_corners(space, float(np.percentile(space.depth, 2)))
     foot = (corners[2] + corners[3]) / 2

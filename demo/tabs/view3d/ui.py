@@ -10,20 +10,11 @@ import numpy as np
 
 from demo import export
 from demo.pipeline import Analysis
-from demo.session import (
-    PARALLEL,
-    PRIVATE,
-    Panel,
-    Session,
-    Shared,
-    download_file,
-    download_on_click,
-    refusal,
-)
+from demo.session import PRIVATE, REDRAW, Panel, Session, Shared, download_on_click
 from demo.tabs.view3d import scene
-from demo.tabs.view3d.chart import MAX_POINTS, chart
+from demo.tabs.view3d.chart import POINT_SIDE, chart
 from demo.tabs.view3d.plan import ROOF_M, plan
-from demo.tabs.view3d.space import PointMap, grid, scale_bar, size_for, unproject_level
+from demo.tabs.view3d.space import PointMap, grid, scale_bar, unproject_level
 from demo.units import Units, length
 from depthpro import DepthPro
 from depthpro.export import MAX_RATIO, surface_size
@@ -43,19 +34,20 @@ _FORMATS: dict[export.Format, str] = {
     "depth-png": "PNG, depth in 16 bits",
     "colour-png": "PNG, depth in colours",
 }
-_NO_FILE = gr.update(value=None, visible=False)
-_MAP_SIDE = 640  # points along the longer side
+_SIDES: dict[View, int] = {
+    "mesh": scene.VIEW_SIDE,
+    "points": scene.POINT_SIDE,
+    "chart": POINT_SIDE,
+    "map": 640,
+}
+"""Points along the longer side."""
 
 
 def build(model: DepthPro, shared: Shared) -> Panel:
     """Return the tab."""
     with gr.Tab("3D", id="solid") as tab:
-        view = gr.Radio(
-            [(label, key) for key, label in _VIEWS.items()],
-            value="mesh",
-            label="View",
-            elem_id="look",
-        )
+        choices = [(label, key) for key, label in _VIEWS.items()]
+        view = gr.Radio(choices, value="mesh", label="View", elem_id="look")
         surface = gr.Model3D(
             label="Drag to turn, scroll to zoom",
             display_mode="solid",
@@ -87,22 +79,16 @@ def build(model: DepthPro, shared: Shared) -> Panel:
                 label="Draw",
                 elem_id="parts",
             )
-        file = _downloads(shared, percent)
-    inputs, outputs = [view, percent, parts], [surface, figure, above, note, parts, file]
-    gr.on(
-        [view.input, percent.change, parts.input],
-        _redraw,
-        [shared.session, shared.units, *inputs, surface],
-        outputs,
-        concurrency_limit=PARALLEL,
-        trigger_mode="always_last",
-        **PRIVATE,
-    )
+        _downloads(shared, percent)
+    inputs, outputs = [view, percent, parts], [surface, figure, above, note, parts]
+    triggers = [view.input, percent.change, parts.input]
+    state = [shared.session, shared.units, *inputs, surface]
+    gr.on(triggers, _redraw, state, outputs, **REDRAW)
     return Panel(tab, inputs, outputs, _show)
 
 
-def _downloads(shared: Shared, percent: gr.Slider) -> gr.DownloadButton:
-    """Offer single files; return the button that saves the last one again."""
+def _downloads(shared: Shared, percent: gr.Slider) -> None:
+    """Offer single files."""
     with gr.Group(elem_id="solid-files"):
         kind = gr.Radio(
             [(_FORMATS[kind], kind) for kind in export.available()],
@@ -111,29 +97,18 @@ def _downloads(shared: Shared, percent: gr.Slider) -> gr.DownloadButton:
             info="True metres; the relief is in millimetres. Surfaces and points are cut as above.",
             elem_id="format",
         )
-        usual = export.Relief()
         with gr.Row(visible=False) as sizes:
             numbers = [
                 gr.Number(value, label=label, elem_id=f"relief-{name}", min_width=110)
                 for name, label, value in (
-                    ("width", "Width (mm)", usual.width_mm),
-                    ("base", "Base (mm)", usual.base_mm),
-                    ("height", "Relief above it (mm)", usual.relief_mm),
+                    ("width", "Width (mm)", 100),
+                    ("base", "Base (mm)", 2),
+                    ("height", "Relief above it (mm)", 12),
                 )
             ]
-        prepare = gr.Button("Download this file", elem_id="prepare-file")
-        file = gr.DownloadButton("Save it again", visible=False, elem_id="solid-file")
-    kind.input(
-        lambda kind: (gr.update(visible=kind == "stl"), _NO_FILE),
-        kind,
-        [sizes, file],
-        trigger_mode="always_last",
-        **PRIVATE,
-    )
-    gr.on([number.input for number in numbers], lambda: _NO_FILE, None, file, **PRIVATE)
-    inputs = [shared.session, kind, percent, *numbers]
-    download_on_click(prepare, _write, inputs, file)
-    return file
+        button = gr.Button("Download this file", elem_id="prepare-file")
+        download_on_click(button, _write, [shared.session, kind, percent, *numbers])
+    kind.input(lambda kind: gr.update(visible=kind == "stl"), kind, sizes, **PRIVATE)
 
 
 def _show(
@@ -143,9 +118,9 @@ def _show(
     surface, figure, above = (gr.update(visible=view in views) for views in _PLACES)
     if session is None:
         places = [place | {"value": None} for place in (surface, figure, above)]
-        return [*places, "", gr.skip(), _NO_FILE]
+        return [*places, "", gr.skip()]
     rgb, ratio = session.analysis.rgb, _ratio(percent)
-    space = _space(session, view)
+    space = _points(session.analysis, view)
     if view == "chart":
         figure["value"] = chart(rgb, space, ratio, parts, units)
     elif view == "map":
@@ -154,9 +129,9 @@ def _show(
         path = session.folder / "view" / "surface.glb"
         notice = session.analysis.provenance.notice
         start = scene.write_view(path, rgb, space, notice, view, ratio, parts, units)
-        surface |= {"value": str(path), "camera_position": tuple(start)}
+        surface |= {"value": str(path), "camera_position": start}
     text = f'<p class="hint">{caption(space, None if view == "map" else parts, units)}</p>'
-    return [surface, figure, above, text, gr.update(visible=view != "map"), _NO_FILE]
+    return [surface, figure, above, text, gr.update(visible=view != "map")]
 
 
 def _redraw(
@@ -167,7 +142,7 @@ def _redraw(
     parts: list[str],
     surface: gr.Model3D,
 ) -> list[Any]:
-    """Draw the chosen view from the visitor's present position."""
+    """Draw the chosen view from the present position of the viewer's camera."""
     updates = _show(session, units, view, percent, parts)
     here = getattr(surface, "camera_position", None)
     if "camera_position" in updates[0] and here and None not in here:
@@ -177,13 +152,7 @@ def _redraw(
 
 
 def caption(space: PointMap, parts: Collection[str] | None, units: Units = "m") -> str:
-    """Return the sizes of the grid and the bar, and where the ground is, as HTML.
-
-    Args:
-        space: The photo's points.
-        parts: The parts that are drawn; None for the map.
-        units: Metres or feet.
-    """
+    """Return the sizes of the grid and the bar, and the ground, as HTML; no parts for the map."""
     sentences = []
     if parts is None:
         sentences.append(f"What is more than {length(ROOF_M, units)} above the camera is cut away.")
@@ -206,27 +175,17 @@ def caption(space: PointMap, parts: Collection[str] | None, units: Units = "m") 
     return " ".join(sentences)
 
 
-def _space(session: Session, view: View) -> PointMap:
-    prediction = session.analysis.prediction
-    if view == "chart":
-        return unproject_level(prediction, *size_for(prediction, MAX_POINTS))
-    side = {"mesh": scene.VIEW_SIDE, "points": scene.POINT_SIDE, "map": _MAP_SIDE}[view]
-    return unproject_level(prediction, *surface_size(prediction, side))
+def _points(analysis: Analysis, view: View) -> PointMap:
+    return unproject_level(analysis, *surface_size(analysis.prediction, _SIDES[view]))
 
 
 def _ratio(percent: float) -> float:
     return 1 + min(max(percent, 1), 50) / 100
 
 
-def _write(
-    session: Session | None, kind: export.Format, percent: float, *sizes: float | None
-) -> dict[str, Any]:
+def _write(session: Session, kind: export.Format, percent: float, *sizes: float | None) -> Path:
     """Write one file in the chosen format."""
     if kind == "stl" and None in sizes:
-        raise refusal("Give the width, the base and the height of the relief in millimetres.")
-    relief = export.Relief(*(size or 0 for size in sizes))
-
-    def write(analysis: Analysis, folder: Path) -> Path:
-        return export.write_file(analysis, folder, kind, _ratio(percent), relief)
-
-    return download_file(session, write, "Save it again")
+        raise ValueError("Give the width, the base and the height of the relief in millimetres.")
+    relief_mm = [size or 0.0 for size in sizes]
+    return export.write_file(session.analysis, session.folder, kind, _ratio(percent), relief_mm)
