@@ -13,7 +13,7 @@ import pillow_heif
 from jaxtyping import UInt8
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from depthpro.exif import FocalTag, find_focal
+from depthpro.exif import find_focal
 
 MAX_PIXELS = 100_000_000
 
@@ -29,7 +29,7 @@ class Photo:
     """Pixels, contiguous and writable."""
     f_px: float | None = None
     """Focal length in pixels of `rgb`, or None if the metadata does not give it."""
-    f_px_source: FocalTag | None = None
+    f_px_source: str | None = None
     """Metadata fields that gave `f_px`."""
 
 
