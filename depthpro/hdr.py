@@ -83,6 +83,8 @@ def _pq_nits(code: Float[ndarray, "h w 3"]) -> Float[ndarray, "h w 3"]:
 
 
 def _hlg_nits(code: Float[ndarray, "h w 3"]) -> Float[ndarray, "h w 3"]:
-    scene = np.where(code <= 0.5, code**2 / 3, (np.exp((code - 0.55991073) / 0.17883277) + 0.28466892) / 12)
+    scene = np.where(
+        code <= 0.5, code**2 / 3, (np.exp((code - 0.55991073) / 0.17883277) + 0.28466892) / 12
+    )
     luminance = scene @ np.array([0.2627, 0.6780, 0.0593], np.float32)
     return 1000 * scene * luminance[..., None] ** 0.2
