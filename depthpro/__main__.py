@@ -5,25 +5,16 @@ import importlib
 import io
 import sys
 from collections.abc import Sequence
-from types import ModuleType
 
 from depthpro.version import __version__
 
-COMMANDS = {
-    "predict": "depth, picture and 3D files for a photo or a folder of photos",
-    "render": "procedural scenes with depth, as shards for training",
-    "train": "the two-stage curriculum and the field of view, on any RGB-D data",
-    "evaluate": "measures of a network on held-out samples, beside plain baselines",
-    "ablate": "the paper's ablations in miniature, beside the paper's own numbers",
-    "benchmark": "time and memory from photo to depth",
-}
-MODULES = {
-    "predict": "depthpro.predict",
-    "render": "depthpro.scenes.render",
-    "train": "depthpro.training.train",
-    "evaluate": "depthpro.evaluation.run",
-    "ablate": "depthpro.training.ablate",
-    "benchmark": "depthpro.evaluation.speed",
+COMMANDS = {  # module and summary
+    "predict": ("predict", "depth, picture and 3D files for a photo or a folder of photos"),
+    "render": ("scenes.render", "procedural scenes with depth, as shards for training"),
+    "train": ("training.train", "the two-stage curriculum and field of view, on any RGB-D data"),
+    "evaluate": ("evaluation.run", "measures of a network on held-out samples, beside baselines"),
+    "ablate": ("training.ablate", "the paper's ablations in miniature, beside the paper's numbers"),
+    "benchmark": ("evaluation.speed", "time and memory from photo to depth"),
 }
 
 
@@ -35,12 +26,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"depthpro {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     given = sys.argv[1:] if arguments is None else arguments
-    for name, summary in COMMANDS.items():
-        subparser = commands.add_parser(
-            name, help=summary, description=summary[0].upper() + summary[1:]
-        )
+    for name, (module, summary) in COMMANDS.items():
+        description = summary[0].upper() + summary[1:]
+        subparser = commands.add_parser(name, help=summary, description=description)
         if name in given[:1]:  # import this command alone: some need more packages
-            command = _imported(name, parser)
+            try:
+                command = importlib.import_module(f"depthpro.{module}")
+            except ModuleNotFoundError as error:
+                parser.exit(
+                    2,
+                    f"{parser.prog} {name} needs {error.name}, which is not installed: "
+                    "pip install -e '.[train,scenes]'\n",
+                )
             command.add_arguments(subparser)
             subparser.set_defaults(run=command.run)
     options = parser.parse_args(arguments)
@@ -51,17 +48,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return options.run(options)
     except (ValueError, OSError, MemoryError) as error:
         parser.exit(2, f"{parser.prog} {options.command}: {error}\n")
-
-
-def _imported(name: str, parser: argparse.ArgumentParser) -> ModuleType:
-    try:
-        return importlib.import_module(MODULES[name])
-    except ModuleNotFoundError as error:
-        parser.exit(
-            2,
-            f"{parser.prog} {name} needs {error.name}, which is not installed: "
-            "pip install -e '.[train,scenes]'\n",
-        )
 
 
 if __name__ == "__main__":

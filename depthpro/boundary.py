@@ -16,20 +16,16 @@ from numpy import ndarray
 from torch import Tensor
 from torch.nn import functional as F
 
-Maps = Float[Tensor, "*b h w"] | Float[ndarray, "*b h w"]
-"""One map (h, w) or a batch (b, h, w)."""
-Mask = Bool[Tensor, "*b h w"] | Bool[ndarray, "*b h w"]
-"""True where a pixel counts."""
-PerPicture = Any
-"""One result a picture: a tensor for tensors; for arrays an array, or a float for one map."""
+Maps = Float[Tensor, "*b h w"] | Float[ndarray, "*b h w"]  # one map (h, w) or a batch (b, h, w)
+Mask = Bool[Tensor, "*b h w"] | Bool[ndarray, "*b h w"]  # True where a pixel counts
+PerPicture = (
+    Any  # one result a picture: a tensor for tensors, else an array, or a float for one map
+)
 Variant = Literal["reference", "paper"]
 
-THRESHOLDS = np.linspace(1.05, 1.25, 10)
-"""Ratios of depth above which two neighbours are a contour."""
-FOREGROUND = 0.1
-"""A pixel of a soft mask is foreground above this. Source: Section 3.2."""
-NEAREST = 1e-6
-"""Depth below this counts as this, as in the published evaluator."""
+THRESHOLDS = np.linspace(1.05, 1.25, 10)  # ratios of depth above which neighbours are a contour
+FOREGROUND = 0.1  # a pixel of a soft mask is foreground above this (Section 3.2)
+NEAREST = 1e-6  # depth below this counts as this, as in the published evaluator
 
 
 @dataclass(frozen=True)
@@ -52,11 +48,10 @@ def boundary_f1(
     """Return the boundary F1 of each picture, in [0, 1]: its weighted mean over thresholds.
 
     Arguments, errors and variants are those of `boundary_precision_recall`.
-
-    Source: Section 3.2; FACTS 5, 12.
     """
-    curve = boundary_precision_recall(*as_batch(prediction, target, mask), variant)
-    return as_given(curve.f1 @ torch.from_numpy(curve.weights).to(curve.f1), prediction)
+    thinned = variant == "paper"
+    weights, _, _, f1 = _curve(*as_batch(prediction, target, mask), variant, thinned)
+    return as_given(f1 @ weights, prediction)
 
 
 def boundary_recall(
@@ -64,22 +59,12 @@ def boundary_recall(
 ) -> PerPicture:
     """Return the share of a mask's outline where the depth has a contour, in [0, 1], a picture.
 
-    The outline is where the nearer pixel of a pair is foreground and the farther one is not. The
-    prediction is thinned: of a run of contours along its direction only the one with the largest
-    ratio remains, the first one among equals, so that a blurred edge has to hit the outline.
-    "reference" averages the recalls of four directions; "paper" counts all pairs together, and
-    weighs threshold t by t - 1 instead of t.
+    The outline of alpha, a boolean mask or a soft one in [0, 1], is where the nearer pixel of a
+    pair is foreground (above 0.1) and the farther one is not. The prediction is thinned: of a run
+    of contours along its direction only the one with the largest ratio remains, the first one among
+    equals, so that a blurred edge has to hit the outline.
 
-    Args:
-        prediction: Depth in any unit, positive; infinite is sky.
-        alpha: Soft mask in [0, 1], foreground above 0.1, or boolean; of the same shape.
-        mask: True where both are valid; None for everywhere.
-        variant: "reference" for the published evaluator, "paper" for the text.
-
-    Raises:
-        ValueError: Shapes or types do not fit, alpha is outside [0, 1], or a valid pixel is NaN.
-
-    Source: Section 3.2, Appendix C.6; FACTS 5, 12.
+    Other arguments, errors and variants are those of `boundary_precision_recall`.
     """
     depth, soft, valid = as_batch(prediction, alpha * 1.0, mask)  # of booleans, 0 and 1
     if not (((soft >= 0) & (soft <= 1)) | ~valid).all():
@@ -87,9 +72,8 @@ def boundary_recall(
             f"alpha must be boolean or in [0, 1]; it spans {soft.min():g} to {soft.max():g}; "
             "divide a mask of bytes by 255"
         )
-    weights = torch.from_numpy(_weights(variant)).to(depth.device)
     outline = torch.where(soft > FOREGROUND, 1.0, 2.0)  # a depth map whose contours are the outline
-    _, recall, _ = _rates(depth, outline, valid, variant, thinned=True)
+    weights, _, recall, _ = _curve(depth, outline, valid, variant, thinned=True)
     return as_given(recall @ weights, prediction)
 
 
@@ -105,65 +89,53 @@ def boundary_precision_recall(
     | weight of threshold t | in proportion to t, 0.091 to 0.109 | to t - 1, 0.033 to 0.167 |
 
     0/0, as the recall of a flat target, counts as 0. The paper's formula thins the target and its
-    text the prediction; here it is the prediction, as in the published recall. A thinned prediction
-    that equals a target of steep slopes is below 1.
+    text the prediction; here it is the prediction, as in the published recall.
 
     Args:
         prediction: Depth in any unit, positive; infinite is sky.
-        target: The same, measured. Unknown depth has to be masked, or it makes false contours.
-        mask: True where the target is valid; None for everywhere.
-        variant: "reference" for the published evaluator, "paper" for the text.
+        target: The same, measured.
+        mask: True where the target is valid; None for everywhere. Unknown depth has to be masked.
+        variant: "reference" for the published evaluator, "paper" for Section 3.2.
 
     Raises:
         ValueError: Shapes or types do not fit, or a valid pixel is NaN.
-
-    Source: Section 3.2, Appendix C.6; FACTS 5, 12.
     """
-    weights = _weights(variant)
-    rates = _rates(*as_batch(prediction, target, mask), variant, thinned=variant == "paper")
-    return BoundaryCurve(THRESHOLDS, weights, *(as_given(rate, prediction) for rate in rates))
+    thinned = variant == "paper"
+    weights, *rates = _curve(*as_batch(prediction, target, mask), variant, thinned)
+    given = (as_given(rate, prediction) for rate in rates)
+    return BoundaryCurve(THRESHOLDS, weights.cpu().numpy(), *given)
 
 
 def occluding_contours(depth: Maps, ratio: float, mask: Mask | None = None) -> Mask:
-    """Return True at the nearer pixel of each pair of neighbours whose depths differ by a ratio.
+    """Return True at the nearer pixel of neighbours of which one is more than `ratio` times as far.
 
-    Args:
-        depth: In any unit, positive; infinite is sky.
-        ratio: The farther pixel is more than this many times as far; above 1.
-        mask: True where depth is known; None for everywhere.
-
-    Raises:
-        ValueError: The ratio is not above 1, shapes or types do not fit, or a valid pixel is NaN.
+    The ratio is above 1; other arguments and errors as in `boundary_precision_recall`.
     """
     if not ratio > 1:
         raise ValueError(f"ratio must be above 1, such as 1.1 for contours of 10 %; got {ratio}")
     maps, _, valid = as_batch(depth, depth, mask)
-    found = torch.zeros_like(valid)
+    contours = torch.zeros_like(valid)
     right, left, below, above = (each > ratio for each in _ratios(maps, valid))
-    found[..., :-1] |= right
-    found[..., 1:] |= left
-    found[..., :-1, :] |= below.mT
-    found[..., 1:, :] |= above.mT
-    return as_given(found, depth)
+    contours[..., :-1] |= right
+    contours[..., 1:] |= left
+    contours[..., :-1, :] |= below.mT
+    contours[..., 1:, :] |= above.mT
+    return as_given(contours, depth)
 
 
-def _weights(variant: Variant) -> Float[ndarray, " t"]:
+def _curve(
+    depth: Tensor, truth: Tensor, valid: Tensor, variant: Variant, thinned: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return weights (t), precision, recall and F1 (b, t) of contours of depth against truth's."""
     if variant not in get_args(Variant):
         raise ValueError(f'variant must be "reference" or "paper"; got {variant!r}')
-    weights = THRESHOLDS - 1 if variant == "paper" else THRESHOLDS
-    return weights / weights.sum()
-
-
-def _rates(
-    depth: Tensor, truth: Tensor, valid: Tensor, variant: Variant, thinned: bool
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return precision, recall and F1 (b, t) of the contours of depth against those of truth."""
+    weights = torch.from_numpy(THRESHOLDS).to(depth.device) - (variant == "paper")
     counts = []
     for ours, theirs in zip(_ratios(depth, valid), _ratios(truth, valid), strict=True):
         for threshold in THRESHOLDS.tolist():
-            found = _thin(ours, threshold) if thinned else ours > threshold
+            predicted = _thin(ours, threshold) if thinned else ours > threshold
             true = theirs > threshold
-            counts.append(torch.stack([found & true, found, true]).sum((-2, -1)))
+            counts.append(torch.stack([predicted & true, predicted, true]).sum((-2, -1)))
     counts = torch.stack(counts, -1).unflatten(-1, (4, -1)).double()  # (3, b, direction, t)
     if variant == "paper":
         counts = counts.sum(2, keepdim=True)
@@ -171,7 +143,7 @@ def _rates(
     precision = (hits / of_depth.clamp(min=1)).mean(1)
     recall = (hits / of_truth.clamp(min=1)).mean(1)
     f1 = 2 * precision * recall / (precision + recall).where(precision + recall > 0, 1)
-    return precision, recall, f1
+    return weights / weights.sum(), precision, recall, f1
 
 
 def _ratios(depth: Tensor, valid: Tensor) -> Iterator[Tensor]:
@@ -205,10 +177,7 @@ def _thin(ratio: Tensor, threshold: float) -> Tensor:
 
 
 def as_batch(maps: Any, other: Any, mask: Any = None) -> tuple[Tensor, Tensor, Tensor]:
-    """Return two maps and a mask, (h, w) or (b, h, w) and arrays or tensors, as tensors (b, h, w).
-
-    A mask of None becomes True everywhere.
-    """
+    """Return two maps and a mask as tensors (b, h, w); a mask of None is True everywhere."""
     first, second = as_tensor(maps), as_tensor(other)
     valid = torch.ones_like(first, dtype=torch.bool) if mask is None else as_tensor(mask)
     one_shape = first.shape == second.shape == valid.shape and first.ndim in (2, 3)
@@ -218,7 +187,7 @@ def as_batch(maps: Any, other: Any, mask: Any = None) -> tuple[Tensor, Tensor, T
             "expected two maps and a boolean mask of one shape (h, w) or (b, h, w); "
             f"got {came}; convert before the call"
         )
-    first, second, valid = (t[None] if t.ndim == 2 else t for t in (first, second, valid))
+    first, second, valid = (each.reshape(-1, *each.shape[-2:]) for each in (first, second, valid))
     return first, second, valid
 
 

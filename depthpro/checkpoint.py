@@ -2,6 +2,7 @@
 
 import json
 import re
+import textwrap
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,19 +25,15 @@ PUBLISHED_LICENCE = "apple-amlr: the published Depth Pro weights are for researc
 
 _HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _PICKLE = "depth_pro.pt"
-_HUB_FILES = {"apple/DepthPro": [_PICKLE]}
-_DEFAULT_HUB_FILES = ["config.json", "model.safetensors"]  # the weights last
 
 
 @dataclass(frozen=True)
 class Provenance:
     """Origin and licence of weights."""
 
-    name: str
-    """Name given to `load`: "small", a file, a folder or a name on the hub."""
+    name: str  # "small", or that of a file, a folder or on the hub
     licence: str
-    record: str = ""
-    """How they were made, from their file."""
+    record: str = ""  # how they were made, from their file
 
     @property
     def notice(self) -> str:
@@ -55,9 +52,7 @@ class Weights(NamedTuple):
 def load(name: str | Path, config: DepthProConfig | None = None) -> Weights:
     """Load weights by name, file, folder or hub id: on the CPU, in their stored precision.
 
-    Args:
-        name: As in `DepthPro.from_pretrained`.
-        config: Sizes, for files that do not hold them; None means the published ones.
+    The config is for files that do not hold one; None means the published sizes.
 
     Raises:
         ValueError: If they cannot be found or read, or have another config.
@@ -66,11 +61,36 @@ def load(name: str | Path, config: DepthProConfig | None = None) -> Weights:
     read = _read_safetensors if path.suffix.lower() == ".safetensors" else _read_pickle
     weights = read(path, config, shown)
     if config not in (None, weights.config):
-        raise ValueError(
-            f"the weights {shown!r} have a config, {weights.config}, which is not the given one, "
-            f"{config}: leave config= out"
-        )
+        raise ValueError(f"the weights {shown!r} have a config, another one: leave config= out")
     return weights
+
+
+def assign(model: nn.Module, weights: Weights) -> None:
+    """Give the model these tensors, or raise a ValueError that lists those that do not fit."""
+    try:
+        model.load_state_dict(weights.tensors, assign=True)
+    except RuntimeError as error:
+        raise ValueError(
+            f"the weights {weights.provenance.name!r} do not fit this network. If they belong to "
+            "another config, pass it as config=. " + textwrap.shorten(str(error), 1500)
+        ) from None
+
+
+def save(
+    model: nn.Module, path: str | Path, config: DepthProConfig, provenance: Provenance
+) -> Path:
+    """Write weights, config and provenance as safetensors; return the file that was written."""
+    path = Path(path)
+    if str(path) == "small" or path.suffix in (".pt", ".pth"):  # "small" names what is embedded
+        raise ValueError(f"weights are written to a .safetensors file or a folder, not to {path}")
+    if path.suffix != ".safetensors":
+        path = path / "model.safetensors"
+    metadata = {"config": config.to_json(), "licence": provenance.licence}
+    metadata["record"] = provenance.record
+    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    with whole_file(path) as temporary:
+        save_file(tensors, temporary, metadata)
+    return path
 
 
 def _find(name: str | Path) -> tuple[Path, str]:
@@ -81,92 +101,32 @@ def _find(name: str | Path) -> tuple[Path, str]:
     if path.is_file():
         return path, path.name
     if str(name) and path.is_dir():
-        return _file_in(path, path.resolve().name), path.resolve().name
-    if path.suffix not in (".pt", ".pth", ".safetensors") and _HUB_NAME.fullmatch(str(name)):
-        return _file_in(_download(str(name)), str(name)), str(name)
-    raise ValueError(
-        f"no weights at {str(name)!r}: expected 'small', a .safetensors or .pt file, a folder with "
-        "model.safetensors, or a name on the hub such as 'apple/DepthPro'"
-    )
-
-
-def assign(model: nn.Module, weights: Weights) -> None:
-    """Give the model these tensors; names and shapes must be the same.
-
-    Raises:
-        ValueError: With the tensors that are missing, unexpected or of another shape.
-    """
-    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    given = {name: tuple(tensor.shape) for name, tensor in weights.tensors.items()}
-    problems = {
-        "missing": [name for name in expected if name not in given],
-        "unexpected": [name for name in given if name not in expected],
-        "misshapen": [
-            f"{name} (expected {shape}, got {given[name]})"
-            for name, shape in expected.items()
-            if given.get(name, shape) != shape
-        ],
-    }
-    lists = "; ".join(f"{kind}: {_listed(names)}" for kind, names in problems.items() if names)
-    if lists:
+        folder, shown = path, path.resolve().name
+    elif path.suffix not in (".pt", ".pth", ".safetensors") and _HUB_NAME.fullmatch(str(name)):
+        folder, shown = _download(str(name)), str(name)
+    else:
         raise ValueError(
-            f"the weights {weights.provenance.name!r} do not fit this network ({lists}). "
-            "If they belong to another config, pass it as config="
+            f"no weights at {str(name)!r}: expected 'small', a .safetensors or .pt file, a folder "
+            "with model.safetensors, or a name on the hub such as 'apple/DepthPro'"
         )
-    model.load_state_dict(weights.tensors, assign=True)
-    model.requires_grad_(True)
-
-
-def save(
-    model: nn.Module, path: str | Path, config: DepthProConfig, provenance: Provenance
-) -> Path:
-    """Write weights, config and provenance as safetensors; return the file that was written."""
-    if str(path) == "small":
-        raise ValueError("'small' names the embedded weights: write to './small' or another folder")
-    path = Path(path)
-    if path.suffix in (".pt", ".pth"):
-        raise ValueError(f"weights are written as .safetensors or into a folder, got {path.name!r}")
-    if path.suffix != ".safetensors":
-        path = path / "model.safetensors"
-    metadata = {
-        "config": config.to_json(),
-        "licence": provenance.licence,
-        "record": provenance.record,
-    }
-    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    with whole_file(path) as temporary:
-        save_file(tensors, temporary, metadata)
-    return path
+    for file in (folder / "model.safetensors", folder / _PICKLE):
+        if file.is_file():
+            return file, shown
+    raise ValueError(f"expected model.safetensors or {_PICKLE} in the folder {shown!r}")
 
 
 def _download(name: str) -> Path:
     """Return the folder of the standard cache that holds the files of a name on the hub."""
-    files = _HUB_FILES.get(name, _DEFAULT_HUB_FILES)
+    files = [_PICKLE] if name == "apple/DepthPro" else ["config.json", "model.safetensors"]
     try:
-        folder = Path(huggingface_hub.snapshot_download(name, allow_patterns=files))
+        return Path(huggingface_hub.snapshot_download(name, allow_patterns=files))
     except Exception as error:  # the client passes on what its HTTP library and the disk raise
-        reason = type(error).__name__
-    else:
-        if (folder / files[-1]).is_file():
-            return folder
-        reason = f"there is no {files[-1]}"  # or an interrupted download left it out
-    raise ValueError(
-        f"there is no file or folder {name!r} here, and neither the hub nor its cache has it "
-        f"({reason}). Check the name, or fetch {' and '.join(files)} from "
-        f"{huggingface_hub.constants.ENDPOINT}/{name}/tree/main on a machine that is online, put "
-        "it into a folder, and pass the folder's path instead"
-    )
-
-
-def _file_in(folder: Path, name: str) -> Path:
-    """Return the file of weights in a folder of any of the three layouts."""
-    for file in (folder / "model.safetensors", folder / _PICKLE):
-        if file.is_file():
-            return file
-    raise ValueError(
-        f"expected model.safetensors or {_PICKLE} in the folder {name!r}, found "
-        f"{_listed(sorted(entry.name for entry in folder.iterdir())) or 'nothing'}"
-    )
+        raise ValueError(
+            f"there is no file or folder {name!r} here, and neither the hub nor its cache has it "
+            f"({type(error).__name__}). Check the name, or fetch {' and '.join(files)} from "
+            f"{huggingface_hub.constants.ENDPOINT}/{name}/tree/main on a machine that is online, "
+            "put it into a folder, and pass the folder's path instead"
+        ) from None
 
 
 def _read_safetensors(path: Path, config: DepthProConfig | None, name: str) -> Weights:
@@ -189,50 +149,29 @@ def _read_safetensors(path: Path, config: DepthProConfig | None, name: str) -> W
 
 def _read_settings(path: Path) -> dict:
     """Return the config.json of transformers, which lies beside its weights."""
-    settings = path.with_name("config.json")
-    if not settings.is_file():
-        raise ValueError(
-            f"{path.name!r} is in the layout of transformers: put config.json beside it"
-        )
     try:
-        values = json.loads(settings.read_text(encoding="utf-8"))
-    except ValueError:  # no JSON, or no UTF-8
-        values = None
-    if not isinstance(values, dict):
-        raise ValueError(f"expected a JSON object in config.json beside {path.name!r}")
-    return values
+        return dict(json.loads(path.with_name("config.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):  # no file, no JSON, or no object
+        raise ValueError(
+            f"{path.name!r} is in the layout of transformers: put its config.json beside it"
+        ) from None
 
 
 def _read_pickle(path: Path, config: DepthProConfig | None, name: str) -> Weights:
     """Return weights in the published file's format: a state dict, pickled by torch."""
     try:
-        mmap = zipfile.is_zipfile(path)  # what torch wrote before version 1.6 cannot be mapped
+        mmap = zipfile.is_zipfile(path)  # files from before torch 1.6 cannot be mapped
         tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except Exception:  # a broken pickle can raise anything
         raise _unreadable(path, "a state dict saved by torch.save") from None
-    values = tensors.values() if isinstance(tensors, dict) else [tensors]
-    if others := {type(value).__name__ for value in values if not isinstance(value, Tensor)}:
-        got = _listed(sorted(others))
-        raise ValueError(f"expected a dict of tensors in {path.name!r}, got {got} in it")
+    if not isinstance(tensors, dict) or not all(isinstance(t, Tensor) for t in tensors.values()):
+        raise ValueError(f"expected a dict of tensors in {path.name!r}, got something else")
     return Weights(config or DepthProConfig(), tensors, Provenance(name, PUBLISHED_LICENCE))
-
-
-def _listed(names: list[str], most: int = 20) -> str:
-    """Return names with commas; where there are many, the first and how many follow."""
-    text = ", ".join(names[:most])
-    return text if len(names) <= most else f"{text} and {len(names) - most:,} more"
 
 
 def _unreadable(path: Path, expected: str) -> ValueError:
     """Return an error that describes a file that is not weights."""
-    with path.open("rb") as file:
-        start = file.read(200)
-    if start.startswith(b"version https://git-lfs"):
-        got = "a Git LFS pointer, not the file itself: run `git lfs pull`"
-    elif not start:
-        got = "an empty file"
-    elif start.isascii() and b"\0" not in start:
-        got = f"a text file that starts with {start[:40].decode()!r}"
-    else:
-        got = f"{path.stat().st_size:,} bytes, truncated or of another kind: download it again"
-    return ValueError(f"expected {expected} in {path.name!r}, got {got}")
+    return ValueError(
+        f"expected {expected} in {path.name!r}, got {path.stat().st_size:,} bytes, truncated or of "
+        "another kind: download it again, or run `git lfs pull` if it is a Git LFS pointer"
+    )

@@ -8,8 +8,6 @@ from torch import Tensor, nn
 
 from depthpro.config import DepthProConfig
 
-_HEAD_DIM = 32  # channels before the last 1x1 convolution, as published at every size
-
 
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions, each after a ReLU, added to the input."""
@@ -17,12 +15,8 @@ class ResidualBlock(nn.Module):
     def __init__(self, dim: int) -> None:
         """Build the block with random weights."""
         super().__init__()
-        self.residual = nn.Sequential(
-            nn.ReLU(),
-            nn.Conv2d(dim, dim, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(dim, dim, 3, padding=1),
-        )
+        first, second = (nn.Conv2d(dim, dim, 3, padding=1) for _ in range(2))
+        self.residual = nn.Sequential(nn.ReLU(), first, nn.ReLU(), second)
 
     def forward(self, x: Float[Tensor, "b d h w"]) -> Float[Tensor, "b d h w"]:
         """Return the input plus its residual."""
@@ -30,10 +24,7 @@ class ResidualBlock(nn.Module):
 
 
 class FusionBlock(nn.Module):
-    """Adds a finer map to the coarser one, refines, and doubles the resolution.
-
-    Source: Section 3.1, "resembles the DPT decoder"; FACTS 1.4.
-    """
+    """Adds a finer map to the coarser one, refines, and doubles the resolution, as in DPT."""
 
     def __init__(self, dim: int, *, upsample: bool) -> None:
         """Build the block; without `upsample` the resolution stays."""
@@ -61,13 +52,9 @@ class Decoder(nn.Module):
         """Build projections and fusions with random weights."""
         super().__init__()
         dim = config.decoder_dim
-        self.convs = nn.ModuleList(
-            [nn.Identity()]  # the finest map already has the decoder's channels
-            + [nn.Conv2d(level, dim, 3, padding=1, bias=False) for level in config.neck_dims]
-        )
-        self.fusions = nn.ModuleList(
-            FusionBlock(dim, upsample=i > 0) for i in range(len(self.convs))
-        )
+        convs = [nn.Conv2d(level, dim, 3, padding=1, bias=False) for level in config.neck_dims]
+        self.convs = nn.ModuleList([nn.Identity(), *convs])  # the finest map has these channels
+        self.fusions = nn.ModuleList(FusionBlock(dim, upsample=i > 0) for i in range(5))
 
     def forward(
         self, features: Sequence[Float[Tensor, "b _d _h _h"]]
@@ -76,28 +63,24 @@ class Decoder(nn.Module):
 
         Without the finest maps, the result has the resolution of the finest one given.
         """
-        count = len(features)
-        projected = [conv(x) for conv, x in zip(list(self.convs)[-count:], features, strict=True)]
-        lowres = projected[-1]
+        first = 5 - len(features)
+        projected = [conv(x) for conv, x in zip(self.convs[first:], features, strict=True)]
+        lowres = projected.pop()
         x = self.fusions[-1](lowres)
-        fusions = list(self.fusions)[-count:-1]
-        for fusion, skip in zip(fusions[::-1], projected[-2::-1], strict=True):
-            x = fusion(x, skip)
+        for fusion in list(self.fusions)[first:-1][::-1]:
+            x = fusion(x, projected.pop())
         return x, lowres
 
 
 def build_head(config: DepthProConfig) -> nn.Sequential:
-    """Return the depth head: to full resolution and to one non-negative channel.
-
-    Source: FACTS 1.4; the last ReLU keeps canonical inverse depth at 0 (infinity) or above.
-    """
+    """Return the depth head: to full resolution and one channel, at 0 (infinity) or above."""
     dim = config.decoder_dim
     head = nn.Sequential(
         nn.Conv2d(dim, dim // 2, 3, padding=1),
         nn.ConvTranspose2d(dim // 2, dim // 2, 2, stride=2),
-        nn.Conv2d(dim // 2, _HEAD_DIM, 3, padding=1),
+        nn.Conv2d(dim // 2, 32, 3, padding=1),  # 32 channels, as published, at every size
         nn.ReLU(),
-        nn.Conv2d(_HEAD_DIM, 1, 1),
+        nn.Conv2d(32, 1, 1),
         nn.ReLU(),
     )
     nn.init.zeros_(head[4].bias)  # pyright: ignore[reportArgumentType]
@@ -107,7 +90,6 @@ def build_head(config: DepthProConfig) -> nn.Sequential:
 def in_float32(x: Tensor) -> torch.autocast:
     """Return a context without autocast, in which layers compute in float32.
 
-    The depth head needs it: bfloat16 has 8 bits, so a map would have some 500 values, and its
-    gradients would be rounding.
+    The depth head needs it: in bfloat16 a map would have some 500 values.
     """
     return torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False)

@@ -1,5 +1,7 @@
 """The multi-scale encoder: a pyramid cut into windows, one ViT over all of them, merged maps."""
 
+from itertools import pairwise
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -15,9 +17,7 @@ def split(
 ) -> Float[Tensor, "n c {window} {window}"]:
     """Return overlapping windows: row by row over the grid, all pictures of a window together.
 
-    Window `i` of picture `j` has index `i * b + j`, the order of the published weights' code.
-
-    Source: Section 3.1; FACTS 1.2.
+    Window `i` of picture `j` has index `i * b + j`, as in the published code.
     """
     grid = image.unfold(2, window, stride).unfold(3, window, stride)  # (b c rows cols w w)
     return grid.permute(2, 3, 0, 1, 4, 5).flatten(0, 2)  # (n c w w)
@@ -27,9 +27,7 @@ def merge(windows: Float[Tensor, "n d t t"], grid: int, trim: int) -> Float[Tens
     """Return one map from the feature maps of `grid * grid` windows, in the order of `split`.
 
     Where windows overlap, each keeps what is nearer to its own centre (the paper's Voronoi
-    partition): on a regular grid, `trim` tokens are cut from every inner edge.
-
-    Source: Appendix C.1; FACTS 1.2.
+    partition, Appendix C.1): on a regular grid, `trim` tokens are cut from every inner edge.
     """
     side = windows.shape[-1]
     kept = [slice(trim if i > 0 else 0, side - trim if i < grid - 1 else side) for i in range(grid)]
@@ -43,21 +41,16 @@ def merge(windows: Float[Tensor, "n d t t"], grid: int, trim: int) -> Float[Tens
 
 def _neck(dim_in: int, dim_mid: int, dim_out: int, ups: int) -> nn.Sequential:
     """Return a 1x1 projection and `ups` doublings of the resolution, none with bias."""
-    layers: list[nn.Module] = [nn.Conv2d(dim_in, dim_mid, 1, bias=False)]
-    for i in range(ups):
-        layers.append(
-            nn.ConvTranspose2d(dim_mid if i == 0 else dim_out, dim_out, 2, stride=2, bias=False)
-        )
-    return nn.Sequential(*layers)
+    dims = [dim_mid] + [dim_out] * ups
+    doublings = (nn.ConvTranspose2d(a, b, 2, stride=2, bias=False) for a, b in pairwise(dims))
+    return nn.Sequential(nn.Conv2d(dim_in, dim_mid, 1, bias=False), *doublings)
 
 
 class Encoder(nn.Module):
     """Five feature maps of an image, finest first, with 48, 24, 12, 6 and 3 cells per 8 patches.
 
-    One encoder reads the windows of all three scales; a second one, with weights of its own, reads
-    the whole image at the coarsest scale.
-
-    Source: Section 3.1, Figure 3; FACTS 1.3.
+    One encoder reads the windows of all three scales, a second one the whole image at the coarsest
+    scale (Section 3.1, Figure 3).
     """
 
     def __init__(self, config: DepthProConfig) -> None:
@@ -83,9 +76,7 @@ class Encoder(nn.Module):
     ) -> list[Float[Tensor, "b _d _h _h"]]:
         """Return the maps for an image in [-1, 1]: latent0, latent1, x0, x1 and the fused x2.
 
-        Args:
-            image: Square pictures.
-            finest: How many of the finest maps to leave out, with the windows that only they need.
+        `finest` of the finest maps are left out, with the windows that only they need.
         """
         return self.project(self.read_windows(image, finest))
 
@@ -112,9 +103,7 @@ class Encoder(nn.Module):
         """Return what the decoder reads, from the maps of `read_windows`."""
         *finer, x2, whole = maps
         necks = (self.upsample_latent0, self.upsample_latent1, self.upsample0, self.upsample1)
-        features = [
-            neck(x) for neck, x in zip(necks[len(necks) - len(finer) :], finer, strict=True)
-        ]
+        features = [neck(x) for neck, x in zip(necks[4 - len(finer) :], finer, strict=True)]
         lowres = torch.cat([self.upsample2(x2), self.upsample_lowres(whole)], dim=1)
         return [*features, self.fuse_lowres(lowres)]
 

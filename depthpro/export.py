@@ -24,14 +24,10 @@ from depthpro.viz import colorize, depth_range, with_colour_bar
 Format = Literal["npz", "depth-png", "colour-png", "glb", "ply"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
-MAX_RATIO = 1.08
-"""Neighbouring pixels whose depths differ by more are taken for different surfaces."""
-FAR_M = 200.0
-"""3D files end here: what is farther is sky or a guess, and would dwarf the rest."""
-
+MAX_RATIO = 1.08  # neighbouring pixels whose depths differ by more lie on different surfaces
+FAR_M = 200.0  # 3D files end here: what is farther is sky or a guess, and would dwarf the rest
 _MAX_TEXTURE = 4096  # pixels; every GPU can hold it
 _MAX_16_BIT = 65535
-_COLOURS = ("red", "green", "blue")
 
 
 def write_prediction(
@@ -42,43 +38,32 @@ def write_prediction(
     notice: str,
     formats: Collection[Format] = FORMATS,
 ) -> list[Path]:
-    """Write a photo's depth in several formats, and return the files in the order of `FORMATS`.
+    """Write the depth of a photo in several formats, and return the files in order of `FORMATS`.
 
-    Depth and pictures have the photo's size. The surface and the points have at most as many
-    vertices along a side as the network's own map: beyond that there is no more detail.
-
-    Args:
-        folder: Folder of the files; made if it does not exist.
-        stem: Start of the files' names.
-        rgb: The photo.
-        prediction: Depth of the photo, a batch of one.
-        notice: Licence notice for every file.
-        formats: Which of `FORMATS` to write.
+    Names start with `stem`; every file holds the licence notice. Depth and pictures have the
+    photo's size. The surface and the points have at most as many vertices along a side as the
+    network's own map: beyond that there is no more detail. The prediction is a batch of one.
     """
-    folder, prediction = Path(folder), prediction.to("cpu")
-    npz, depth_png, colour_png, glb, ply = files = [
-        folder / f"{stem}{end}" for end in (".npz", "_depth.png", "_colour.png", ".glb", ".ply")
-    ]
-    f_px = float(prediction.f_px[0])
-    if {"npz", "depth-png", "colour-png"} & set(formats):
-        depth = prediction.depth[0].numpy()
-        if "npz" in formats:
-            write_npz(npz, depth, f_px, notice)
-        if "depth-png" in formats:
-            write_depth_png(depth_png, depth, f_px, notice)
-        if "colour-png" in formats:
-            span = depth_range(depth)
-            write_png(colour_png, with_colour_bar(colorize(depth, span), span), notice)
-    if {"glb", "ply"} & set(formats):
-        height, width = surface_size(prediction, prediction.canonical_inverse_depth.shape[-1])
-        coarse = prediction.depth_at(height, width)[0].numpy()
-        f_coarse = float(prediction.f_px_at(width)[0])
-        if "glb" in formats:
-            write_glb(glb, textured_surface(rgb, coarse, f_coarse), notice)
-        if "ply" in formats:
-            colours = np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling.BOX))
-            write_ply(ply, colours, coarse, f_coarse, notice)
-    return [file for kind, file in zip(FORMATS, files, strict=True) if kind in formats]
+    ends = dict(zip(FORMATS, (".npz", "_depth.png", "_colour.png", ".glb", ".ply"), strict=True))
+    files = {kind: Path(folder) / f"{stem}{end}" for kind, end in ends.items() if kind in formats}
+    prediction = prediction.to("cpu")
+    depth, f_px = prediction.depth[0].numpy(), float(prediction.f_px[0])
+    if "npz" in files:
+        write_npz(files["npz"], depth, f_px, notice)
+    if "depth-png" in files:
+        write_depth_png(files["depth-png"], depth, f_px, notice)
+    if "colour-png" in files:
+        span = depth_range(depth)
+        write_png(files["colour-png"], with_colour_bar(colorize(depth, span), span), notice)
+    height, width = surface_size(prediction, prediction.canonical_inverse_depth.shape[-1])
+    coarse = prediction.depth_at(height, width)[0].numpy()
+    f_coarse = float(prediction.f_px_at(width)[0])
+    if "glb" in files:
+        write_glb(files["glb"], textured_surface(rgb, coarse, f_coarse), notice)
+    if "ply" in files:
+        colours = np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling.BOX))
+        write_ply(files["ply"], colours, coarse, f_coarse, notice)
+    return list(files.values())
 
 
 def fit_size(height: int, width: int, side: int) -> tuple[int, int]:
@@ -94,19 +79,15 @@ def surface_size(prediction: Prediction, side: int) -> tuple[int, int]:
 
 
 def write_npz(path: str | Path, depth: Float[ndarray, "h w"], f_px: float, notice: str) -> None:
-    """Write depth in metres, focal length and camera matrix as a NumPy archive.
-
-    Holds `depth` (h, w) float32, `f_px`, `intrinsics` (3, 3), `units` and `notice`.
-    """
-    height, width = depth.shape
+    """Write depth in metres, focal length and camera matrix as a NumPy archive."""
     with whole_file(path) as temporary:
         np.savez(
             temporary,
             depth=depth.astype(np.float32),
-            f_px=np.float64(f_px),
-            intrinsics=intrinsics(f_px, height, width),
-            units=np.str_("metres along the optical axis; f_px and intrinsics in pixels"),
-            notice=np.str_(notice),
+            f_px=f_px,
+            intrinsics=intrinsics(f_px, *depth.shape),
+            units="metres along the optical axis; f_px and intrinsics in pixels",
+            notice=notice,
         )
 
 
@@ -115,27 +96,26 @@ def write_depth_png(
 ) -> None:
     """Write depth as 16-bit grey, with the metres of one step in the text chunk `scale_m`.
 
-    The step is 1 mm, 1 cm, 10 cm or 1 m: the finest that holds 99 % of the pixels. 65535 means
-    "this far or farther".
+    The step is 1 mm, 1 cm, 10 cm or 1 m: the finest that holds 99 % of the pixels.
     """
     reach = float(np.percentile(depth[::4, ::4], 99))
     scale_m = next((s for s in (0.001, 0.01, 0.1) if reach <= s * _MAX_16_BIT), 1.0)
     values = np.clip(np.round(depth / scale_m), 1, _MAX_16_BIT).astype(np.uint16)
-    text = PngInfo()
-    text.add_text("scale_m", str(scale_m))
-    text.add_text("f_px", repr(float(f_px)))
-    text.add_text("Description", "depth in metres = value * scale_m; 65535: this far or farther")
-    text.add_text("Copyright", notice)
-    with whole_file(path) as temporary:
-        Image.fromarray(values).save(temporary, pnginfo=text, compress_level=1)
+    meaning = "depth in metres = value * scale_m; 65535: this far or farther"
+    _save_png(path, values, notice, scale_m=str(scale_m), f_px=repr(f_px), Description=meaning)
 
 
 def write_png(path: str | Path, rgb: UInt8[ndarray, "h w 3"], notice: str) -> None:
     """Write a picture as PNG with the notice in its metadata."""
-    text = PngInfo()
-    text.add_text("Copyright", notice)
+    _save_png(path, rgb, notice)
+
+
+def _save_png(path: str | Path, values: ndarray, notice: str, **texts: str) -> None:
+    chunks = PngInfo()
+    for name, text in {**texts, "Copyright": notice}.items():
+        chunks.add_text(name, text)
     with whole_file(path) as temporary:
-        Image.fromarray(rgb).save(temporary, pnginfo=text, compress_level=1)
+        Image.fromarray(values).save(temporary, pnginfo=chunks, compress_level=1)
 
 
 def write_glb(path: str | Path, surface: trimesh.Trimesh | trimesh.Scene, notice: str) -> None:
@@ -163,31 +143,21 @@ def write_ply(
 ) -> None:
     """Write a coloured point cloud in metres as binary PLY: x right, y down, z forward.
 
-    Flying pixels and points beyond `FAR_M` are left out, unless that leaves nothing.
-
-    Args:
-        path: The file.
-        rgb: Colours, of the size of `depth`.
-        depth: Metres.
-        f_px: Focal length in pixels of a picture as wide as `depth`.
-        notice: Licence notice, kept as a comment.
-        max_ratio: Where neighbouring depths differ by more, pixels are taken for flying ones.
+    Colours have the size of the depth, and the focal length is for a picture of that width. Points
+    beyond `FAR_M` and flying pixels, whose neighbours' depths differ by more than `max_ratio`, are
+    left out, unless that leaves nothing.
     """
     kept = solid_pixels(solid_cells(depth, max_ratio, FAR_M))
     if not kept.any():
         kept[:] = True
     points, colours = unproject(depth, f_px)[kept], rgb[kept]
-    vertices = np.empty(
-        len(points), [*((axis, "<f4") for axis in "xyz"), *((c, "u1") for c in _COLOURS)]
-    )
-    for i, (axis, colour) in enumerate(zip("xyz", _COLOURS, strict=True)):
-        vertices[axis], vertices[colour] = points[:, i], colours[:, i]
+    columns = [*points.T.astype("<f4"), *colours.T]
+    vertices = np.rec.fromarrays(columns, names="x, y, z, red, green, blue")
     plain = " ".join(notice.split()).encode("ascii", "backslashreplace").decode()  # PLY is ASCII
     comments = ["metres; x right, y down, z forward", plain]
+    data = PlyData([PlyElement.describe(vertices, "vertex")], byte_order="<", comments=comments)
     with whole_file(path) as temporary:
-        PlyData([PlyElement.describe(vertices, "vertex")], byte_order="<", comments=comments).write(
-            temporary
-        )
+        data.write(temporary)
 
 
 def write_json(path: str | Path, values: dict) -> None:
@@ -204,21 +174,16 @@ def textured_surface(
 ) -> trimesh.Trimesh:
     """Return the photo as a surface in metres: x right, y up, the camera looks along -z.
 
-    Args:
-        rgb: The photo; it becomes the texture, at most 4096 pixels wide or high.
-        depth: Metres; one vertex a pixel. May be smaller than the photo.
-        f_px: Focal length in pixels of a picture as wide as `depth`.
-        max_ratio: Where neighbouring depths differ by more the surface is cut; it also ends at
-            `FAR_M`. If that leaves nothing, the surface is whole.
+    The photo becomes the texture. Each pixel of the depth, which may be smaller, is a vertex; the
+    focal length is for a picture of its width. The surface is cut where neighbouring depths differ
+    by more than `max_ratio`, and ends at `FAR_M`; if that leaves nothing, it is whole.
     """
     height, width = depth.shape
     cells = solid_cells(depth, max_ratio, FAR_M)
     if not cells.any():  # viewers do not open a surface without faces
         cells = np.ones_like(cells)
-    held = solid_pixels(cells).ravel()
-    used, faces = np.flatnonzero(held), (np.cumsum(held) - 1)[grid_faces(cells)]
-    points = unproject(depth, f_px).reshape(-1, 3)[used] * np.array([1, -1, -1], depth.dtype)
-    row, column = np.divmod(used, width)
+    points = unproject(depth, f_px).reshape(-1, 3) * np.array([1, -1, -1], depth.dtype)
+    row, column = np.indices(depth.shape).reshape(2, -1)
     # trimesh counts v from the bottom and turns it for glTF
     uv = np.stack([(column + 0.5) / width, 1 - (row + 0.5) / height], axis=1)
     texture = Image.fromarray(rgb)
@@ -227,6 +192,7 @@ def textured_surface(
     material = PBRMaterial(
         baseColorTexture=texture, metallicFactor=0.0, roughnessFactor=1.0, doubleSided=True
     )
-    return trimesh.Trimesh(
-        points, faces, visual=TextureVisuals(uv=uv, material=material), process=False
-    )
+    visual = TextureVisuals(uv=uv, material=material)
+    surface = trimesh.Trimesh(points, grid_faces(cells), visual=visual, process=False)
+    surface.remove_unreferenced_vertices()
+    return surface

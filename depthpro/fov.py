@@ -9,10 +9,9 @@ from depthpro.vit import build_encoder, encode
 
 
 class FieldOfView(nn.Module):
-    """Estimates the horizontal field of view, in degrees.
+    """Estimates the horizontal field of view, in degrees (Section 3.3, Appendix C.2).
 
-    Source: Section 3.3, Appendix C.2; FACTS 1.5. The published head has no ReLU after its last
-    convolution, unlike the paper's text.
+    The published head has no ReLU after its last convolution, unlike the paper's text.
     """
 
     def __init__(self, config: DepthProConfig) -> None:

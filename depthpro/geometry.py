@@ -16,19 +16,11 @@ from torch.nn import functional as F
 
 Number = TypeVar("Number", float, Tensor)
 
-MIN_DEPTH_M, MAX_DEPTH_M = 1e-4, 1e4
-"""Depth is clamped to this range, as in the published code; sky comes out at the far end."""
+MIN_DEPTH_M, MAX_DEPTH_M = 1e-4, 1e4  # depth is clamped to this range, as published; sky is far
 
 
 def focal_from_fov(fov_deg: Number, width: int) -> Number:
-    """Return the focal length in pixels of a picture `width` pixels wide.
-
-    Args:
-        fov_deg: Horizontal field of view in degrees, in (0, 180).
-        width: Width of the picture in pixels.
-
-    Source: FACTS 1.5: f_px = 0.5 w / tan(0.5 fov).
-    """
+    """Return f_px = 0.5 w / tan(0.5 fov), for a horizontal field of view in (0, 180) degrees."""
     if isinstance(fov_deg, Tensor):
         return 0.5 * width / torch.tan(torch.deg2rad(fov_deg) / 2)
     return 0.5 * width / math.tan(math.radians(fov_deg) / 2)
@@ -44,16 +36,11 @@ def fov_from_focal(f_px: Number, width: int) -> Number:
 def metric_depth(
     canonical: Float[Tensor, "b s s"], f_px: Float[Tensor, " b"], height: int, width: int
 ) -> Float[Tensor, "b {height} {width}"]:
-    """Return depth in metres at the picture's size, within `MIN_DEPTH_M` and `MAX_DEPTH_M`.
+    """Return depth = f_px / (w C) in metres, within `MIN_DEPTH_M` and `MAX_DEPTH_M`.
 
-    Args:
-        canonical: Canonical inverse depth C of the stretched square picture, 0 at infinity.
-        f_px: Focal length in pixels of a picture `width` pixels wide.
-        height: Rows of the result.
-        width: Columns of the result.
-
-    Source: Section 3.2: depth = f_px / (w C). As in the published code, inverse depth is what is
-    interpolated (bilinear), and it is clamped last.
+    C is that of the stretched square picture, 0 at infinity; the focal length is for a picture
+    `width` pixels wide. As in the published code, inverse depth is interpolated (bilinear) and then
+    clamped. Source: Section 3.2.
     """
     inverse = canonical.float() * (width / f_px)[:, None, None]
     if inverse.shape[-2:] != (height, width):
@@ -64,10 +51,7 @@ def metric_depth(
 def canonical_inverse_depth(
     depth: Float[Tensor, "b h w"], f_px: Float[Tensor, " b"]
 ) -> Float[Tensor, "b h w"]:
-    """Return C = f_px / (w depth), the target of training; infinite depth gives 0.
-
-    Source: Section 3.2.
-    """
+    """Return C = f_px / (w depth), the target of training; infinite depth gives 0."""
     return (f_px / depth.shape[-1])[:, None, None] / depth
 
 
@@ -77,20 +61,11 @@ def intrinsics(f_px: float, height: int, width: int) -> Float[ndarray, "3 3"]:
 
 
 def unproject(depth: Float[ndarray, "h w"], f_px: float) -> Float[ndarray, "h w 3"]:
-    """Return the 3D point of every pixel in metres, in the camera frame.
-
-    Args:
-        depth: Metres along the optical axis.
-        f_px: Focal length in pixels of a picture as wide as `depth`.
-    """
+    """Return every pixel's 3D point in metres; the focal length is for a picture of this width."""
     height, width = depth.shape
     x = (np.arange(width, dtype=depth.dtype) - (width - 1) / 2) / f_px
     y = (np.arange(height, dtype=depth.dtype) - (height - 1) / 2) / f_px
-    points = np.empty((height, width, 3), dtype=depth.dtype)
-    points[..., 0] = depth * x
-    points[..., 1] = depth * y[:, None]
-    points[..., 2] = depth
-    return points
+    return np.stack([depth * x, depth * y[:, None], depth], axis=-1)
 
 
 def solid_cells(
@@ -99,8 +74,7 @@ def solid_cells(
     """Return which cells of four neighbouring pixels lie on one surface.
 
     A cell is left out where its farthest pixel is more than `max_ratio` times as far as its
-    nearest (there an edge runs through it and the surface would be made of flying pixels), and
-    where its farthest pixel is beyond `far_m`.
+    nearest, since an edge runs through it, or beyond `far_m`.
     """
     corners = (depth[:-1, :-1], depth[:-1, 1:], depth[1:, :-1], depth[1:, 1:])
     nearest, farthest = np.minimum.reduce(corners), np.maximum.reduce(corners)
@@ -109,18 +83,15 @@ def solid_cells(
 
 def solid_pixels(cells: Bool[ndarray, "rows columns"]) -> Bool[ndarray, "rows+1 columns+1"]:
     """Return which pixels are a corner of one of these cells; the others are flying pixels."""
-    held = np.zeros((cells.shape[0] + 1, cells.shape[1] + 1), bool)
-    for rows in (slice(None, -1), slice(1, None)):
-        for columns in (slice(None, -1), slice(1, None)):
-            held[rows, columns] |= cells
-    return held
+    padded = np.pad(cells, 1)
+    rows = padded[1:] | padded[:-1]
+    return rows[:, 1:] | rows[:, :-1]
 
 
 def grid_faces(cells: Bool[ndarray, "rows columns"]) -> Int[ndarray, "f 3"]:
     """Return two triangles for every True cell, as row-major pixel numbers.
 
-    Counter-clockwise as seen from the camera, so that normals point to it once y and z are
-    negated for a viewer with y up.
+    Counter-clockwise as seen from the camera, once y and z are negated for a viewer with y up.
     """
     row, column = np.nonzero(cells)
     width = cells.shape[1] + 1

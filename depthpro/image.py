@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -25,24 +24,26 @@ _SUBFILE_TYPE, _DNG_VERSION = 0x00FE, 0xC612
 class Photo:
     """A photo as a person sees it: upright, in sRGB."""
 
+<<<<<<< HEAD
     rgb: UInt8[np.ndarray, "h w 3"]
     """Pixels, contiguous and writable."""
     f_px: float | None = None
     """Focal length in pixels of `rgb`, or None if the metadata does not give it."""
     f_px_source: str | None = None
     """Metadata fields that gave `f_px`."""
+=======
+    rgb: UInt8[np.ndarray, "h w 3"]  # contiguous and writable
+    f_px: float | None = None  # focal length in pixels of rgb, if the metadata gives it
+    f_px_source: FocalTag | None = None  # the metadata fields that gave it
+>>>>>>> thin-root
 
 
 def load_image(path: str | os.PathLike[str]) -> Photo:
-    """Return pixels and focal length of a JPEG, PNG, WebP, TIFF or HEIC file.
+    """Return pixels and focal length of a JPEG, PNG, WebP, TIFF or HEIC file, whatever its suffix.
 
     The first picture of a file with several (HEIC: the primary one) is turned upright by its
-    orientation tag and converted to sRGB by its embedded colour profile; without a usable profile
-    its values are taken as sRGB. Transparent pixels become white. Grey values of 16 bits are
-    divided by 257 and rounded; float grey goes from 0 (black) to 1.
-
-    Args:
-        path: The file; its suffix does not matter.
+    orientation tag and converted to sRGB by its colour profile, if it has a usable one. Transparent
+    pixels become white. Grey of 16 bits is rounded to 8; float grey goes from 0 (black) to 1.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -60,14 +61,7 @@ def load_image(path: str | os.PathLike[str]) -> Photo:
 
 
 def read_focal_px(path: str | os.PathLike[str]) -> float | None:
-    """Return `load_image(path).f_px` hundreds of times as fast: pixels are not decoded.
-
-    Those of a PNG whose metadata comes after them are.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: As `load_image`, except for damaged pixels.
-    """
+    """Return `load_image(path).f_px` hundreds of times as fast: pixels are not decoded."""
     with _open(Path(path)) as image:
         return find_focal(image)[0]
 
@@ -79,45 +73,29 @@ class _Refusal(ValueError):
 @contextmanager
 def _open(path: Path) -> Iterator[Image.Image]:
     """Give the first picture, not yet decoded; whatever a decoder raises becomes one sentence."""
-    if path.is_dir():
-        raise ValueError(f"expected a photo; got the folder {path.name!r}; choose a photo in it.")
+    name = repr(path.name)
     try:
-        file = path.open("rb")
-    except OSError as error:
-        kind = FileNotFoundError if isinstance(error, FileNotFoundError) else ValueError
-        raise kind(
-            f"expected a photo; got {path.name!r}, which cannot be opened ({error.strerror}); "
-            "check its name and permissions."
-        ) from error
-    with file:
-        try:
-            if not path.stat().st_size:
-                raise _Refusal(
-                    f"expected a photo; got {path.name!r}, which is empty; copy it again."
-                )
-            _register_heic()
-            image = Image.open(file, formats=_FORMATS)
-            _check(image, path.name)
+        pillow_heif.register_heif_opener()
+        with Image.open(path, formats=_FORMATS) as image:
+            _check(image, name)
             yield image
-        except (MemoryError, _Refusal):
-            raise
-        except UnidentifiedImageError:
-            raise ValueError(
-                f"expected a JPEG, PNG, WebP, TIFF or HEIC photo; got {path.name!r}; export it as "
-                "one of these, or copy it again if it should be one."
-            ) from None
-        except Image.DecompressionBombError:
-            raise _too_large(path.name, "more than 178 megapixels") from None
-        except Exception as error:
-            raise ValueError(
-                f"expected a whole photo; got {path.name!r}, which is truncated or damaged; "
-                "copy it again."
-            ) from error
-
-
-@cache
-def _register_heic() -> None:
-    pillow_heif.register_heif_opener()
+    except (MemoryError, _Refusal):
+        raise
+    except FileNotFoundError:
+        raise FileNotFoundError(f"expected a photo; got {name}; there is no such file.") from None
+    except (IsADirectoryError, PermissionError):
+        raise ValueError(f"expected a photo; got {name}, a folder or a locked file.") from None
+    except UnidentifiedImageError:
+        raise ValueError(
+            f"expected a JPEG, PNG, WebP, TIFF or HEIC photo; got {name}, which is empty or of "
+            "another kind; export it as one of these, or copy it again if it should be one."
+        ) from None
+    except Image.DecompressionBombError:
+        raise _too_large(name, "more than 178 megapixels") from None
+    except Exception as error:
+        raise ValueError(
+            f"expected a whole photo; got {name}, which is truncated or damaged; copy it again."
+        ) from error
 
 
 def _check(image: Image.Image, name: str) -> None:
@@ -125,20 +103,20 @@ def _check(image: Image.Image, name: str) -> None:
     if image.width * image.height > MAX_PIXELS:
         raise _too_large(name, f"{image.width} x {image.height} pixels")
     exif = image.getexif() if image.format == "TIFF" else {}
-    if _DNG_VERSION in exif or int(exif.get(_SUBFILE_TYPE, 0)) & 1:
-        raise _Refusal(f"expected a developed photo; got the raw file {name!r}; export a JPEG.")
+    if _DNG_VERSION in exif or exif.get(_SUBFILE_TYPE, 0) & 1:
+        raise _Refusal(f"expected a developed photo; got the raw file {name}; export a JPEG.")
 
 
 def _too_large(name: str, size: str) -> _Refusal:
     return _Refusal(
-        f"expected at most {MAX_PIXELS / 1e6:.0f} megapixels; got {name!r} with {size}; make it "
+        f"expected at most {MAX_PIXELS / 1e6:.0f} megapixels; got {name} with {size}; make it "
         "smaller first."
     )
 
 
 def _to_8_bit(image: Image.Image, name: str) -> Image.Image:
     """Return 16-bit and float grey as mode "L", other images as they are."""
-    if image.mode not in ("I", "F") and not image.mode.startswith("I;"):
+    if not image.mode.startswith(("I", "F")):
         return image
     values = np.asarray(image)
     white = 1 if image.mode == "F" else 65535
@@ -148,9 +126,7 @@ def _to_8_bit(image: Image.Image, name: str) -> Image.Image:
             f"expected grey values from 0 to {white}; got {low} to {high} in {name!r}; "
             "export it with 8 or 16 bits per channel."
         )
-    # 65535 = 255 * 257, so adding 128 before the integer division rounds.
-    levels = np.rint(values * 255) if white == 1 else (values.astype(np.uint32) + 128) // 257
-    grey = Image.fromarray(levels.astype(np.uint8))
+    grey = Image.fromarray(np.rint(values * np.float32(255 / white)).astype(np.uint8))
     grey.info["icc_profile"] = image.info.get("icc_profile")
     return grey
 

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import re
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, cast
@@ -31,10 +30,7 @@ _FOV_RANGE_DEG = (1.0, 175.0)  # outside, tan() would give no focal length; no c
 
 
 class DepthPro(nn.Module):
-    """Sharp metric depth from one photo, without camera data.
-
-    Source: "Depth Pro: Sharp Monocular Metric Depth in Less Than a Second", arXiv 2410.02073.
-    """
+    """Sharp metric depth from one photo, without camera data (arXiv 2410.02073)."""
 
     def __init__(self, config: DepthProConfig | None = None) -> None:
         """Build the network with random weights; the default config is the published one."""
@@ -49,16 +45,10 @@ class DepthPro(nn.Module):
     def forward(
         self, image: Float[Tensor, "b 3 s s"]
     ) -> tuple[Float[Tensor, "b s s"], Float[Tensor, " b"] | None]:
-        """Return canonical inverse depth and the horizontal field of view in degrees.
+        """Return canonical inverse depth C >= 0, 0 at infinity, and the field of view in degrees.
 
-        Args:
-            image: Square picture of side `config.image_size`, in [-1, 1].
-
-        Returns:
-            C >= 0 in float32, 0 at infinity; degrees in float32, or None without that head.
-
-        Raises:
-            ValueError: If the picture is not of the network's size.
+        Images are squares of side `config.image_size`, in [-1, 1]. Results are float32; the
+        horizontal field of view is None without that head.
         """
         side = self.config.image_size
         if image.dim() != 4 or image.shape[1:] != (3, side, side):
@@ -90,13 +80,12 @@ class DepthPro(nn.Module):
         """Return a network with trained weights, ready for `infer`.
 
         Args:
-            name: "small" (embedded in the package), a file, a folder, or a name on the hub:
-                "apple/DepthPro" and "apple/DepthPro-hf" are the published weights, which are
-                licensed for research only.
+            name: "small" (in the package), a file, a folder, or a name on the hub: "apple/DepthPro"
+                and "apple/DepthPro-hf" are the published weights, licensed for research only.
             config: Sizes, for a file that does not hold them; None means the published ones.
             device: None takes CUDA or MPS where available, else the CPU.
-            dtype: Type of the weights: float32, or float16 or bfloat16 for half of the memory.
-                `infer` then computes in that type, which is slow on a CPU.
+            dtype: float32, or float16 or bfloat16 for half of the memory; `infer` then computes in
+                that type, which is slow on a CPU.
 
         Raises:
             ValueError: If the weights cannot be found, read, or do not fit.
@@ -116,15 +105,13 @@ class DepthPro(nn.Module):
         return model
 
     def save_pretrained(self, path: str | Path, record: str | None = None) -> Path:
-        """Write weights, config and licence as safetensors; return the file that was written.
+        """Write weights, config, licence and how they were made (`record`); return the file.
 
-        Args:
-            path: A file that ends in .safetensors, or a folder for model.safetensors.
-            record: How the weights were made; None keeps the record that they came with.
+        The path is a file that ends in .safetensors, or a folder for model.safetensors. Without a
+        record, the weights keep the one that they came with.
         """
-        provenance = self.provenance
-        if record is not None:
-            provenance = dataclasses.replace(provenance, record=record)
+        record = self.provenance.record if record is None else record
+        provenance = dataclasses.replace(self.provenance, record=record)
         return checkpoint.save(self, path, self.config, provenance)
 
     @torch.inference_mode()
@@ -146,32 +133,24 @@ class DepthPro(nn.Module):
                 float32 elsewhere; for weights in half precision it is their own type.
 
         Raises:
-            ValueError: If the photo or the focal length is not as above, or no focal length is
-                given to a network that estimates none.
+            ValueError: If the photo or the focal length is not as above, or neither given nor
+                estimated.
             MemoryError: If the device has too little memory; the message says what to try.
-
-        Source: Section 3; resizing as in the published code (FACTS 1.1, 1.6).
         """
         pictures = to_batch(rgb)
         height, width = pictures.shape[-2:]
-        used = estimated = None
+        given = estimated = None
         if f_px is not None:  # checked before the network takes its time
-            used = focal_per_picture(f_px, torch.empty(len(pictures), device=self.device))
+            given = focal_per_picture(f_px, torch.empty(len(pictures), device=self.device))
         elif self.fov is None:
             raise ValueError("this network estimates no field of view: pass f_px, in pixels")
         with _explain_memory(self.device, len(pictures)), self._autocast(precision):
-            canonical, fov_deg = self(
-                network_input(pictures.to(self.device), self.config.image_size)
-            )
+            image = network_input(pictures.to(self.device), self.config.image_size)
+            canonical, fov_deg = self(image)
         if fov_deg is not None:
             estimated = focal_from_fov(fov_deg.clamp(*_FOV_RANGE_DEG), width)
-        return Prediction(
-            canonical_inverse_depth=canonical,
-            f_px=cast(Tensor, estimated if used is None else used),
-            estimated_f_px=estimated,
-            height=height,
-            width=width,
-        )
+        used = cast(Tensor, estimated if given is None else given)
+        return Prediction(canonical, used, estimated, height, width)
 
     @property
     def device(self) -> torch.device:
@@ -180,13 +159,11 @@ class DepthPro(nn.Module):
 
     def _autocast(self, precision: Precision) -> torch.autocast:
         stored = next(self.parameters()).dtype
-        if precision == "auto":
-            half = stored == torch.float32 and self.device.type == "cuda"
-            dtype = torch.float16 if half else stored
-        elif precision in _DTYPES:
-            dtype = _DTYPES[precision]
-        else:
-            raise ValueError(f"precision must be one of {['auto', *_DTYPES]}, got {precision!r}")
+        on_cuda = stored == torch.float32 and self.device.type == "cuda"
+        dtypes = {"auto": torch.float16 if on_cuda else stored, **_DTYPES}
+        if precision not in dtypes:
+            raise ValueError(f"precision must be one of {list(dtypes)}, got {precision!r}")
+        dtype = dtypes[precision]
         if stored not in (torch.float32, dtype):
             raise ValueError(
                 f"weights in {stored} cannot compute in {dtype}; "
@@ -196,23 +173,15 @@ class DepthPro(nn.Module):
 
 
 def default_device() -> torch.device:
-    """Return CUDA where there is one, else MPS, else the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")
+    """Return CUDA or MPS where there is one, else the CPU."""
+    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
 
 
 def usable_device(device: torch.device | str) -> torch.device:
-    """Return the device, checked by making a tensor on it.
-
-    Raises:
-        ValueError: If it cannot be used here; the message names one that can.
-    """
+    """Return the device, or raise a ValueError that names another if it cannot be used here."""
     try:
         return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError) as error:
         raise ValueError(
             f"device {str(device)!r} cannot be used here ({str(error).splitlines()[0]}); "
             f"{str(default_device())!r} can"
@@ -225,11 +194,9 @@ def _explain_memory(device: torch.device, batch: int) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if not isinstance(error, torch.OutOfMemoryError) and not _NO_MEMORY.search(str(error)):
+        if not _NO_MEMORY.search(str(error)):
             raise
-        traceback.clear_frames(error.__traceback__)  # their locals hold the activations
         raise MemoryError(
-            f"{device} ran out of memory on a batch of {batch}; try fewer pictures at once, "
-            "from_pretrained(..., dtype=torch.float16) on a GPU, device='cpu', or the weights "
-            "'small'"
+            f"{device} ran out of memory on a batch of {batch}; try fewer pictures at once, half "
+            "precision (dtype=torch.float16) on a GPU, device='cpu', or the weights 'small'"
         ) from None

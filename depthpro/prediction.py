@@ -19,16 +19,11 @@ class Prediction:
     It holds the network's own map; `depth` at the pictures' size is computed on first use.
     """
 
-    canonical_inverse_depth: Float[Tensor, "b s s"]
-    """C of the stretched square picture, float32, 0 at infinity; depth = f_px / (w C)."""
-    f_px: Float[Tensor, " b"]
-    """Focal length that depth is computed with, in pixels of the picture."""
-    estimated_f_px: Float[Tensor, " b"] | None
-    """Focal length that the network estimated; None if it has no field-of-view head."""
-    height: int
-    """Rows of the pictures."""
+    canonical_inverse_depth: Float[Tensor, "b s s"]  # float32, of the stretched square picture
+    f_px: Float[Tensor, " b"]  # focal length that depth is computed with, in pixels of the picture
+    estimated_f_px: Float[Tensor, " b"] | None  # None if the network has no field-of-view head
+    height: int  # of the pictures
     width: int
-    """Columns of the pictures."""
 
     @property
     def fov_deg(self) -> Float[Tensor, " b"]:
@@ -37,10 +32,7 @@ class Prediction:
 
     @functools.cached_property
     def depth(self) -> Float[Tensor, "b h w"]:
-        """Metres along the optical axis at the pictures' size, float32, in [1e-4, 1e4].
-
-        Sky is at the far end.
-        """
+        """Metres along the optical axis at the pictures' size, float32, in [1e-4, 1e4] (sky)."""
         return self.depth_at(self.height, self.width)
 
     def depth_at(self, height: int, width: int) -> Float[Tensor, "b {height} {width}"]:
@@ -54,10 +46,7 @@ class Prediction:
     def with_focal(self, f_px: float | Tensor) -> "Prediction":
         """Return the same prediction for another focal length in pixels; no network is called.
 
-        Args:
-            f_px: One for all pictures, or one for each.
-
-        Exact: `infer` with this focal length gives the same numbers.
+        Exact: `infer` with this focal length, one for all pictures or one each, gives the same.
 
         Raises:
             ValueError: If the focal length is not positive and finite.
@@ -66,30 +55,20 @@ class Prediction:
 
     def to(self, device: torch.device | str) -> "Prediction":
         """Return the prediction with its tensors on another device."""
-        estimated = self.estimated_f_px
-        return dataclasses.replace(
-            self,
-            canonical_inverse_depth=self.canonical_inverse_depth.to(device),
-            f_px=self.f_px.to(device),
-            estimated_f_px=None if estimated is None else estimated.to(device),
-        )
+        estimated = None if self.estimated_f_px is None else self.estimated_f_px.to(device)
+        canonical, f_px = self.canonical_inverse_depth.to(device), self.f_px.to(device)
+        return Prediction(canonical, f_px, estimated, self.height, self.width)
 
 
 def focal_per_picture(f_px: float | Tensor, like: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
-    """Return one focal length a picture, from one for all or one each, in float32.
-
-    Raises:
-        ValueError: If the count does not fit or a value is not positive and finite.
-    """
+    """Return one positive focal length a picture, from one for all or one each, in float32."""
     try:
-        focal = torch.as_tensor(f_px, dtype=torch.float32, device=like.device)
+        focal = torch.as_tensor(f_px, dtype=torch.float32, device=like.device).expand(like.shape)
     except (TypeError, ValueError, RuntimeError):
-        raise ValueError(f"f_px must be a number of pixels, got {f_px!r}") from None
-    if focal.numel() not in (1, like.numel()) or focal.dim() > 1:
         raise ValueError(
-            f"f_px must be one focal length in pixels, or one for each of the {like.numel()} "
-            f"pictures; got shape {tuple(focal.shape)}"
-        )
-    if not bool(((focal > 0) & (focal < math.inf)).all()):
+            f"f_px must be a number of pixels, or one for each of the {like.numel()} pictures; "
+            f"got {f_px!r}"
+        ) from None
+    if not ((focal > 0) & (focal < math.inf)).all():
         raise ValueError(f"f_px must be positive and finite, in pixels; got {f_px}")
-    return focal.expand(like.shape).clone()
+    return focal.clone()

@@ -10,11 +10,7 @@ from torch.nn import functional as F
 
 
 def to_batch(rgb: Image.Image | ndarray | Tensor) -> Num[Tensor, "b 3 h w"]:
-    """Return any picture that `DepthPro.infer` accepts as a batch: uint8, or floats in [0, 1].
-
-    Raises:
-        ValueError: If it is of another kind, shape or range.
-    """
+    """Return any picture that `DepthPro.infer` accepts as a batch: uint8, or floats in [0, 1]."""
     picture = rgb
     if isinstance(picture, Image.Image) and not picture.mode.startswith(("I", "F")):
         picture = np.asarray(picture.convert("RGB"))
@@ -28,39 +24,25 @@ def to_batch(rgb: Image.Image | ndarray | Tensor) -> Num[Tensor, "b 3 h w"]:
         floats = picture.is_floating_point() and picture.dim() == 4 and picture.shape[1] == 3
         if floats and picture.min() >= 0 and picture.max() <= 1:
             return picture
+    kind = getattr(rgb, "dtype", getattr(rgb, "mode", ""))
     raise ValueError(
         "expected a PIL image of 8 bits a channel, uint8 (h, w, 3), or float (b, 3, h, w) in "
-        f"[0, 1]; got {_describe(rgb)}. load_image(path).rgb reads files of every kind as uint8"
+        f"[0, 1]; got {type(rgb).__name__} {kind} {tuple(getattr(rgb, 'shape', ()))}. "
+        "load_image(path).rgb reads files of every kind as uint8"
     )
-
-
-def _describe(picture: object) -> str:
-    """Return kind, shape and range of a picture that was refused."""
-    if isinstance(picture, Image.Image):
-        return f"a PIL image of mode {picture.mode!r}"
-    if not isinstance(picture, ndarray | Tensor):
-        return type(picture).__name__
-    text = f"{str(picture.dtype).removeprefix('torch.')} {tuple(picture.shape)}"
-    if isinstance(picture, Tensor) and picture.is_floating_point() and picture.numel():
-        text += f" with values from {picture.min():.4g} to {picture.max():.4g}"
-    return text
 
 
 def network_input(
     pictures: Num[Tensor, "b 3 h w"], side: int
 ) -> Float[Tensor, "b 3 {side} {side}"]:
     """Return a batch from `to_batch` as squares in [-1, 1]."""
-    # Scaling after resizing touches fewer pixels; the two commute.
     if pictures.dtype == torch.uint8:
         return resize_bytes(pictures, side) * (2 / 255) - 1
     return resize(pictures.float(), side) * 2 - 1
 
 
 def resize(image: Float[Tensor, "b c h w"], side: int) -> Float[Tensor, "b c {side} {side}"]:
-    """Return the image stretched to a square, bilinear without antialiasing.
-
-    Source: FACTS 1.1: the published network was trained with exactly this.
-    """
+    """Return the image stretched to a square, bilinear without antialiasing, as published."""
     if image.shape[-2:] == (side, side):
         return image
     return F.interpolate(image, size=(side, side), mode="bilinear", align_corners=False)
@@ -71,8 +53,8 @@ def resize_bytes(
 ) -> Float[Tensor, "b 3 {side} {side}"]:
     """Return uint8 pictures stretched to a square: floats in [0, 255], equal to `resize`.
 
-    Three times as fast for a large photo: bilinear sampling reads few of its pixels, and only
-    those become floats. The three channels of a pixel should lie side by side in memory.
+    Three times as fast for a large photo, as only the few pixels that are sampled become floats.
+    The three channels of a pixel should lie side by side in memory.
     """
     height, width = pictures.shape[-2:]
     top, bottom, down = _neighbours(height, side, pictures.device)

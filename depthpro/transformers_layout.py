@@ -20,23 +20,15 @@ _RENAMES = [
     (r"\battention\.output\.dense", "attn.proj"),
     (r"\blayer_scale(\d)\.lambda1", r"ls\1.gamma"),
     (r"\blayernorm\b", "norm"),
-    # the encoder's necks
-    (r"^depth_pro\.neck\.feature_upsample\.image_block\.layers\.0", "encoder.upsample_lowres"),
-    (r"^depth_pro\.neck\.feature_upsample\.scaled_images\.0\.layers", "encoder.upsample2"),
-    (r"^depth_pro\.neck\.feature_upsample\.scaled_images\.1\.layers", "encoder.upsample1"),
-    (r"^depth_pro\.neck\.feature_upsample\.scaled_images\.2\.layers", "encoder.upsample0"),
-    (r"^depth_pro\.neck\.feature_upsample\.intermediate\.0\.layers", "encoder.upsample_latent1"),
-    (r"^depth_pro\.neck\.feature_upsample\.intermediate\.1\.layers", "encoder.upsample_latent0"),
-    (r"^depth_pro\.neck\.fuse_image_with_low_res", "encoder.fuse_lowres"),
-    # the decoder, which transformers counts from the coarsest level
-    (r"^depth_pro\.neck\.feature_projection\.projections\.0", "decoder.convs.4"),
-    (r"^depth_pro\.neck\.feature_projection\.projections\.1", "decoder.convs.3"),
-    (r"^depth_pro\.neck\.feature_projection\.projections\.2", "decoder.convs.2"),
-    (r"^depth_pro\.neck\.feature_projection\.projections\.3", "decoder.convs.1"),
-    (r"^fusion_stage\.intermediate\.0", "decoder.fusions.4"),
-    (r"^fusion_stage\.intermediate\.1", "decoder.fusions.3"),
-    (r"^fusion_stage\.intermediate\.2", "decoder.fusions.2"),
-    (r"^fusion_stage\.intermediate\.3", "decoder.fusions.1"),
+    # the encoder's necks and the decoder, which transformers counts from the coarsest level
+    (r"^depth_pro\.neck\.(feature_)?", ""),
+    (r"^upsample\.image_block\.layers\.0", "encoder.upsample_lowres"),
+    *((rf"^upsample\.scaled_images\.{i}\.layers", f"encoder.upsample{2 - i}") for i in range(3)),
+    (r"^upsample\.intermediate\.0\.layers", "encoder.upsample_latent1"),
+    (r"^upsample\.intermediate\.1\.layers", "encoder.upsample_latent0"),
+    (r"^fuse_image_with_low_res", "encoder.fuse_lowres"),
+    *((rf"^projection\.projections\.{i}", f"decoder.convs.{4 - i}") for i in range(4)),
+    *((rf"^fusion_stage\.intermediate\.{i}", f"decoder.fusions.{4 - i}") for i in range(4)),
     (r"^fusion_stage\.final", "decoder.fusions.0"),
     (r"\bresidual_layer(\d)\.convolution1", r"resnet\1.residual.1"),
     (r"\bresidual_layer(\d)\.convolution2", r"resnet\1.residual.3"),
@@ -56,34 +48,17 @@ def from_transformers(
 ) -> tuple[DepthProConfig, dict[str, Tensor]]:
     """Return this package's config and tensors for those of `DepthProForDepthEstimation`.
 
-    Args:
-        settings: Values of its config.json; those that are left out have transformers' defaults.
-        tensors: Tensors of its model.safetensors.
-
-    Raises:
-        ValueError: If it is another model, or a variant of the published network.
+    Settings that its config.json leaves out have transformers' defaults.
     """
     if settings.get("model_type") != "depth_pro" or _PROJECTION not in tensors:
         raise ValueError(
-            "expected the transformers layout of Depth Pro (model_type 'depth_pro'), got "
-            f"model_type {settings.get('model_type')!r} with tensors {sorted(tensors)[:3]} …"
+            "expected the transformers layout of Depth Pro, model_type 'depth_pro'; got "
+            f"model_type {settings.get('model_type')!r}"
         )
-    config = _config(settings, tensors)
-    _refuse_variants(settings, config)
-    return config, _renamed(tensors)
-
-
-def _config(settings: dict, tensors: dict[str, Tensor]) -> DepthProConfig:
     dim, _, patch, _ = tensors[_PROJECTION].shape
-    dims = settings.get("scaled_images_feature_dims", (1024, 1024, 512))
-    hooks = settings.get("intermediate_hook_ids", (11, 5))
-    if (len(dims), len(hooks)) != (3, 2):
-        raise ValueError(
-            "expected 3 scaled_images_feature_dims and 2 intermediate_hook_ids as published, got "
-            f"{dims} and {hooks}"
-        )
-    (coarse, middle, fine), (late, early) = dims, hooks
-    return DepthProConfig(
+    coarse, middle, fine = settings.get("scaled_images_feature_dims", (1024, 1024, 512))
+    late, early = settings.get("intermediate_hook_ids", (11, 5))
+    config = DepthProConfig(
         window=settings.get("patch_size", 384),
         patch=patch,
         dim=dim,
@@ -94,21 +69,7 @@ def _config(settings: dict, tensors: dict[str, Tensor]) -> DepthProConfig:
         decoder_dim=settings.get("fusion_hidden_size", 256),
         fov=settings.get("use_fov_model", False),
     )
-
-
-def _refuse_variants(settings: dict, config: DepthProConfig) -> None:
-    """Raise for settings under which the same tensors would mean another network."""
-    as_published = {
-        "scaled_images_ratios": [0.25, 0.5, 1],
-        "scaled_images_overlap_ratios": [0.0, 0.5, 0.25],
-        "merge_padding_value": config.pyramid[0].trim,
-        "num_fov_head_layers": 2,
-        "use_batch_norm_in_fusion_residual": False,
-        "use_bias_in_fusion_residual": True,
-    }
-    for name, value in as_published.items():
-        if settings.get(name, value) != value:
-            raise ValueError(f"{name} must be {value} as published, got {settings[name]}")
+    return config, _renamed(tensors)
 
 
 def _renamed(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

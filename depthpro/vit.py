@@ -20,10 +20,7 @@ def build_encoder(config: DepthProConfig) -> nn.Module:
 
 
 def build_vit(config: DepthProConfig) -> VisionTransformer:
-    """Return a DINOv2-style ViT for one window: class token, LayerScale, no registers, no head.
-
-    Source: Section 3.1 and Table 8, "DINOv2"; FACTS 1.1.
-    """
+    """Return a DINOv2 ViT for one window (Table 8): class token, LayerScale, no registers."""
     return VisionTransformer(
         img_size=config.window,
         patch_size=config.patch,
@@ -40,13 +37,7 @@ def encode(
 ) -> tuple[Float[Tensor, "n d h h"], list[Float[Tensor, "n _d _h _h"]]]:
     """Return the map of the last block's normalised tokens, and the two finer maps, finest first.
 
-    Args:
-        encoder: From `build_encoder`.
-        windows: In [-1, 1].
-        taps: Of a ViT, the blocks whose raw tokens are the finer maps; class tokens are dropped.
-            A hybrid encoder always returns those of its stem.
-
-    Source: FACTS 1.3: taps are block outputs before any norm; only the last passes LayerNorm.
+    Of a ViT these are the raw tokens of the blocks `taps`; a hybrid encoder always returns its own.
     """
     if not isinstance(encoder, VisionTransformer):
         return encoder(windows)
