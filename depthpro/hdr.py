@@ -6,7 +6,7 @@ import numpy as np
 import pillow_heif
 from jaxtyping import Float, UInt8
 from numpy import ndarray
-from PIL import Image
+from PIL import Image, ImageOps
 
 _WHITE_NITS = 203.0
 """Luminance of diffuse white in HDR pictures.
@@ -22,6 +22,7 @@ _TO_SRGB = {  # linear RGB by colour primaries
         [[1.2249, -0.2247, 0.0], [-0.0420, 1.0419, 0.0], [-0.0196, -0.0786, 1.0979]]
     ),
 }
+_HEAD_BYTES = 65_536
 _ROWS = 256  # at once, so that large photos need little memory
 
 
@@ -32,34 +33,36 @@ class Coding(NamedTuple):
     transfer: int
 
 
-def find_coding(image: Image.Image, head: bytes) -> Coding | None:
-    """Return the coding of an HDR picture, or None for any other.
-
-    Args:
-        image: An opened file.
-        head: The beginning of the file. Pillow does not tell how AVIF codes its colours.
-    """
+def find_coding(image: Image.Image) -> Coding | None:
+    """Return the coding of an HDR picture that is opened and not yet loaded, or None."""
     if image.format == "HEIF":
         nclx = image.info.get("nclx_profile") or {}
-        primaries, transfer = nclx.get("color_primaries"), nclx.get("transfer_characteristics")
-    elif image.format == "AVIF" and (at := head.find(b"colrnclx")) >= 0:
-        at += len(b"colrnclx")
-        primaries, transfer = (int.from_bytes(head[at + i : at + i + 2], "big") for i in (0, 2))
+        coding = nclx.get("color_primaries"), nclx.get("transfer_characteristics")
+    elif image.format == "AVIF":  # Pillow does not tell; the box stands before the pixels
+        image.fp.seek(0)
+        _, found, rest = image.fp.read(_HEAD_BYTES).partition(b"colrnclx")
+        coding = (int.from_bytes(rest[at : at + 2], "big") for at in (0, 2)) if found else (0, 0)
     else:
         return None
-    return Coding(primaries, transfer) if transfer in (_PQ, _HLG) else None
+    coding = Coding(*coding)
+    return coding if coding.transfer in (_PQ, _HLG) else None
 
 
 def read_hdr(image: Image.Image, coding: Coding) -> Image.Image:
-    """Return an HDR picture in sRGB, diffuse white at white; brighter lights are clipped."""
+    """Return an HDR picture in sRGB, diffuse white at white; brighter lights are clipped.
+
+    Args:
+        image: An opened file; of AVIF, Pillow gives 8 bits.
+        coding: From `find_coding`.
+    """
     if image.format == "HEIF":
         image.fp.seek(0)
-        deep = np.asarray(pillow_heif.open_heif(image.fp, convert_hdr_to_8bit=False))
+        codes = np.asarray(pillow_heif.open_heif(image.fp, convert_hdr_to_8bit=False))
     else:
-        deep = np.asarray(image.convert("RGB"))
-    rgb = np.empty((*deep.shape[:2], 3), np.uint8)
-    for row in range(0, len(deep), _ROWS):
-        part = deep[row : row + _ROWS, :, :3].astype(np.float32) / np.iinfo(deep.dtype).max
+        codes = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    rgb = np.empty((*codes.shape[:2], 3), np.uint8)
+    for row in range(0, len(codes), _ROWS):
+        part = codes[row : row + _ROWS, :, :3].astype(np.float32) / np.iinfo(codes.dtype).max
         rgb[row : row + _ROWS] = to_srgb(part, coding)
     return Image.fromarray(rgb)
 

@@ -1,4 +1,4 @@
-"""TIFF files that Pillow refuses or misreads: more than 8 bits a channel, planes, odd directories."""
+"""TIFF files that Pillow refuses or misreads: deep colours, planes, odd directories."""
 
 from contextlib import suppress
 from typing import BinaryIO
@@ -75,8 +75,9 @@ def _pillow_reads(page: tifffile.TiffPage) -> bool:
     grey = page.samplesperpixel == 1
     planes = not grey and page.planarconfig == tifffile.PLANARCONFIG.SEPARATE
     known = ("uint16", "uint32", "float32") if grey else ("uint16",)
-    # Pillow looks for this tag in the EXIF directory only.
-    return page.dtype.name in known and not planes and _INTEROP not in page.tags
+    # Pillow inverts no deep grey, and looks for this tag in the EXIF directory only.
+    odd = page.photometric == names.MINISWHITE or _INTEROP in page.tags
+    return page.dtype.name in known and not planes and not odd
 
 
 def to_8_bit(values: ndarray, white: int) -> UInt8[ndarray, "*shape"]:
