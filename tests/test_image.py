@@ -486,12 +486,12 @@ def test_a_huge_photo_is_halved_with_its_focal_length(tmp_path, monkeypatch, fmt
     exif = make_exif(sub=[(FOCAL_35MM, SHORT, 26)])
     path = save(tmp_path / "x", picture, fmt, exif=exif)
     whole = load_image(path)
-    monkeypatch.setattr(image, "MAX_PIXELS", 50_000)
+    monkeypatch.setattr("depthpro.image.MAX_PIXELS", 50_000)
     halved = load_image(path)
     assert halved.rgb.shape == (150, 200, 3)
     assert halved.f_px == pytest.approx(whole.f_px / 2)
     expected = np.asarray(Image.fromarray(whole.rgb).reduce(2), int)
     assert np.abs(halved.rgb - expected).max() <= 4
-    monkeypatch.setattr(image, "MAX_FILE_PIXELS", 60_000)
+    monkeypatch.setattr("depthpro.image.MAX_FILE_PIXELS", 60_000)
     with pytest.raises(ValueError, match=r"at most 0 megapixels; got 'x.*' with 400 x 300 pixels"):
         load_image(path)
