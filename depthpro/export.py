@@ -16,7 +16,7 @@ from trimesh.exchange.gltf import export_glb
 from trimesh.visual.material import PBRMaterial
 from trimesh.visual.texture import TextureVisuals
 
-from depthpro.files import whole_file
+from depthpro.files import whole_file, whole_files
 from depthpro.geometry import grid_faces, intrinsics, solid_cells, solid_pixels, unproject
 from depthpro.prediction import Prediction
 from depthpro.viz import colorize, depth_range, with_colour_bar
@@ -40,13 +40,29 @@ def write_prediction(
 ) -> list[Path]:
     """Write the depth of a photo in several formats, and return the files in order of `FORMATS`.
 
+    All appear together, or none does.
+
     Names start with `stem`; every file holds the licence notice. Depth and pictures have the
     photo's size. The surface and the points have at most as many vertices along a side as the
     network's own map: beyond that there is no more detail. The prediction is a batch of one.
     """
+    with whole_files(folder) as temporary:
+        files = result_files(temporary, stem, formats)
+        _write(files, rgb, prediction.to("cpu"), notice)
+    return list(result_files(folder, stem, formats).values())
+
+
+def result_files(
+    folder: str | Path, stem: str, formats: Collection[Format] = FORMATS
+) -> dict[Format, Path]:
+    """Return the files that `write_prediction` writes, in order of `FORMATS`."""
     ends = dict(zip(FORMATS, (".npz", "_depth.png", "_colour.png", ".glb", ".ply"), strict=True))
-    files = {kind: Path(folder) / f"{stem}{end}" for kind, end in ends.items() if kind in formats}
-    prediction = prediction.to("cpu")
+    return {kind: Path(folder) / f"{stem}{end}" for kind, end in ends.items() if kind in formats}
+
+
+def _write(
+    files: dict[Format, Path], rgb: UInt8[ndarray, "h w 3"], prediction: Prediction, notice: str
+) -> None:
     depth, f_px = prediction.depth[0].numpy(), float(prediction.f_px[0])
     if "npz" in files:
         write_npz(files["npz"], depth, f_px, notice)
@@ -63,7 +79,6 @@ def write_prediction(
     if "ply" in files:
         colours = np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling.BOX))
         write_ply(files["ply"], colours, coarse, f_coarse, notice)
-    return list(files.values())
 
 
 def fit_size(height: int, width: int, side: int) -> tuple[int, int]:

@@ -2,8 +2,11 @@
 
 import contextlib
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+
+_PREFIX = ".depthpro-"
 
 
 @contextlib.contextmanager
@@ -14,10 +17,28 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays last, because writers choose the format by it.
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
+    # Short, as the file's own name may be as long as the system allows. The suffix stays, because
+    # writers choose the format by it.
+    temporary = path.with_name(f"{_PREFIX}{secrets.token_hex(4)}{path.suffix}")
     try:
         yield temporary
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def whole_files(folder: str | Path) -> Iterator[Path]:
+    """Give a new folder to write to; its files move to `folder` if the block succeeds.
+
+    So they appear together or not at all.
+    """
+    folder = Path(folder)
+    temporary = folder / f"{_PREFIX}{secrets.token_hex(4)}"
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        for path in temporary.iterdir():
+            path.replace(folder / path.name)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

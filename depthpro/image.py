@@ -12,11 +12,16 @@ import pillow_heif
 from jaxtyping import UInt8
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from depthpro.exif import FocalTag, find_focal
+from depthpro.exif import find_focal
+from depthpro.hdr import find_coding, read_hdr
+from depthpro.tiff import Unreadable, read_deep_tiff, to_8_bit
 
 MAX_PIXELS = 100_000_000
+"""Larger photos, as of phones with 108 and 200 megapixels, are halved on both sides."""
+MAX_FILE_PIXELS = 270_000_000
+Image.MAX_IMAGE_PIXELS = MAX_FILE_PIXELS  # Pillow's own limit against bombs
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "HEIF")  # of the forty that Pillow knows
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "HEIF", "AVIF")  # of the forty that Pillow knows
 _SUBFILE_TYPE, _DNG_VERSION = 0x00FE, 0xC612
 
 
@@ -26,29 +31,34 @@ class Photo:
 
     rgb: UInt8[np.ndarray, "h w 3"]  # contiguous and writable
     f_px: float | None = None  # focal length in pixels of rgb, if the metadata gives it
-    f_px_source: FocalTag | None = None  # the metadata fields that gave it
+    f_px_source: str | None = None  # the metadata fields that gave it, or why it is not used
 
 
 def load_image(path: str | os.PathLike[str]) -> Photo:
-    """Return pixels and focal length of a JPEG, PNG, WebP, TIFF or HEIC file, whatever its suffix.
+    """Return pixels and focal length of a photo: JPEG, PNG, WebP, TIFF, HEIC or AVIF.
 
-    The first picture of a file with several (HEIC: the primary one) is turned upright by its
-    orientation tag and converted to sRGB by its colour profile, if it has a usable one. Transparent
-    pixels become white. Grey of 16 bits is rounded to 8; float grey goes from 0 (black) to 1.
+    The file's suffix does not matter. The first picture of a file with several (HEIC: the primary
+    one) is turned upright by its orientation tag and converted to sRGB by its colour profile, if it
+    has a usable one; HDR is mapped so that diffuse white is white. Transparent pixels become white.
+    Values of more than 8 bits are rounded to 8; floats go from 0 (black) to 1.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is a folder, empty, of another format, truncated or damaged, a raw
-            photo, larger than `MAX_PIXELS`, or has grey values outside the range above. The
+            photo, larger than `MAX_FILE_PIXELS`, or has values outside the range above. The
             message is one sentence with the file's name, never its folder, fit to show a visitor.
     """
     path = Path(path)
     with _open(path) as image:
         f_px, source = find_focal(image)
-        image.load()
-        with suppress(Exception):  # damaged metadata; by then the pixels are turned
-            ImageOps.exif_transpose(image, in_place=True)
-        return Photo(np.array(_to_srgb(_to_8_bit(image, path.name))), f_px, source)
+        longest = max(image.size)
+        if image.width * image.height > MAX_PIXELS:  # decodes a JPEG at half of its size
+            image.draft("RGB", (image.width // 2, image.height // 2))
+        upright = _decode(image)
+        if upright.width * upright.height > MAX_PIXELS:
+            upright = upright.reduce(2)
+        rgb = np.array(_to_srgb(upright))
+        return Photo(rgb, f_px and f_px * max(rgb.shape) / longest, source)
 
 
 def read_focal_px(path: str | os.PathLike[str]) -> float | None:
@@ -67,9 +77,12 @@ def _open(path: Path) -> Iterator[Image.Image]:
     name = repr(path.name)
     try:
         pillow_heif.register_heif_opener()
-        with Image.open(path, formats=_FORMATS) as image:
+        with path.open("rb") as file:
+            image = read_deep_tiff(file) or Image.open(file, formats=_FORMATS)
             _check(image, name)
             yield image
+    except Unreadable as error:
+        raise ValueError(f"expected a photo; got {name}, {error}") from None
     except (MemoryError, _Refusal):
         raise
     except FileNotFoundError:
@@ -78,11 +91,11 @@ def _open(path: Path) -> Iterator[Image.Image]:
         raise ValueError(f"expected a photo; got {name}, a folder or a locked file.") from None
     except UnidentifiedImageError:
         raise ValueError(
-            f"expected a JPEG, PNG, WebP, TIFF or HEIC photo; got {name}, which is empty or of "
-            "another kind; export it as one of these, or copy it again if it should be one."
+            f"expected a JPEG, PNG, WebP, TIFF, HEIC or AVIF photo; got {name}, which is empty or "
+            "of another kind; export it as one of these, or copy it again if it should be one."
         ) from None
     except Image.DecompressionBombError:
-        raise _too_large(name, "more than 178 megapixels") from None
+        raise _too_large(name, "more than twice that") from None
     except Exception as error:
         raise ValueError(
             f"expected a whole photo; got {name}, which is truncated or damaged; copy it again."
@@ -91,7 +104,7 @@ def _open(path: Path) -> Iterator[Image.Image]:
 
 def _check(image: Image.Image, name: str) -> None:
     """Refuse pictures that are too large, and camera raw files, which start with a thumbnail."""
-    if image.width * image.height > MAX_PIXELS:
+    if image.width * image.height > MAX_FILE_PIXELS:
         raise _too_large(name, f"{image.width} x {image.height} pixels")
     exif = image.getexif() if image.format == "TIFF" else {}
     if _DNG_VERSION in exif or exif.get(_SUBFILE_TYPE, 0) & 1:
@@ -100,24 +113,21 @@ def _check(image: Image.Image, name: str) -> None:
 
 def _too_large(name: str, size: str) -> _Refusal:
     return _Refusal(
-        f"expected at most {MAX_PIXELS / 1e6:.0f} megapixels; got {name} with {size}; make it "
+        f"expected at most {MAX_FILE_PIXELS / 1e6:.0f} megapixels; got {name} with {size}; make it "
         "smaller first."
     )
 
 
-def _to_8_bit(image: Image.Image, name: str) -> Image.Image:
-    """Return 16-bit and float grey as mode "L", other images as they are."""
+def _decode(image: Image.Image) -> Image.Image:
+    """Return the picture upright, with 8 bits a channel."""
+    if coding := find_coding(image):
+        return read_hdr(image, coding)
+    image.load()
+    with suppress(Exception):  # damaged metadata; by then the pixels are turned
+        ImageOps.exif_transpose(image, in_place=True)
     if not image.mode.startswith(("I", "F")):
         return image
-    values = np.asarray(image)
-    white = 1 if image.mode == "F" else 65535
-    low, high = values.min(), values.max()
-    if not (low >= 0 and high <= white):  # also for NaN
-        raise _Refusal(
-            f"expected grey values from 0 to {white}; got {low} to {high} in {name!r}; "
-            "export it with 8 or 16 bits per channel."
-        )
-    grey = Image.fromarray(np.rint(values * np.float32(255 / white)).astype(np.uint8))
+    grey = Image.fromarray(to_8_bit(np.asarray(image), 1 if image.mode == "F" else 65535))
     grey.info["icc_profile"] = image.info.get("icc_profile")
     return grey
 

@@ -1,20 +1,19 @@
 """`python -m depthpro predict`: photos in, depth files out."""
 
 import argparse
-import re
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
-from depthpro.export import FORMATS, write_prediction
+from depthpro.album import Outcome, find_photos, summary
+from depthpro.export import FORMATS, result_files, write_prediction
 from depthpro.geometry import focal_from_fov
 from depthpro.image import load_image
 from depthpro.model import DepthPro
-
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif")
-_RESULT = re.compile(r"\.\w+_(depth|colour)\.png$")  # of photo.jpg: photo.jpg_depth.png
+from depthpro.prediction import focals_disagree
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,14 +26,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     focal = parser.add_mutually_exclusive_group()
     focal.add_argument("--f-px", type=float, help="focal length in pixels of the photo")
     focal.add_argument("--fov-deg", type=float, help="horizontal field of view in degrees")
+    focal.add_argument(
+        "--ignore-metadata", action="store_true", help="use the network's estimate for all photos"
+    )
     formats = f"which of {', '.join(FORMATS)}; all if not given"
     parser.add_argument(
         "--formats", nargs="+", choices=FORMATS, default=FORMATS, metavar="FORMAT", help=formats
     )
+    resume = "skip photos whose results are there"
+    parser.add_argument("--resume", action="store_true", help=resume)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Predict every photo, list the failures at the end, and return the exit status.
+    """Predict every photo, count them at the end, and return the exit status.
+
+    Started by `torchrun` or `accelerate launch`, each process takes its part of the photos.
 
     Raises:
         ValueError: If an argument is wrong or there is no photo, before any work is done.
@@ -45,72 +51,75 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"--fov-deg must be between 0 and 180 degrees, got {options.fov_deg}")
     if options.out.is_file():
         raise ValueError(f"--out must be a folder, got the file {str(options.out)!r}")
-    jobs = find_jobs(options.sources, options.out)
-    model = DepthPro.from_pretrained(options.model, device=options.device)
-    print(model.provenance.notice, f"on {model.device}", file=sys.stderr)
-    failures = []
-    progress = tqdm(jobs.items(), unit="photo", disable=None if len(jobs) > 1 else True)
+    album = find_photos(options.sources, options.out)
+    state = None
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:  # torchrun and accelerate launch set it
+        from accelerate import PartialState
+        from accelerate.utils import gather_object
+
+        state = PartialState(cpu=options.device == "cpu")
+    device = state.device if state and options.device is None else options.device
+    model = DepthPro.from_pretrained(options.model, device=device)
+    rank, processes = (state.process_index, state.num_processes) if state else (0, 1)
+    if rank == 0:
+        print(model.provenance.notice, f"on {model.device}", file=sys.stderr)
+    outcomes: list[Outcome] = []
+    stopped = False
+    try:
+        for outcome in _predict_all(model, list(album.jobs.items())[rank::processes], options):
+            outcomes.append(outcome)
+    except KeyboardInterrupt:
+        stopped = True
+    if state and not stopped:
+        outcomes = gather_object(outcomes)  # pyright: ignore[reportPossiblyUnboundVariable]
+    if rank == 0:
+        print(*summary(outcomes, album), sep="\n", file=sys.stderr)
+    return 130 if stopped else int(any(outcome.kind == "refused" for outcome in outcomes))
+
+
+def _predict_all(
+    model: DepthPro, jobs: Sequence[tuple[Path, Path]], options: argparse.Namespace
+) -> Iterator[Outcome]:
+    """Predict photos one after the other, and yield what became of each."""
+    progress = tqdm(jobs, unit="photo", disable=None if len(jobs) > 1 else True)
     for photo, target in progress:
+        results = result_files(target.parent, target.name, options.formats).values()
+        if options.resume and all(path.exists() for path in results):
+            yield Outcome(str(photo), "there already")
+            continue
         try:
             progress.write(_predict(model, photo, target, options))
         except (ValueError, OSError, MemoryError) as error:
-            failures.append(f"{photo}: {error}")
+            yield Outcome(str(photo), "refused", str(error))
         except Exception as error:  # a bug must not cost the other photos
-            failures.append(f"{photo}: {type(error).__name__}: {error}")
-    if failures:
-        heading = f"{len(failures)} of {len(jobs)} photos failed:"
-        print(heading, *failures, sep="\n  ", file=sys.stderr)
-    return 1 if failures else 0
-
-
-def find_jobs(sources: Sequence[Path], out: Path) -> dict[Path, Path]:
-    """Return for every photo the path that its files start with.
-
-    Folders within a source are kept. The whole name of the photo starts the names of its files, so
-    that photo.jpg and photo.png do not meet.
-
-    Raises:
-        ValueError: If a source holds no photo, or two of them have photos of the same name.
-    """
-    jobs: dict[Path, Path] = {}
-    for source in sources:
-        root = source if source.is_dir() else source.parent
-        jobs |= {photo.absolute(): out / photo.relative_to(root) for photo in _photos(source)}
-    if len(set(jobs.values())) < len(jobs):
-        raise ValueError(
-            "photos of the same name in two sources would be written to the same files: pass the "
-            "folder that holds both, or give each an --out of its own"
-        )
-    return jobs
-
-
-def _photos(source: Path) -> list[Path]:
-    """Return the photo, or those in the folder except pictures that this command wrote."""
-    if not source.exists():
-        raise ValueError(f"no such file or folder: {str(source)!r}")
-    if not source.is_dir():
-        return [source]
-    files = (path for path in source.rglob("[!.]*.*") if not _RESULT.search(path.name))
-    photos = sorted(path for path in files if path.suffix.lower() in PHOTO_SUFFIXES)
-    if not photos:
-        raise ValueError(f"no photos in {str(source)!r}: looked for {' '.join(PHOTO_SUFFIXES)}")
-    return photos
+            yield Outcome(str(photo), "refused", f"{type(error).__name__}: {error}")
+        else:
+            yield Outcome(str(photo), "done")
 
 
 def _predict(model: DepthPro, path: Path, target: Path, options: argparse.Namespace) -> str:
     """Write one photo's files, and return a line with its depth and focal length."""
     photo = load_image(path)
+    doubt = ""
     if options.f_px is not None:
         f_px, source = options.f_px, "--f-px"
     elif options.fov_deg is not None:
         f_px, source = focal_from_fov(options.fov_deg, photo.rgb.shape[1]), "--fov-deg"
+    elif options.ignore_metadata or photo.f_px is None:
+        f_px, source = None, "estimated"
+        doubt = "" if options.ignore_metadata else photo.f_px_source or ""
     else:
-        f_px, source = photo.f_px, photo.f_px_source or "estimated"
+        f_px, source = photo.f_px, photo.f_px_source
     prediction = model.infer(photo.rgb, f_px)
     notice, formats = model.provenance.notice, options.formats
     write_prediction(target.parent, target.name, photo.rgb, prediction, notice, formats)
+    estimated = prediction.estimated_f_px
+    from_metadata = source == photo.f_px_source and estimated is not None
+    if from_metadata and focals_disagree(float(prediction.f_px[0]), float(estimated[0])):
+        doubt = f"the network estimates {estimated[0]:.0f} px; --ignore-metadata uses that"
     nearest, farthest = prediction.depth_at(64, 64).aminmax()
     return (
         f"{path.name}: {nearest:.3g} to {farthest:.3g} m, focal length {prediction.f_px[0]:.0f} px "
         f"({source}), field of view {prediction.fov_deg[0]:.1f}° → {target}*"
+        + (f"\n  {doubt}" if doubt else "")
     )

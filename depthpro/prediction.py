@@ -11,6 +11,8 @@ from torch import Tensor
 
 from depthpro.geometry import fov_from_focal, metric_depth
 
+MAX_FOCAL_RATIO = 1.6
+
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
@@ -58,6 +60,14 @@ class Prediction:
         estimated = None if self.estimated_f_px is None else self.estimated_f_px.to(device)
         canonical, f_px = self.canonical_inverse_depth.to(device), self.f_px.to(device)
         return Prediction(canonical, f_px, estimated, self.height, self.width)
+
+
+def focals_disagree(f_px: float, estimated_f_px: float) -> bool:
+    """Whether a photo's focal length and the network's estimate differ by a factor above 1.6.
+
+    One of the two is then wrong, and a person has to choose.
+    """
+    return not 1 / MAX_FOCAL_RATIO <= f_px / estimated_f_px <= MAX_FOCAL_RATIO
 
 
 def focal_per_picture(f_px: float | Tensor, like: Float[Tensor, " b"]) -> Float[Tensor, " b"]:

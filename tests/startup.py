@@ -1,5 +1,6 @@
 """How long the page takes to start: `python tests/startup.py` prints seconds and memory."""
 
+import os
 import subprocess
 import sys
 import time
@@ -8,6 +9,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).parents[1]
 PORT = 7999
@@ -22,10 +24,14 @@ def main() -> None:
 
 
 @contextmanager
-def served() -> Iterator[subprocess.Popen]:
-    """Serve the page in a process of its own."""
+def served(
+    errors: IO[str] | None = None, environment: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen]:
+    """Serve the page in a process of its own, which writes what it prints to `errors`."""
     command = [sys.executable, "app.py", "--model", "small", "--port", str(PORT)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as server:
+    streams = {"stdout": errors or subprocess.DEVNULL, "stderr": errors}
+    variables = os.environ | (environment or {})
+    with subprocess.Popen(command, cwd=ROOT, env=variables, **streams) as server:
         try:
             while not answers():
                 if server.poll() is not None:

@@ -368,3 +368,20 @@ def test_raw_photo_is_refused(tmp_path):
     for number, tag in enumerate([(DNG_VERSION, LONG, 0x01040000), (0x00FE, LONG, 1)]):
         path = save(tmp_path / f"{number}.dng", paint(UPRIGHT), "TIFF", exif=make_exif([tag]))
         assert_refused(path, "expected a developed photo; got the raw file")
+
+
+@pytest.mark.parametrize("fmt", ["JPEG", "PNG", "TIFF", "HEIC"])
+def test_a_huge_photo_is_halved_with_its_focal_length(tmp_path, monkeypatch, fmt):
+    picture = Image.linear_gradient("L").resize((400, 300)).convert("RGB")
+    exif = make_exif(sub=[(FOCAL_35MM, SHORT, 26)])
+    path = save(tmp_path / "x", picture, fmt, exif=exif)
+    whole = load_image(path)
+    monkeypatch.setattr("depthpro.image.MAX_PIXELS", 50_000)
+    halved = load_image(path)
+    assert halved.rgb.shape == (150, 200, 3)
+    assert halved.f_px == pytest.approx(whole.f_px / 2)
+    expected = np.asarray(Image.fromarray(whole.rgb).reduce(2), int)
+    assert np.abs(halved.rgb - expected).max() <= 4
+    monkeypatch.setattr("depthpro.image.MAX_FILE_PIXELS", 60_000)
+    with pytest.raises(ValueError, match=r"at most 0 megapixels; got 'x.*' with 400 x 300 pixels"):
+        load_image(path)

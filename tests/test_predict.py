@@ -1,5 +1,7 @@
 """The command line, as a person types it."""
 
+import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,8 +11,8 @@ from conftest import make_model
 from PIL import Image
 
 from depthpro import DepthPro, load_image
+from depthpro import predict as command
 from depthpro.__main__ import main
-from depthpro.predict import find_jobs
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +54,10 @@ def test_folder_keeps_names_and_reports_the_bad_file_last(
             "trip/day 2/c.jpg.npz", "trip/day 2/c.jpg_depth.png",
         ]
     )  # fmt: skip
-    last = capsys.readouterr().err.strip().splitlines()[-2:]
-    assert last[0] == "1 of 5 photos failed:"
+    last = capsys.readouterr().err.strip().splitlines()[-3:]
+    assert last[0] == "1 photo was refused:"
     assert "broken.jpg: expected" in last[1]
+    assert last[2] == ("5 photos: 4 done, 1 refused; left out, no photos by their suffix: 1 .txt")
 
 
 def test_results_are_those_of_infer(album: Path, weights: Path, tmp_path: Path) -> None:
@@ -128,35 +131,9 @@ def test_a_fault_of_ours_costs_one_photo_only(
     monkeypatch.setattr("depthpro.predict.write_prediction", write)
     assert predict(album, out=tmp_path / "out", weights=weights) == 1
     captured = capsys.readouterr()
-    assert "2 of 5 photos failed" in captured.err
+    assert "5 photos: 3 done, 2 refused" in captured.err
     assert "KeyError: 'materials'" in captured.err
     assert "c.jpg: " in captured.out + captured.err
-
-
-def test_no_photo_overwrites_another(tmp_path: Path) -> None:
-    names = ["a.jpg", "a.png", "a.jpg.png", "B.jpg", "b.JPG", "c.webp"]
-    for name in names:
-        (tmp_path / name).touch()
-    (tmp_path / "._c.webp").touch()  # what some systems leave beside photos
-    (tmp_path / "a.jpg_depth.png").touch()  # results, from wherever
-    (tmp_path / "a.jpg_colour.png").touch()
-    jobs = find_jobs([tmp_path], tmp_path / "out")
-    assert jobs == {tmp_path / name: tmp_path / "out" / name for name in names}
-
-
-def test_photos_and_folders_side_by_side(album: Path, tmp_path: Path) -> None:
-    out, trip = tmp_path / "out", album / "trip"
-    jobs = find_jobs([album / "a.png", trip, trip / "b.png", album / "a.png"], out)
-    assert {str(target.relative_to(out)) for target in jobs.values()} == {
-        "a.png", "b.JPG", "b.png", "broken.jpg", "day 2/c.jpg"
-    }  # fmt: skip
-    (album / "old").mkdir()
-    (album / "old" / "a.png").touch()
-    with pytest.raises(ValueError, match="photos of the same name in two sources"):
-        find_jobs([album / "a.png", album / "old"], out)
-    (album / "empty").mkdir()
-    with pytest.raises(ValueError, match=r"no photos in .*empty"):
-        find_jobs([album, album / "empty"], out)
 
 
 def test_a_missing_package_is_named_with_the_command(monkeypatch, capsys) -> None:
@@ -167,3 +144,75 @@ def test_a_missing_package_is_named_with_the_command(monkeypatch, capsys) -> Non
         main(["train", "--help"])
     error = capsys.readouterr().err
     assert "train needs accelerate, which is not installed: pip install -e '.[train" in error
+
+
+def test_a_second_run_resumes(album, weights, tmp_path, monkeypatch, capsys) -> None:
+    out = tmp_path / "out"
+    arguments = ["predict", str(album), "-o", str(out), "--model", str(weights), "--device", "cpu"]
+    interrupted = iter([lambda: None, lambda: None, _interrupt])
+    whole = command._predict
+    monkeypatch.setattr(command, "_predict", lambda *args: (next(interrupted)(), whole(*args))[1])
+    assert main([*arguments, "--formats", "npz"]) == 130
+    assert capsys.readouterr().err.splitlines()[-1].startswith("5 photos: 2 done, 3 not reached;")
+    monkeypatch.setattr(command, "_predict", whole)
+    assert main([*arguments, "--formats", "npz", "--resume"]) == 1
+    assert "5 photos: 2 done, 1 refused, 2 there already" in capsys.readouterr().err
+    assert len(list(out.rglob("*.npz"))) == 4
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_photos_files_appear_together_or_not_at_all(
+    album, weights, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr("depthpro.export.write_ply", lambda *_, **__: 1 / 0)
+    out = tmp_path / "out"
+    arguments = [str(album / "a.png"), "-o", str(out), "--model", str(weights), "--device", "cpu"]
+    assert main(["predict", *arguments]) == 1
+    assert not list(out.iterdir())
+
+
+def test_a_name_as_long_as_its_results_may_be(weights, tmp_path) -> None:
+    name = "n" * 236 + ".jpg"  # with _colour.png 247 bytes, of 255
+    Image.new("RGB", (8, 6), "teal").save(tmp_path / name)
+    out = tmp_path / "out"
+    arguments = [str(tmp_path), "-o", str(out), "--model", str(weights), "--device", "cpu"]
+    assert main(["predict", *arguments]) == 0
+    assert len(list(out.iterdir())) == 5
+
+
+def test_metadata_and_network_that_disagree_are_both_named(
+    album, weights, tmp_path, capsys
+) -> None:
+    model = DepthPro.from_pretrained(weights, device="cpu")
+    photo = load_image(album / "a.png").rgb
+    estimated = float(model.infer(photo).f_px[0])
+    exif = Image.Exif()
+    exif[0x0112] = 1  # without a main field Pillow writes none
+    exif.get_ifd(0x8769)[0xA405] = round(2 * estimated * np.hypot(36, 24) / 50)
+    Image.fromarray(photo).save(tmp_path / "far.png", exif=exif)
+    arguments = ["predict", str(tmp_path / "far.png"), "-o", str(tmp_path), "--model", str(weights)]
+    arguments += ["--device", "cpu", "--formats", "npz"]
+    assert main(arguments) == 0
+    assert f"the network estimates {estimated:.0f} px; --ignore-metadata" in capsys.readouterr().out
+    assert main([*arguments, "--ignore-metadata"]) == 0
+    with np.load(tmp_path / "far.png.npz") as file:
+        assert file["f_px"] == pytest.approx(estimated)
+
+
+def test_processes_share_an_album(album, weights, tmp_path) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    command += ["--master-port", str(_free_port()), "-m", "depthpro", "predict", str(album)]
+    command += ["-o", str(tmp_path), "--model", str(weights), "--device", "cpu", "--formats", "npz"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.stderr.count("5 photos: 4 done, 1 refused") == 1, done.stderr
+    assert done.stdout.count(" m, focal length") == 4  # each by one of the two
+    assert len(list(tmp_path.rglob("*.npz"))) == 4
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]

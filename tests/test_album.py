@@ -1,0 +1,81 @@
+"""Which photos a folder has, and the lines that count them."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from depthpro.album import PHOTO_SUFFIXES, Album, Outcome, find_photos, summary
+
+
+def fill(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def test_every_suffix_in_any_case(tmp_path: Path) -> None:
+    names = [f"a{s.upper() if i % 2 else s}" for i, s in enumerate(PHOTO_SUFFIXES)]
+    album = find_photos([fill(tmp_path, *names)], tmp_path / "out")
+    assert {path.name for path in album.jobs} == set(names)
+
+
+def test_no_photo_overwrites_another(tmp_path: Path) -> None:
+    names = ["a.jpg", "a.png", "a.jpg.png", "B.jpg", "b.JPG", "c.webp"]
+    # what some systems leave beside photos, and results
+    fill(tmp_path, *names, "._c.webp", ".git/x.jpg", "a.jpg_depth.png", "a.jpg_colour.png")
+    fill(tmp_path, "out/z.png")
+    album = find_photos([tmp_path], tmp_path / "out")
+    assert album.jobs == {tmp_path / name: tmp_path / "out" / name for name in names}
+    assert not album.left_out
+
+
+def test_linked_folders_are_searched_once(tmp_path: Path) -> None:
+    album, other = fill(tmp_path / "album", "a.jpg"), fill(tmp_path / "other", "day/e.jpg")
+    (album / "linked").symlink_to(other)
+    (other / "day" / "back").symlink_to(album)  # a circle
+    found = find_photos([album], tmp_path / "out").jobs.values()
+    assert sorted(str(path.relative_to(tmp_path / "out")) for path in found) == [
+        "a.jpg",
+        "linked/day/e.jpg",
+    ]
+
+
+def test_photos_and_folders_side_by_side(tmp_path: Path) -> None:
+    album = fill(tmp_path / "album", "a.png", "trip/b.JPG", "trip/b.png", "trip/day 2/c.jpg")
+    out, trip = tmp_path / "out", album / "trip"
+    found = find_photos([album / "a.png", trip, trip / "b.png", album / "a.png"], out)
+    assert {str(target.relative_to(out)) for target in found.jobs.values()} == {
+        "a.png", "b.JPG", "b.png", "day 2/c.jpg"
+    }  # fmt: skip
+    assert len(found.jobs) == 4  # what is named twice is done once
+    with pytest.raises(ValueError, match=r"no such file or folder: .*gone"):
+        find_photos([album, album / "gone.jpg"], out)
+    (album / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"no photos in .*empty"):
+        find_photos([album, album / "empty"], out)
+    fill(album, "old/a.png")
+    with pytest.raises(ValueError, match="photos of the same name in two sources"):
+        find_photos([album / "a.png", album / "old" / "a.png"], out)
+
+
+def test_a_photo_that_is_named_may_have_any_suffix(tmp_path: Path) -> None:
+    path = fill(tmp_path, "scan.bak", "notes.txt", "README") / "scan.bak"
+    assert find_photos([path], tmp_path / "out").jobs == {path: tmp_path / "out" / "scan.bak"}
+    fill(tmp_path, "a.jpg")
+    assert find_photos([tmp_path], tmp_path / "out").left_out == Counter(
+        {".bak": 1, ".txt": 1, "": 1}
+    )
+
+
+def test_the_last_line_counts_all() -> None:
+    album = Album({Path(f"{n}.jpg"): Path(f"out/{n}.jpg") for n in range(6)}, Counter({"": 2}))
+    outcomes = [Outcome("0.jpg", "done"), Outcome("1.jpg", "refused", "damaged")]
+    outcomes += [Outcome("2.jpg", "there already"), Outcome("3.jpg", "done")]
+    assert summary(outcomes, album) == [
+        "1 photo was refused:",
+        "  1.jpg: damaged",
+        "6 photos: 2 done, 1 refused, 1 there already, 2 not reached; "
+        "left out, no photos by their suffix: 2 no suffix",
+    ]
