@@ -74,7 +74,7 @@ def _pillow_reads(page: tifffile.TiffPage) -> bool:
         return page.dtype.kind != "i"
     grey = page.samplesperpixel == 1
     planes = not grey and page.planarconfig == tifffile.PLANARCONFIG.SEPARATE
-    known = ("uint16", "uint32", "float32") if grey else ("uint16",)
+    known = ("uint16", "uint32", "int32", "float32") if grey else ("uint16",)
     # Pillow inverts no deep grey, and looks for this tag in the EXIF directory only.
     odd = page.photometric == names.MINISWHITE or _INTEROP in page.tags
     return page.dtype.name in known and not planes and not odd
@@ -89,8 +89,8 @@ def to_8_bit(values: ndarray, white: int) -> UInt8[ndarray, "*shape"]:
     low, high = values.min(), values.max()
     if not (low >= 0 and high <= white):  # also for NaN
         raise Unreadable(
-            f"values from {low} to {high}, where 0 to {white} are black to white; export it with "
-            "8 or 16 bits per channel."
+            f"which has values from {low:g} to {high:g}, where 0 to {white} are black to white; "
+            "export it with 8 or 16 bits per channel."
         )
     if values.dtype.kind == "f":
         return np.rint(values.astype(np.float32) * 255).astype(np.uint8)

@@ -134,15 +134,15 @@ def test_every_orientation_comes_out_upright(tmp_path, orientation, fmt, options
 
 @pytest.mark.parametrize("orientation", STORED)
 def test_heic_is_turned_once(tmp_path, orientation):
-    # A lens of 4 mm on 200 sensor pixels per mm is 800 of them; the sensor has 128 along a row,
-    # of which the stored image has kept 96, or 64 where it lies on its side.
+    # A lens of 4 mm on 20 sensor pixels per mm is 80 of them; the stored image has kept half.
     stored = paint(STORED[orientation], block=32)
-    width = stored.shape[1]
-    sub = [(FOCAL_MM, RATIONAL, 4, 1), (PLANE_X, RATIONAL, 2000, 1), (PLANE_UNIT, SHORT, 3)]
-    exif = make_exif([(ORIENTATION, SHORT, orientation)], [*sub, (EXIF_WIDTH, LONG, 128)])
+    height, width = stored.shape[:2]
+    sub = [(FOCAL_MM, RATIONAL, 4, 1), (PLANE_X, RATIONAL, 200, 1), (PLANE_UNIT, SHORT, 3)]
+    sub += [(EXIF_WIDTH, LONG, 2 * width), (EXIF_HEIGHT, LONG, 2 * height)]
+    exif = make_exif([(ORIENTATION, SHORT, orientation)], sub)
     photo = load_image(save(tmp_path / "x.heic", stored, "HEIC", exif=exif))
     np.testing.assert_allclose(photo.rgb, paint(UPRIGHT, 32).astype(int), atol=2)
-    assert photo.f_px == pytest.approx(800 * width / 128)
+    assert photo.f_px == pytest.approx(40)
 
 
 # ---- modes ---------------------------------------------------------------------------------------
@@ -168,7 +168,7 @@ def test_float_tiff_goes_from_0_to_1(tmp_path):
     assert rgb[0, :, 0].tolist() == [0, 128, 178, 255]
     for value in (-0.1, 1.5, nan, inf):
         path = save(tmp_path / "x.tif", Image.fromarray(np.array([[0, value]], np.float32)), "TIFF")
-        assert_refused(path, "expected grey values from 0 to 1")
+        assert_refused(path, "which has values from .*, where 0 to 1 are black to white")
 
 
 @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ def test_focal_px_from_35mm_wants_positive_values():
 
 
 LENS = (FOCAL_MM, RATIONAL, 4, 1)
-PITCH = [(PLANE_X, RATIONAL, 400, 1), (PLANE_UNIT, SHORT, 4)]  # 400 pixels per mm
+PITCH = [(PLANE_X, RATIONAL, 40, 1), (PLANE_UNIT, SHORT, 4)]  # 40 pixels per mm
 SIZE = [(EXIF_WIDTH, LONG, 300), (EXIF_HEIGHT, LONG, 200)]  # the picture is 150 x 100: half
 
 
@@ -275,25 +275,11 @@ SIZE = [(EXIF_WIDTH, LONG, 300), (EXIF_HEIGHT, LONG, 200)]  # the picture is 150
     ("fields", "f_px", "source"),
     [
         ([(FOCAL_35MM, SHORT, 24)], 100, FROM_35MM),  # 24 / 36 * 150, as the picture is 3:2
-        ([LENS, *PITCH], 1600, FROM_PLANE),  # 4 mm * 400 per mm
-        ([LENS, *PITCH, *SIZE], 800, FROM_PLANE),
-        ([LENS, *PITCH, SIZE[0]], 800, FROM_PLANE),
-        ([LENS, *PITCH, (EXIF_WIDTH, LONG, 200), (EXIF_HEIGHT, LONG, 300)], 800, FROM_PLANE),
-        ([LENS, *PITCH, (EXIF_WIDTH, LONG, 300), (EXIF_HEIGHT, LONG, 225)], None, None),  # cropped
-        # 267 is 400 / 1.5 rounded; 1600 * 150 / 400
-        ([LENS, *PITCH, (EXIF_WIDTH, LONG, 400), (EXIF_HEIGHT, LONG, 267)], 600, FROM_PLANE),
-        ([LENS, (PLANE_X, RATIONAL, 25400, 10)], 400, FROM_PLANE),  # 2540 per inch: 100 per mm
-        ([LENS, (PLANE_X, RATIONAL, 1000, 1), (PLANE_UNIT, SHORT, 3)], 400, FROM_PLANE),  # per cm
-        ([LENS, (PLANE_X, RATIONAL, 1, 10), (PLANE_UNIT, SHORT, 5)], 400, FROM_PLANE),  # per µm
-        ([LENS, (PLANE_X, RATIONAL, 1000, 1), (PLANE_UNIT, SHORT, 1)], None, None),  # no such unit
-        ([(FOCAL_35MM, SHORT, 65535), LENS, *PITCH], 1600, FROM_PLANE),  # "unknown"
+        ([LENS, *PITCH, *SIZE], 80, FROM_PLANE),
         ([(FOCAL_35MM, RATIONAL, 24, 0)], None, None),
         ([(FOCAL_35MM, DOUBLE, inf)], None, None),
-        ([LENS], None, None),
-        ([(FOCAL_MM, RATIONAL, 4, 0), *PITCH], None, None),
+        ([(FOCAL_MM, RATIONAL, 4, 0), *PITCH, *SIZE], None, None),
         ([(FOCAL_MM, DOUBLE, -4.0), (PLANE_X, DOUBLE, -400.0)], None, None),
-        ([LENS, (PLANE_X, RATIONAL, 1, 1)], None, None),  # 0.16 pixels
-        ([LENS, *PITCH, (EXIF_WIDTH, DOUBLE, nan)], 1600, FROM_PLANE),
     ],
 )
 @pytest.mark.parametrize("order", "<>")
@@ -306,8 +292,8 @@ def test_focal_length(tmp_path, fields, f_px, source, order):
 
 @pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WEBP", "TIFF", "HEIC"])
 def test_focal_length_in_every_format(tmp_path, fmt):
-    # Stored 150 wide, shown 100 wide; the sensor has 300 along the stored rows: half of 1600.
-    for fields, f_px in (([(FOCAL_35MM, SHORT, 24)], 100), ([LENS, *PITCH, SIZE[0]], 800)):
+    # Stored 150 wide, shown 100 wide; the sensor has 300 along the stored rows: half of 160.
+    for fields, f_px in (([(FOCAL_35MM, SHORT, 24)], 100), ([LENS, *PITCH, *SIZE], 80)):
         exif = make_exif([(ORIENTATION, SHORT, 6)], fields)
         photo = load_image(save(tmp_path / "x", Image.new("RGB", (150, 100)), fmt, exif=exif))
         assert photo.rgb.shape == (150, 100, 3)
@@ -339,12 +325,12 @@ def test_truncated_file(tmp_path, fmt, part):
     ("data", "reason"),
     [
         (b"", "which is empty"),
-        (b"Dear diary", "expected a JPEG, PNG, WebP, TIFF or HEIC photo; got 'x.jpg'"),
+        (b"Dear diary", "expected a JPEG, PNG, WebP, TIFF, HEIC or AVIF photo; got 'x.jpg'"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n", "expected a JPEG, PNG"),
         (b"GIF89a" + bytes(50), "expected a JPEG, PNG"),
         (b"\xff\xd8\xff" + bytes(99), "or copy it again"),
-        (png_of(20_000, 20_000), "at most 100 megapixels; got 'x.jpg' with more than 178"),
-        (png_of(10_000, 10_001), r"at most 100 megapixels; got 'x.jpg' with 10000 x 10001 pixels"),
+        (png_of(30_000, 30_000), "at most 270 megapixels; got 'x.jpg' with more than twice that"),
+        (png_of(18_000, 15_001), r"at most 270 megapixels; got 'x.jpg' with 18000 x 15001 pixels"),
         (png_of(10_000, 10_000), "truncated or damaged"),  # 100 megapixels, of which none came
         (png_of(2, 2, data=b"\0\1\1\0\1\1").replace(b"IDAT", b"IDAX"), "copy it again"),
     ],

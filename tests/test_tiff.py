@@ -73,9 +73,9 @@ def test_min_is_white(tmp_path, kind) -> None:
     ("values", "reason"),
     [
         (np.uint32(RGB * 4e9), "a TIFF of uint32 with 3 channels; export it"),
-        (np.int16(-100 * GREY), "values from -100 to 0"),
-        (np.float32(300 * RGB), "values from 0.0 to 300"),
-        (np.float32(np.where(X > 9, GREY, np.nan)), "values from nan to nan"),
+        (np.int16(-100 * GREY), "which has values from -100 to 0"),
+        (np.float32(300 * RGB), "which has values from 0 to 300"),
+        (np.float32(np.where(X > 9, GREY, np.nan)), "which has values from nan to nan"),
     ],
 )
 def test_what_has_no_agreed_white_is_refused(tmp_path, values, reason) -> None:
