@@ -38,6 +38,7 @@ class Description(TypedDict):
     height_px: int
     f_px: float
     f_px_source: str
+    focal_doubt: str
     fov_deg: float
     estimated_f_px: float | None
     metadata_f_px: float | None
@@ -165,6 +166,7 @@ def describe(analysis: Analysis) -> Description:
             "network": "estimated by the network",
             "hand": "given by hand",
         }[analysis.source],
+        "focal_doubt": analysis.focal_doubt,
         "fov_deg": prediction.fov_deg.item(),
         "estimated_f_px": analysis.estimated_f_px,
         "metadata_f_px": analysis.metadata_f_px,

@@ -92,7 +92,8 @@ def summary(analysis: Analysis, units: Units = "m") -> str:
     median = ("Median depth", length(stats.median_m, units), ends)
     if stats.sky == 1:
         median = ("Median depth", "sky", f"all is farther than {length(SKY_M, units)}")
-    return cards(
+    doubt = html.escape(analysis.focal_doubt)
+    shown = cards(
         [
             ("Field of view", f"{prediction.fov_deg.item():.1f}°", f"{vertical:.1f}° vertical"),
             ("Focal length", f"{f_px:.0f} px", source),
@@ -100,6 +101,7 @@ def summary(analysis: Analysis, units: Units = "m") -> str:
             ("Photo", f"{width} × {height}", html.escape(analysis.name)),
         ]
     )
+    return shown + (f'<p class="hint" role="note">{doubt}</p>' if doubt else "")
 
 
 def problem(sentence: str) -> str:

@@ -20,6 +20,7 @@ from depthpro import DepthPro, Prediction, load_image
 from depthpro.checkpoint import Provenance
 from depthpro.geometry import focal_from_fov, fov_from_focal
 from depthpro.model import default_device
+from depthpro.prediction import focals_disagree
 
 PUBLISHED = "apple/DepthPro"
 EMBEDDED = "small"
@@ -55,6 +56,19 @@ class Analysis:
         """The network's focal length in pixels; None if it has no field-of-view head."""
         estimated = self.prediction.estimated_f_px
         return None if estimated is None else estimated.item()
+
+    @property
+    def focal_doubt(self) -> str:
+        """Why the focal length may be wrong, in a sentence; "" without doubt."""
+        if self.metadata_f_px is None:
+            return f"In the photo's metadata, {self.metadata_field}." if self.metadata_field else ""
+        estimated = self.estimated_f_px
+        if estimated is None or not focals_disagree(self.metadata_f_px, estimated):
+            return ""
+        return (
+            f"The photo's metadata gives {self.metadata_f_px:.0f} px, the network estimates "
+            f"{estimated:.0f} px: choose on the tab “Focal length”."
+        )
 
     @functools.cached_property
     def ground(self) -> GroundResult:

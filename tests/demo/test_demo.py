@@ -1,6 +1,7 @@
 """What the page computes, without the page."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from conftest import make_model
 from PIL import Image
 
 from demo import figures, pipeline
+from demo.export import describe
 from depthpro import DepthPro
 from depthpro.checkpoint import PUBLISHED_LICENCE, Provenance
 
@@ -125,3 +127,27 @@ def test_banner_names_weights_licence_and_reason() -> None:
     published = figures.banner(Provenance("apple/DepthPro", PUBLISHED_LICENCE))
     assert "research purposes only" in published
     assert "same restriction" in published
+
+
+@pytest.mark.parametrize(
+    ("metadata", "field", "estimated", "doubt"),
+    [
+        (1000.0, "FocalLengthIn35mmFilm", 700.0, ""),
+        (1000.0, "FocalLengthIn35mmFilm", 1700.0, "gives 1000 px, the network estimates 1700 px"),
+        (1000.0, "FocalLengthIn35mmFilm", 600.0, "gives 1000 px, the network estimates 600 px"),
+        (1000.0, "FocalLengthIn35mmFilm", None, ""),
+        (None, None, 700.0, ""),
+        (None, "FocalLengthIn35mmFilm is not used: a panorama has none", 700.0, "a panorama has"),
+    ],
+)
+def test_a_doubtful_focal_length_is_said(analysis, metadata, field, estimated, doubt) -> None:
+    prediction = replace(
+        analysis.prediction,
+        estimated_f_px=None if estimated is None else torch.tensor([estimated]),
+    )
+    doubtful = replace(
+        analysis, metadata_f_px=metadata, metadata_field=field, prediction=prediction
+    )
+    assert doubt in doubtful.focal_doubt
+    assert bool(doubt) == bool(doubtful.focal_doubt) == ('role="note"' in figures.summary(doubtful))
+    assert describe(doubtful)["focal_doubt"] == doubtful.focal_doubt

@@ -37,7 +37,9 @@ def sources_table(
             f"{_swatch(source)}<span>{NAMES[source]}</span></label></th>"
         )
         if choice is None:
-            rows += f'<tr class="none">{head}<td colspan="4">{_MISSING[source]}</td></tr>'
+            doubted = source == "metadata" and analysis.metadata_field
+            missing = "not used" if doubted else _MISSING[source]
+            rows += f'<tr class="none">{head}<td colspan="4">{missing}</td></tr>'
             continue
         depth = "in use" if choice.in_use else f"× {choice.factor:.3f}"
         vertical_deg = fov_from_focal(choice.f_px, size[1])
