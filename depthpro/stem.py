@@ -7,17 +7,17 @@ window, the map at stride 16 becomes the tokens of a few transformer blocks, and
 
 from functools import partial
 from itertools import pairwise
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-import timm
 import torch
 from jaxtyping import Float
-from timm.models.efficientnet import EfficientNet
-from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from depthpro.config import DepthProConfig
+
+if TYPE_CHECKING:  # timm takes as long to import as torch
+    from timm.models.efficientnet import EfficientNet
 
 STAGES = 5
 TAP_STRIDES = (4, 8)
@@ -31,7 +31,7 @@ _LAYER_SCALE = 0.1  # few blocks behind a pretrained stem: DINOv2's 1e-5 would h
 class ConvStem(nn.Module):
     """The first five stages of EfficientNet-Lite0, with BatchNorm folded into the convolutions."""
 
-    def __init__(self, source: EfficientNet | None = None) -> None:
+    def __init__(self, source: "EfficientNet | None" = None) -> None:
         """Take the layers of a timm network; random weights without one."""
         super().__init__()
         network = (source or _build_network()).eval()
@@ -54,6 +54,8 @@ class HybridEncoder(nn.Module):
 
     def __init__(self, config: DepthProConfig) -> None:
         """Build the encoder of one window with random weights."""
+        from timm.models.vision_transformer import Block
+
         super().__init__()
         self.stem = ConvStem()
         self.project = nn.Conv2d(112, config.dim, 1)
@@ -73,11 +75,13 @@ class HybridEncoder(nn.Module):
         return torch.unflatten(tokens.mT, 2, x.shape[-2:]), taps
 
 
-def _build_network() -> EfficientNet:
-    return cast(EfficientNet, timm.create_model("tf_efficientnet_lite0"))
+def _build_network() -> "EfficientNet":
+    import timm
+
+    return cast("EfficientNet", timm.create_model("tf_efficientnet_lite0"))
 
 
-def _fold_batch_norms(network: EfficientNet) -> None:
+def _fold_batch_norms(network: "EfficientNet") -> None:
     """Fold every BatchNorm into the convolution before it."""
     for parent in list(network.modules()):
         for (before, convolution), (name, norm) in pairwise(list(parent.named_children())):

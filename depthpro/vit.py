@@ -1,15 +1,17 @@
 """One window's encoder, read out as feature maps: timm's vision transformer, or the hybrid."""
 
 from collections.abc import Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from jaxtyping import Float
-from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from depthpro.config import DepthProConfig
 from depthpro.stem import HybridEncoder
+
+if TYPE_CHECKING:  # timm takes as long to import as torch
+    from timm.models.vision_transformer import VisionTransformer
 
 LAYER_SCALE = 1e-5  # DINOv2's initial LayerScale; pretrained weights replace it
 
@@ -19,8 +21,10 @@ def build_encoder(config: DepthProConfig) -> nn.Module:
     return build_vit(config) if config.stem == "patch" else HybridEncoder(config)
 
 
-def build_vit(config: DepthProConfig) -> VisionTransformer:
+def build_vit(config: DepthProConfig) -> "VisionTransformer":
     """Return a DINOv2 ViT for one window (Table 8): class token, LayerScale, no registers."""
+    from timm.models.vision_transformer import VisionTransformer
+
     return VisionTransformer(
         img_size=config.window,
         patch_size=config.patch,
@@ -39,8 +43,9 @@ def encode(
 
     Of a ViT these are the raw tokens of the blocks `taps`; a hybrid encoder always returns its own.
     """
-    if not isinstance(encoder, VisionTransformer):
+    if isinstance(encoder, HybridEncoder):
         return encoder(windows)
+    encoder = cast("VisionTransformer", encoder)
     tapped: list[Tensor] = []
     if taps:
         tokens, tapped = cast(
