@@ -198,16 +198,21 @@ def stage2_loss(
     return loss.mean()
 
 
-def fov_loss(fov_deg: Float[Tensor, " b"], target_deg: Float[Tensor, " b"]) -> Loss:
+def fov_loss(
+    fov_deg: Float[Tensor, " b"],
+    target_deg: Float[Tensor, " b"],
+    weight: Float[Tensor, " b"] | None = None,
+) -> Loss:
     """Return the squared error of the field of view in degrees, over 100, a mean over the batch.
 
-    10 degrees off costs 1.
+    10 degrees off costs 1. Weights make it a weighted mean.
 
     Source: Section 3.3; the factor as in FACTS 12.
     """
     _require(fov_deg.shape == target_deg.shape, "angles of one shape (b,)", fov_deg, target_deg)
     dtype = torch.promote_types(fov_deg.dtype, torch.float32)
-    return (fov_deg.to(dtype) - target_deg.detach().to(dtype)).square().mean() / 100
+    squares = (fov_deg.to(dtype) - target_deg.detach().to(dtype)).square() / 100
+    return squares.mean() if weight is None else (weight * squares).sum() / weight.sum()
 
 
 def _comparable(
