@@ -157,10 +157,18 @@ def stage2_loss(
     return loss.mean()
 
 
-def fov_loss(fov_deg: Float[Tensor, " b"], target_deg: Float[Tensor, " b"]) -> Loss:
-    """Return the squared error of the field of view in degrees, over 100: 10 degrees off cost 1."""
+def fov_loss(
+    fov_deg: Float[Tensor, " b"],
+    target_deg: Float[Tensor, " b"],
+    weight: Float[Tensor, " b"] | None = None,
+) -> Loss:
+    """Return the squared error of the field of view in degrees, over 100: 10 degrees off cost 1.
+
+    It is a mean over the batch, weighted if there are weights.
+    """
     _require(fov_deg.shape == target_deg.shape, "angles of one shape (b,)", fov_deg, target_deg)
-    return (fov_deg - target_deg.detach()).square().mean() / 100
+    squares = (fov_deg - target_deg.detach()).square() / 100
+    return squares.mean() if weight is None else (weight * squares).sum() / weight.sum()
 
 
 def _comparable(

@@ -29,7 +29,6 @@ from depthpro.checkpoint import OWN_LICENCE, Provenance
 from depthpro.data.batches import Batch, TrainingSet, augment
 from depthpro.data.open import metric_and_synthetic
 from depthpro.data.sample import Sample
-from depthpro.losses import fov_loss
 from depthpro.model import DepthPro
 from depthpro.training.log import Log, Progress
 from depthpro.training.map_pool import MapPool
@@ -38,6 +37,7 @@ from depthpro.training.phases import (
     PhaseNetwork,
     Windows,
     average_weights,
+    fov_phase_loss,
     make_network,
     map_deviations,
     parameter_groups,
@@ -178,7 +178,7 @@ def phase_losses(
     if phase.name == "encoders":
         return window_losses(predicted, batch, phase)
     if phase.name == "fov":
-        return {"fov": fov_loss(predicted, batch.fov_deg)}
+        return {"fov": fov_phase_loss(predicted, batch, phase)}
     if phase.name == "stage2":
         return {"stage2": stage2(predicted, batch, phase, windows)}
     return {phase.name: stage1(predicted, batch, phase, windows)}

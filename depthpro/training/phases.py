@@ -27,6 +27,7 @@ FROZEN_STAGES = 3
 """Of a convolutional stem: those up to stride 8, whose filters suit any picture."""
 USUAL_FOV_DEG, FOV_SPREAD_DEG = 60.0, 10.0
 """Initial estimates of a field-of-view head: mean and standard deviation."""
+LEAST_FOV_WEIGHT = 0.05
 RELATIVE_LIMIT = 6.0
 """Normalised inverse depth of windows is clipped here: a few very near pixels exceed it."""
 WINDOW_FOV_WEIGHT = 0.1
@@ -303,6 +304,15 @@ def average_weights(network: nn.Module, phase: Phase) -> AveragedModel | None:
             mean.lerp_(value, 1 - decay) if mean.is_floating_point() else mean.copy_(value)
 
     return AveragedModel(network, multi_avg_fn=torch.no_grad()(update))
+
+
+def fov_phase_loss(predicted: Float[Tensor, " b"], batch: Batch, phase: Phase) -> Float[Tensor, ""]:
+    """Return the loss of the field of view, with the phase's weights."""
+    weight = None
+    if phase.fov_spread_deg is not None:
+        off = (batch.fov_deg - USUAL_FOV_DEG) / phase.fov_spread_deg
+        weight = (-off.square() / 2).exp() + LEAST_FOV_WEIGHT
+    return losses.fov_loss(predicted, batch.fov_deg, weight)
 
 
 def window_losses(predicted: WindowOutputs, windows: Batch, phase: Phase) -> dict[str, Tensor]:

@@ -60,6 +60,9 @@ class Phase:
     the finest level, which costs three quarters of a decoder's step; None for whole pictures."""
     crop: float | None = None
     """Share of pictures that are cropped, in place of the augmentation's."""
+    fov_spread_deg: float | None = None
+    """Weight the field of view's errors by a Gaussian of this standard deviation around 60 degrees,
+    as photos have it: unsure, the head then estimates an angle that is usual."""
     weight_by_mean_depth: bool = False
     """Weight a picture's errors by 1 / (its mean C + 0.1), so that close-ups do not dominate."""
     ssi: Literal["own", "truth"] = "own"
@@ -89,6 +92,7 @@ class Phase:
             "stem_lr": self.stem_lr >= 0,
             "reuse": self.reuse == 1 or (self.reuse > 1 and self._keeps_maps()),
             "window": self.window is None or (self.window > 2 * MARGIN and not self.finest),
+            "fov_spread_deg": self.fov_spread_deg is None or self.fov_spread_deg > 0,
             "ssi": self.ssi in ("own", "truth"),
             "ema": self.ema is None or 0 < self.ema < 1,
         }

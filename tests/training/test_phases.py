@@ -1,5 +1,6 @@
 """What each phase trains, and by which loss."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -17,6 +18,7 @@ from depthpro.training.phases import (
     DepthNetwork,
     Windows,
     coarsest_map,
+    fov_phase_loss,
     make_network,
     map_deviations,
     parameter_groups,
@@ -291,3 +293,13 @@ def test_each_picture_has_a_window_of_its_own() -> None:
     assert all(value % 2 == 0 and 0 <= value <= 256 for corner in corners for value in corner)
     assert len({*corners}) > 90
     assert random_windows(Phase("stage2", 10), batch) is None
+
+
+def test_usual_fields_of_view_count_more() -> None:
+    batch = make_batch()._replace(fov_deg=torch.tensor([60.0, 100.0]))
+    predicted = torch.tensor([70.0, 80.0])  # squared errors of 1 and 4
+    assert float(fov_phase_loss(predicted, batch, Phase("fov", 1))) == pytest.approx(2.5)
+    phase = Phase("fov", 1, fov_spread_deg=10.0)
+    weights = 1.05, math.exp(-8) + 0.05
+    expected = (weights[0] + 4 * weights[1]) / sum(weights)
+    assert float(fov_phase_loss(predicted, batch, phase)) == pytest.approx(expected)
