@@ -3,8 +3,9 @@
 import numpy as np
 from torch.utils.data import ConcatDataset
 
+from depthpro.data.augmentation import Augmentation
 from depthpro.data.sample import Sample
-from depthpro.training.recipe import Augmentation, Phase, Recipe
+from depthpro.training.recipe import Phase, Recipe
 
 SIDE = 96
 

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.utils.data import ConcatDataset
@@ -12,7 +13,7 @@ from torch.utils.data import ConcatDataset
 from depthpro.data.open import open_dataset
 from depthpro.files import whole_file
 from depthpro.model import DepthPro
-from depthpro.training.loop import Plan, train
+from depthpro.training.loop import RunOptions, train
 from depthpro.training.phases import prepare_scratch
 from depthpro.training.recipe import PHASES, PRESETS, Recipe
 from depthpro.training.window_pretraining import load_pretrained
@@ -63,23 +64,16 @@ def run(options: argparse.Namespace) -> int:
         return 0
     if not options.data:
         raise ValueError("--data is needed: a folder of shards (python -m depthpro render)")
-    sets = [open_dataset(spec) for spec in options.data]
+    parts = [part for spec in options.data for part in open_dataset(spec).datasets]
     held_out = open_dataset(options.validation) if options.validation else []
-    note_recipe(options, recipe)
     count = min(options.validation_samples, len(held_out))
-    plan = Plan(
-        out=options.out,
-        samples=ConcatDataset(part for each in sets for part in each.datasets),
-        # Spread over all: neighbours in a shard show the same scene.
-        held_out=[held_out[index * len(held_out) // count] for index in range(count)],
-        seed=options.seed,
-        minutes=options.minutes,
-        save_minutes=options.save_minutes,
-        workers=options.workers,
-        precision=options.precision,
-    )
+    # Spread over all: neighbours in a shard show the same scene.
+    held_out = [held_out[index * len(held_out) // count] for index in range(count)]
+    note_recipe(options, recipe)
+    given = {name: getattr(options, name) for name in RunOptions._fields if name in options}
     torch.manual_seed(options.seed)
-    train(first_model(recipe, options.init), recipe, plan)
+    model = first_model(recipe, options.init)
+    train(model, recipe, RunOptions(samples=ConcatDataset(parts), held_out=held_out, **given))
     return 0
 
 
@@ -110,6 +104,9 @@ def note_recipe(options: argparse.Namespace, recipe: Recipe) -> None:
         ValueError: If the folder holds a run of another network or seed.
     """
     path = options.out / "run.json"
+    record: dict[str, Any] = {"depthpro": __version__, "torch": torch.__version__}
+    record |= {name: getattr(options, name) for name in ("seed", "data", "minutes")}
+    record["recipe"] = json.loads(recipe.to_json())
     if path.exists():
         before = json.loads(path.read_text())
         other = Recipe.from_json(json.dumps(before["recipe"])).config
@@ -118,14 +115,6 @@ def note_recipe(options: argparse.Namespace, recipe: Recipe) -> None:
                 f"{options.out} holds a run with seed {before['seed']} of {other}; got seed "
                 f"{options.seed} and {recipe.config}: choose another folder with --out"
             )
-    record = {
-        "depthpro": __version__,
-        "torch": torch.__version__,
-        "seed": options.seed,
-        "data": options.data,
-        "minutes": options.minutes,
-        "recipe": json.loads(recipe.to_json()),
-    }
     with whole_file(path) as temporary:
         temporary.write_text(json.dumps(record, indent=2) + "\n")
 

@@ -10,18 +10,9 @@ from torch.testing import assert_close
 from torch.utils.data import default_collate
 from training import joined, make_samples
 
-from depthpro.data.batches import (
-    RANDOM_NUMBERS,
-    Batch,
-    Box,
-    TrainingSet,
-    as_item,
-    augment,
-    cut,
-    draw_box,
-)
+from depthpro.data.augmentation import Augmentation, draw_box
+from depthpro.data.batches import RANDOM_NUMBERS, Batch, Box, TrainingSet, as_item, augment, cut
 from depthpro.geometry import focal_from_fov
-from depthpro.training.recipe import Augmentation
 
 NOTHING = Augmentation(colour=0, blur=0, crop=0)
 FLIPS = replace(NOTHING, flip=0.5)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from planes import CAMERA, HEIGHT, SIZE, WIDTH, camera_of, picture, plane, save
 
-from depthpro.data.hypersim import Hypersim, rays, upright
+from depthpro.data.hypersim import Hypersim, inverse_camera
 from depthpro.data.open import open_dataset
 
 NOMINAL = 16 / np.tan(np.pi / 6)  # px: 60 degrees over 32 columns
@@ -95,9 +95,9 @@ def test_hypersim_depth_of_a_tilted_lens(hypersim: Path) -> None:
 def test_pixels_of_a_published_lens_are_square_once_it_is_upright() -> None:
     # Row ai_019_001 of the authors' table, where lens_shift is 0.11.
     lens = [[0.58082, 0, 0], [0, 0.43301788, 0], [0, -0.04752631, -1.00601715]]
-    k = np.linalg.inv(upright(rays(np.array(lens), 768, 1024)))
+    k = np.linalg.inv(inverse_camera(np.array(lens), 768, 1024))
     np.testing.assert_allclose(k, [[881.52, 0, 511.5], [0, 881.52, 480.25], [0, 0, 1]], atol=0.01)
-    assert np.linalg.inv(upright(rays(None, 768, 1024)))[0, 0] == pytest.approx(886.81, abs=1e-3)
+    assert np.linalg.inv(inverse_camera(None, 768, 1024))[0, 0] == pytest.approx(886.81, abs=1e-3)
 
 
 def test_hypersim_split(hypersim: Path) -> None:
@@ -109,17 +109,10 @@ def test_hypersim_split(hypersim: Path) -> None:
     ]
     path = hypersim / "metadata_images_split_scene_v1.csv"
     columns = [*PUBLIC, "exclude_reason", "split_partition_name"]
-    with pytest.raises(ValueError, match=r"split must be .* got 'val'"):
-        Hypersim(hypersim, "val")
     table(path, columns, rows)
     assert Hypersim(hypersim)._frames == [("ai_001_001", "cam_00", "0002")]
-    assert Hypersim(hypersim, "val")._frames == [("ai_001_002", "cam_00", "0010")]
-    with pytest.raises(ValueError, match="no frames of test"):
-        Hypersim(hypersim, "test")
     table(path, columns, [*rows, ["ai_001_001", "cam_03", 7, "True", "", "train"]])
-    with pytest.raises(
-        ValueError, match=r"scene_cam_03_final_preview/frame\.0007\.tonemap\.jpg is m"
-    ):
+    with pytest.raises(ValueError, match=r"scene_cam_03_final_preview/frame\.0007.* is missing"):
         Hypersim(hypersim)
     table(path, columns[:-1], [row[:-1] for row in rows])
     with pytest.raises(ValueError, match=r"scene_v1\.csv .*split_partition_name"):
