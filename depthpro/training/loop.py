@@ -128,20 +128,21 @@ def train_phase(model: DepthPro, recipe: Recipe, phase: Phase, options: RunOptio
         ValueError: If the loss is not finite, or there is no data for the phase.
     """
     run = start_phase(model, recipe, phase, options)
-    accelerator, progress = run.accelerator, run.progress
+    accelerator, progress, parts = run.accelerator, run.progress, list[dict[str, Tensor]]()
     saved, mark = progress.seconds, time.monotonic()
     bar = tqdm(augmented_batches(run), phase.name, disable=not accelerator.is_main_process)
     for pictures, batch in bar:
         share = share_done(progress, recipe, phase, options.minutes)
         if share >= 1:
             break
-        losses = train_step(run, pictures, batch, rate(share, phase))
+        parts.append(train_step(run, pictures, batch, rate(share, phase)))
         if not accelerator.sync_gradients:
             continue
         seconds = torch.tensor(time.monotonic() - mark, device=accelerator.device)
         progress.step += 1
         progress.seconds += cast(Tensor, broadcast(seconds)).item()  # all stop at one step
-        loss = log_step(run, losses, rate(share, phase))
+        loss = log_step(run, parts, rate(share, phase))
+        parts.clear()
         bar.set_postfix(done=f"{share:.1%}", loss=f"{loss:.4f}", refresh=False)
         if progress.seconds - saved >= 60 * options.save_minutes:
             saved = progress.seconds
@@ -178,9 +179,10 @@ def train_step(
     return {name: value.detach() for name, value in losses.items()}
 
 
-def log_step(run: Run, losses: dict[str, Tensor], factor: float) -> float:
-    """Write a step's line, and return the loss of its last part, averaged over processes."""
-    means = cast(dict[str, Tensor], run.accelerator.reduce(losses, reduction="mean"))
+def log_step(run: Run, parts: list[dict[str, Tensor]], factor: float) -> float:
+    """Write a step's line, and return its loss, averaged over its parts and over processes."""
+    means = {name: torch.stack([part[name] for part in parts]).mean() for name in parts[0]}
+    means = cast(dict[str, Tensor], run.accelerator.reduce(means, reduction="mean"))
     values = {name: value.item() for name, value in means.items()}
     loss = sum(values.values())
     if not math.isfinite(loss):

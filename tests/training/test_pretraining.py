@@ -8,6 +8,7 @@ import timm
 import torch
 from conftest import TINY
 from torch.testing import assert_close
+from torch.utils.data import default_collate
 from training import make_samples
 
 from depthpro import DepthPro
@@ -24,18 +25,15 @@ from depthpro.training.window_pretraining import (
     to_patch16,
     window_encoders,
 )
-from depthpro.vit import encode
+from depthpro.vit import build_vit, encode
 
 HYBRID = replace(TINY, stem="efficientnet_lite0")
 
 
 @pytest.fixture
 def batch() -> Batch:
-    items = [
-        as_item(sample, 512)._replace(random=torch.rand(RANDOM_NUMBERS))
-        for sample in make_samples(6)
-    ]
-    return Batch(*(torch.stack(field) for field in zip(*items, strict=True)))
+    whole = default_collate([as_item(sample, 512) for sample in make_samples(6)])
+    return whole._replace(random=torch.rand(6, RANDOM_NUMBERS))
 
 
 def test_windows_are_the_whole_pictures_and_a_part_of_each(batch: Batch) -> None:
@@ -47,16 +45,14 @@ def test_windows_are_the_whole_pictures_and_a_part_of_each(batch: Batch) -> None
     assert windows.inverse.shape == (12, 64, 64)
     assert windows.metric.tolist() == [True] * 6 + [False] * 6
     assert torch.equal(windows.inverse[:6], batch.inverse[:, 4::8, 4::8])
-    # The finest parts come first. Each is where its numbers say, of its own scale.
-    order = [0, 2, 4, 1, 3, 5]
-    for place, number in enumerate(order):
+    for number in range(6):  # each part is where its numbers say, of its own scale
         span, step = (128, 2) if number % 2 == 0 else (256, 4)
         top, left = (random[number, 14:16] * (512 - span + 1)).long().tolist()
         part = batch.inverse[number, top : top + span, left : left + span]
         half = step // 2
-        assert torch.equal(windows.inverse[6 + place], part[half::step, half::step])
+        assert torch.equal(windows.inverse[6 + number], part[half::step, half::step])
         seen = batch.image[number, :, top : top + span, left : left + span]
-        assert_close(windows.image[6 + place], resize(seen[None], 128)[0])
+        assert_close(windows.image[6 + number], resize(seen[None], 128)[0])
 
 
 def test_numbers_reach_both_ends(batch: Batch) -> None:
@@ -130,16 +126,10 @@ def test_patches_of_14_become_16() -> None:
 
 
 def test_published_sizes_fit() -> None:
+    config = DepthProConfig()
     with torch.device("meta"):
         vit = timm.create_model("vit_large_patch14_dinov2", num_classes=0)
-        config = DepthProConfig()
-        new = to_patch16(dict(vit.state_dict()), config)
-        from depthpro.vit import build_vit
-
-        ours = build_vit(config)
-    assert {n: t.shape for n, t in new.items()} == {
-        n: t.shape for n, t in ours.state_dict().items()
-    }
+        build_vit(config).load_state_dict(to_patch16(dict(vit.state_dict()), config), assign=True)
 
 
 def test_dinov2_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,16 +139,15 @@ def test_dinov2_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     vit = load_dinov2(f"{SOURCE}={tmp_path / 'vit.pth'}", SMALL)
     assert_close(vit.blocks[3].mlp.fc1.weight, source.blocks[3].mlp.fc1.weight)
     assert vit.pos_embed.shape == (1, 65, 192)
-    with pytest.raises(ValueError, match=r"does not fit DepthProConfig"):
+    with pytest.raises(ValueError, match=r"for DepthProConfig.*RuntimeError"):
         load_dinov2(f"{SOURCE}={tmp_path / 'vit.pth'}", TINY)
 
 
 def _with_layer_scale(create):
-    return lambda name, **options: create(name, init_values=1e-5, **options)
+    return lambda name, *given, **options: create(name, *given, init_values=1e-5, **options)
 
 
-def test_dinov2_that_cannot_be_had() -> None:
-    with pytest.raises(ValueError, match=r"there is no file gone\.pth"):
-        load_dinov2(f"{SOURCE}=gone.pth", SMALL)
-    with pytest.raises(ValueError, match=r"timm cannot give 'no_such_vit'.*phase `encoders`"):
-        load_dinov2("no_such_vit", SMALL)
+@pytest.mark.parametrize("name", [f"{SOURCE}=gone.pth", "no_such_vit"])
+def test_dinov2_that_cannot_be_had(name: str) -> None:
+    with pytest.raises(ValueError, match=r"no DINOv2 '\w+' .*phase `encoders`"):
+        load_dinov2(name, SMALL)

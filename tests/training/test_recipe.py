@@ -7,7 +7,8 @@ from conftest import TINY
 from training import make_recipe
 
 from depthpro.config import DepthProConfig
-from depthpro.training.recipe import PRESETS, Augmentation, Phase, Recipe, paper, small
+from depthpro.data.augmentation import Augmentation
+from depthpro.training.recipe import PRESETS, Phase, Recipe, paper, small
 
 
 def test_paper_is_table_16() -> None:
@@ -74,6 +75,8 @@ def test_a_phase_that_is_not_there() -> None:
         ({"encoder_lr": -1e-3}, "encoder_lr"),
         ({"name": "encoders", "encoder_lr": 0.0}, "encoder_lr"), ({"ssi": "none"}, "ssi"),
         ({"decoder_lr": 0.0}, "decoder_lr"),
+        ({"reuse": 4}, "reuse"), ({"name": "fov", "encoder_lr": 0.0, "reuse": 4}, "reuse"),
+        ({"encoder_lr": 0.0, "reuse": 0}, "reuse"),
     ],
 )  # fmt: skip
 def test_impossible_phases_are_refused(changes: dict, part: str, unchecked: None) -> None:
@@ -81,7 +84,7 @@ def test_impossible_phases_are_refused(changes: dict, part: str, unchecked: None
         dataclasses.replace(Phase("stage1", steps=2), **changes)
 
 
-def test_impossible_shares_are_refused() -> None:
-    for changes in ({"colour": 1.5}, {"smallest_crop": 0.0}, {"jitter": -1.0}):
-        with pytest.raises(ValueError, match=next(iter(changes))):
-            Augmentation(**changes)
+@pytest.mark.parametrize("changes", [{"colour": 1.5}, {"smallest_crop": 0.0}, {"jitter": -1.0}])
+def test_impossible_shares_are_refused(changes: dict) -> None:
+    with pytest.raises(ValueError, match=next(iter(changes))):
+        Augmentation(**changes)
