@@ -54,16 +54,11 @@ class TrainingSet(Dataset[Batch]):
         seed: int,
         items: range,
     ) -> None:
-        """Take samples `items` of the stream, at `side` pixels.
-
-        Raises:
-            ValueError: If there are no samples.
-        """
+        """Take samples `items` of the stream, at `side` pixels."""
         self.samples, self.side, self.augmentation = samples, side, augmentation
         self.seed, self.items = seed, items
         if not len(samples):
             raise ValueError("there are no samples to train on: name a folder that has some")
-        self._epoch, self._order = -1, np.arange(0)
 
     def __len__(self) -> int:
         """Return the number of items."""
@@ -73,10 +68,8 @@ class TrainingSet(Dataset[Batch]):
         """Return an item as a batch of one, without the batch axis."""
         number = self.items[index]
         epoch, place = divmod(number, len(self.samples))
-        if epoch != self._epoch:
-            rng = np.random.default_rng([self.seed, epoch])
-            self._epoch, self._order = epoch, rng.permutation(len(self.samples))
-        sample = self.samples[int(self._order[place])]
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.samples))
+        sample = self.samples[int(order[place])]
         rng = np.random.default_rng([self.seed, number, 1])
         box, mirror = draw_box(rng, sample.depth.shape, self.augmentation)
         item = as_item(cut(sample, box), self.side)

@@ -192,17 +192,15 @@ def make_condition(
 
 
 def train_condition(
-    name: str, model: DepthPro, samples: list[Sample], seed: int, steps: int
+    name: str, model: DepthPro, samples: list[Sample], seed: int, steps: int, side: int
 ) -> nn.Module:
     """Return the trained network of a condition; without steps, the start.
 
-    Raises:
-        ValueError: If the loss is not finite, or there is no data.
+    `side` is that of the pictures, in pixels: one window for targets, else the network's input.
     """
     _, phase = CONDITIONS[name]
     torch.manual_seed(seed)
     network, optimizer = make_condition(name, model, samples)
-    side = input_side(name, model)
     parts = cast("ConcatDataset[Sample]", ConcatDataset([samples]))  # pyright: ignore
     stream = TrainingSet(parts, side, AUGMENTATION, seed, range(steps * phase.batch))
     network.train()
@@ -223,11 +221,6 @@ def train_condition(
         optimizer.zero_grad()
         bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
     return network
-
-
-def input_side(name: str, model: DepthPro) -> int:
-    """Return the side of a condition's pictures: one window for targets, else the network's."""
-    return model.config.window if name in TARGETS else model.config.image_size
 
 
 def measure_depth(network: nn.Module, samples: Sequence[Sample], side: int) -> dict[str, float]:
@@ -311,11 +304,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the conditions without a result, write the table, and return the exit status.
-
-    Raises:
-        ValueError: If an option or the data does not fit.
-    """
+    """Run the conditions without a result, write the table, and return the exit status."""
     for name in ("steps", "seeds", "samples"):
         value = getattr(options, name)
         if value is not None and value <= 0:
@@ -333,16 +322,15 @@ def run(options: argparse.Namespace) -> int:
             if (name, seed) in results or (name == "start" and seed > 0):
                 continue
             model = DepthPro.from_pretrained(options.init, device="cpu").train()
-            _, phase = CONDITIONS[name]
-            steps = 0 if name == "start" else options.steps or phase.steps
-            network = train_condition(name, model, samples, seed, steps)
-            measure = measure_ranges if name in TARGETS else measure_depth
-            judged = held_out if name in TARGETS else held_out[::EVAL_STRIDE]
-            entry = {
-                "condition": name, "seed": seed, "steps": steps, "batch": phase.batch,
-                "judged": len(judged), "settings": settings,
-                "scores": measure(network, judged, input_side(name, model)),
-            }  # fmt: skip
+            batch, steps = CONDITIONS[name][1].batch, options.steps or CONDITIONS[name][1].steps
+            steps = 0 if name == "start" else steps
+            side, measure, judged = model.config.image_size, measure_depth, held_out[::EVAL_STRIDE]
+            if name in TARGETS:
+                side, measure, judged = model.config.window, measure_ranges, held_out
+            network = train_condition(name, model, samples, seed, steps, side)
+            entry = {"condition": name, "seed": seed, "steps": steps, "batch": batch}
+            entry |= {"judged": len(judged), "settings": settings}
+            entry["scores"] = measure(network, judged, side)
             options.out.mkdir(parents=True, exist_ok=True)
             with (options.out / RESULTS).open("a") as file:
                 file.write(json.dumps(entry) + "\n")

@@ -29,7 +29,6 @@ from depthpro.checkpoint import OWN_LICENCE, Provenance
 from depthpro.data.batches import Batch, TrainingSet, augment
 from depthpro.data.open import metric_and_synthetic
 from depthpro.data.sample import Sample
-from depthpro.files import whole_file
 from depthpro.model import DepthPro
 from depthpro.training.log import append_line, draw_curves, trim_log
 from depthpro.training.map_pool import MapPool
@@ -61,7 +60,8 @@ class RunOptions(NamedTuple):
     """Length of the whole run by the clock; None goes by the recipe's steps."""
     save_minutes: float = 10.0
     workers: int = 0
-    precision: str = "auto"
+    precision: str = "no"
+    """Accelerate's name of it: "no" is float32, "bf16" bfloat16."""
 
 
 @dataclass
@@ -122,11 +122,7 @@ def train(model: DepthPro, recipe: Recipe, options: RunOptions) -> DepthPro:
 
 
 def train_phase(model: DepthPro, recipe: Recipe, phase: Phase, options: RunOptions) -> None:
-    """Train one phase, from its last checkpoint if there is one, and write its weights.
-
-    Raises:
-        ValueError: If the loss is not finite, or there is no data for the phase.
-    """
+    """Train one phase, from its last checkpoint if there is one, and write its weights."""
     run = start_phase(model, recipe, phase, options)
     accelerator, progress, parts = run.accelerator, run.progress, list[dict[str, Tensor]]()
     saved, mark = progress.seconds, time.monotonic()
@@ -223,9 +219,6 @@ def make_loader(recipe: Recipe, phase: Phase, options: RunOptions, first: int) -
 
     Stage 2 takes only metric and synthetic samples. The field of view reads the coarsest scale
     alone, and pictures as cameras take them.
-
-    Raises:
-        ValueError: If there is no data for this phase.
     """
     samples, batch = options.samples, phase.batch // phase.accumulation
     side, chances = recipe.config.image_size, recipe.augmentation
@@ -249,7 +242,7 @@ def make_loader(recipe: Recipe, phase: Phase, options: RunOptions, first: int) -
 def start_phase(model: DepthPro, recipe: Recipe, phase: Phase, options: RunOptions) -> Run:
     """Prepare a phase, and restore its last checkpoint if there is one."""
     accelerator = Accelerator(
-        mixed_precision=mixed_precision(options.precision),
+        mixed_precision=options.precision,
         gradient_accumulation_steps=phase.accumulation,
         dataloader_config=DataLoaderConfiguration(split_batches=True),
     )
@@ -306,30 +299,15 @@ def share_done(progress: Progress, recipe: Recipe, phase: Phase, minutes: float 
     return min(1.0, progress.seconds / seconds)
 
 
-def mixed_precision(precision: str) -> str:
-    """Return Accelerate's name of a precision; "auto" is bfloat16 where the device computes in it.
-
-    A CPU without bfloat16 instructions emulates it, slower than float32.
-    """
-    if precision != "auto":
-        return {"bfloat16": "bf16", "float32": "no"}[precision]
-    if torch.cuda.is_available():
-        fast = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return "bf16" if fast else "no"
-
-
 def validate_and_save(run: Run) -> None:
     """Validate, and save the weights if no earlier ones were better or nothing is held out."""
     options, progress, model, better = run.options, run.progress, run.model, True
     network = run.ema.module if run.ema else run.accelerator.unwrap_model(run.network)
     if run.accelerator.is_main_process:
         if options.held_out:
-            scores, picture = validate(network, options.held_out, run.recipe.config.image_size)
+            side, picture = run.recipe.config.image_size, options.out / f"{run.phase.name}.jpg"
+            scores = validate(network, options.held_out, side, picture)
             append_line(options.out, **run.place, validation=scores)
-            with whole_file(options.out / f"{run.phase.name}.jpg") as temporary:
-                picture.save(temporary, quality=90)
             draw_curves(options.out)
             value = scores.get("delta1", scores.get("focal25", 0.0))
             better = progress.best is None or value >= progress.best
@@ -339,11 +317,10 @@ def validate_and_save(run: Run) -> None:
                 copy_to_encoders(network.encoder, model)
             else:
                 model = cast(DepthPro, network.model)
-            record = {"depthpro": __version__, **run.place}
-            record["recipe"] = json.loads(run.recipe.to_json())
+            recipe = json.loads(run.recipe.to_json())
+            record = {"depthpro": __version__, **run.place, "recipe": recipe}
             model.provenance = Provenance("depthpro train", OWN_LICENCE)
-            path = run.hidden / BEST
-            model.save_pretrained(path, json.dumps(record))
+            model.save_pretrained(run.hidden / BEST, json.dumps(record))
     run.accelerator.wait_for_everyone()
 
 

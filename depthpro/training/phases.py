@@ -153,11 +153,7 @@ PhaseNetwork = WindowNetwork | DepthNetwork | FovNetwork
 
 
 def make_network(model: DepthPro, recipe: Recipe, phase: Phase) -> PhaseNetwork:
-    """Return the network that a phase trains, with everything else frozen.
-
-    Raises:
-        ValueError: If the phase trains a field of view that the model does not have.
-    """
+    """Return the network that a phase trains, with everything else frozen."""
     model.requires_grad_(True)
     if phase.name == "encoders":
         network = WindowNetwork(model.config)

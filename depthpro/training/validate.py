@@ -1,6 +1,7 @@
 """Scores of a network on held-out samples while it trains, and a picture of its predictions."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch.utils.data import default_collate
 
 from depthpro.data.batches import Batch, as_item
 from depthpro.data.sample import Sample
+from depthpro.files import whole_file
 from depthpro.geometry import focal_from_fov
 from depthpro.metrics import boundary_f1, depth_metrics, focal_accuracy
 from depthpro.training.phases import PhaseNetwork
@@ -26,11 +28,11 @@ PICTURED = 6
 
 
 def validate(
-    network: PhaseNetwork, samples: Sequence[Sample], side: int
-) -> tuple[dict[str, float], Image.Image]:
-    """Return mean scores of at least one sample, and a picture: photos, true and predicted depth.
+    network: PhaseNetwork, samples: Sequence[Sample], side: int, picture: Path
+) -> dict[str, float]:
+    """Return the means of `score`, and write a picture: photos, true and predicted depth.
 
-    `side` is that of the network's input, in pixels. For the scores see `score`.
+    `side` is that of the network's input, in pixels.
     """
     rows: list[dict[str, float]] = []
     tiles: list[ndarray] = []
@@ -38,8 +40,9 @@ def validate(
         rows.append(score(item, predicted))
         if len(tiles) < PICTURED:
             tiles.append(_tile(item, predicted))
-    means = pd.DataFrame(rows).mean().to_dict()
-    return means, Image.fromarray(np.concatenate(tiles))
+    with whole_file(picture) as temporary:
+        Image.fromarray(np.concatenate(tiles)).save(temporary, quality=90)
+    return pd.DataFrame(rows).mean().to_dict()
 
 
 def predict_samples(

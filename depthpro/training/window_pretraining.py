@@ -129,11 +129,7 @@ def copy_to_encoders(encoder: nn.Module, model: DepthPro) -> None:
 
 
 def load_pretrained(name: str, model: DepthPro) -> None:
-    """Start all encoders from "imagenet", weights of a convolutional stem, or from a DINOv2.
-
-    Raises:
-        ValueError: If the weights cannot be found or do not fit the network.
-    """
+    """Start all encoders from "imagenet", weights of a convolutional stem, or from a DINOv2."""
     if model.config.stem == "patch":
         copy_to_encoders(load_dinov2(name, model.config), model)
     elif name == "imagenet":

@@ -29,7 +29,6 @@ from depthpro.training.loop import (
     Progress,
     RunOptions,
     make_loader,
-    mixed_precision,
     rate,
     share_done,
     start_phase,
@@ -38,7 +37,7 @@ from depthpro.training.loop import (
 )
 from depthpro.training.phases import average_weights
 from depthpro.training.recipe import Phase, Recipe, paper
-from depthpro.training.train import first_model
+from depthpro.training.train import first_model, mixed_precision
 
 ENVIRONMENT = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
 
@@ -105,21 +104,18 @@ def test_each_phase_trains_its_own_part_and_starts_from_the_one_before(finished:
         assert changed == {"encoder", "decoder"} | ({"head"} if later == "stage1" else set())
 
 
-def test_a_finished_run_is_not_trained_again(finished: Path, data: Path) -> None:
-    before = (finished / "log.jsonl").read_text()
-    assert main(arguments(finished, data)) == 0
-    assert (finished / "log.jsonl").read_text() == before
-
-
-def test_a_folder_holds_one_run(
+def test_a_folder_holds_one_run_which_is_not_trained_again(
     finished: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = (finished / "run.json").read_text()
+    before = (finished / "log.jsonl").read_text()
+    assert main(arguments(finished, data)) == 0
+    record = (finished / "run.json").read_text()
     with pytest.raises(SystemExit) as stopped:
         main(arguments(finished, data, "--seed", "1"))
     assert stopped.value.code == 2
     assert "holds a run with seed 0" in capsys.readouterr().err
-    assert (finished / "run.json").read_text() == before
+    assert (finished / "run.json").read_text() == record
+    assert (finished / "log.jsonl").read_text() == before
 
 
 @pytest.mark.slow
@@ -169,33 +165,31 @@ def test_two_processes_are_one_at_the_same_batch(
         assert ours[2] == pytest.approx(theirs[2], rel=2e-4)
 
 
-def test_accumulated_parts_are_one_batch(data: Path, tmp_path: Path) -> None:
-    values = {}
+def train_losses(recipe: Recipe, out: Path, **options: object) -> list[float]:
+    torch.manual_seed(0)
+    samples = joined(make_samples(6))
+    train(first_model(recipe, None), recipe, RunOptions(out, samples, [], **options))
+    return [line[2] for line in losses(out)]
+
+
+def test_accumulated_parts_are_one_batch(tmp_path: Path) -> None:
+    values = []
     for parts in (1, 2):
         recipe = make_recipe(TINY, batch=4, accumulation=parts)
         recipe = replace(recipe, phases=(replace(recipe.phase("stage1"), steps=2),))
-        out = tmp_path / str(parts)
-        torch.manual_seed(0)
-        train(
-            first_model(recipe, None), recipe, RunOptions(out, joined(make_samples(6)), [], seed=1)
-        )
-        values[parts] = [line[2] for line in losses(out)]
-    assert values[1] == pytest.approx(values[2], rel=1e-3)
+        values.append(train_losses(recipe, tmp_path / str(parts), seed=1))
+    assert values[0] == pytest.approx(values[1], rel=1e-3)
 
 
 def test_bfloat16_is_close_to_float32(tmp_path: Path) -> None:
-    values = {}
-    for precision in ("float32", "bfloat16"):
+    recipe, values = make_recipe(TINY), []
+    recipe = replace(recipe, phases=recipe.phases[:1])
+    for precision in ("no", "bf16"):
         AcceleratorState._reset_state(True)  # a process has one precision, but here
-        recipe = make_recipe(TINY)
-        recipe = replace(recipe, phases=recipe.phases[:1])
-        options = RunOptions(tmp_path / precision, joined(make_samples(4)), [], precision=precision)
-        torch.manual_seed(0)
-        train(first_model(recipe, None), recipe, options)
-        values[precision] = [line[2] for line in losses(tmp_path / precision)]
+        values.append(train_losses(recipe, tmp_path / precision, precision=precision))
     AcceleratorState._reset_state(True)
-    assert values["bfloat16"] != values["float32"]
-    assert values["bfloat16"] == pytest.approx(values["float32"], rel=0.05)
+    assert values[0] != values[1]
+    assert values[0] == pytest.approx(values[1], rel=0.05)
 
 
 def test_a_changed_rate_holds_when_a_run_goes_on(tmp_path: Path) -> None:
@@ -230,12 +224,11 @@ def test_the_field_of_view_sees_pictures_as_cameras_take_them() -> None:
     chances = Augmentation(colour=0, blur=0, crop=1.0, centred=0.0, stretch=0.4)
     recipe = replace(make_recipe(TINY), augmentation=chances)
     options = RunOptions(Path(), joined(make_samples(4)), [])
-    for name, side, centred in (("stage1", 512, 0.0), ("fov", 128, 1.0)):
-        stream = make_loader(recipe, recipe.phase(name), options, 0).dataset
-        assert (stream.side, stream.augmentation.centred) == (side, centred)
-        assert stream.augmentation.crop == 1.0
-    fewer = make_loader(recipe, replace(recipe.phase("fov"), crop=0.2), options, 0).dataset
-    assert fewer.augmentation.crop == 0.2
+    fewer = replace(recipe.phase("fov"), crop=0.2)
+    cases = [(recipe.phase("stage1"), 512, 0.0, 1.0), (recipe.phase("fov"), 128, 1.0, 1.0)]
+    for phase, *expected in [*cases, (fewer, 128, 1.0, 0.2)]:
+        stream = make_loader(recipe, phase, options, 0).dataset
+        assert [stream.side, stream.augmentation.centred, stream.augmentation.crop] == expected
 
 
 def test_auto_is_bfloat16_where_the_processor_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,13 +272,10 @@ def test_the_rate_is_the_papers() -> None:
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
     recipe = make_recipe(TINY)
-    model = first_model(recipe, None)
-    with torch.no_grad():
-        model.head[4].weight.fill_(torch.inf)
+    model, options = first_model(recipe, None), RunOptions(tmp_path, joined(make_samples(2)), [])
+    torch.nn.init.constant_(model.head[4].weight, torch.inf)
     with pytest.raises(ValueError, match=r"the loss of step 1 of stage1 is nan: lower"):
-        train_phase(
-            model, recipe, recipe.phase("stage1"), RunOptions(tmp_path, joined(make_samples(2)), [])
-        )
+        train_phase(model, recipe, recipe.phase("stage1"), options)
     assert not (tmp_path / "stage1.safetensors").exists()
 
 
