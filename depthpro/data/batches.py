@@ -4,7 +4,7 @@ A loader's workers crop and resize pictures; `augment` changes colours later, fo
 once, on the network's device.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +38,7 @@ class Batch(NamedTuple):
     """Random numbers in [0, 1), drawn with each sample for `augment` and `cut_windows`."""
 
 
+@dataclass(eq=False)
 class TrainingSet(Dataset[Batch]):
     """An endless, reproducible stream of cropped samples.
 
@@ -46,18 +47,17 @@ class TrainingSet(Dataset[Batch]):
     processes, sees the same items as an undisturbed one.
     """
 
-    def __init__(
-        self,
-        samples: ConcatDataset[Sample],
-        side: int,
-        augmentation: Augmentation,
-        seed: int,
-        items: range,
-    ) -> None:
-        """Take samples `items` of the stream, at `side` pixels."""
-        self.samples, self.side, self.augmentation = samples, side, augmentation
-        self.seed, self.items = seed, items
-        if not len(samples):
+    samples: ConcatDataset[Sample]
+    side: int
+    """Of the pictures, in pixels."""
+    augmentation: Augmentation
+    seed: int
+    items: range
+    """Which items of the stream."""
+
+    def __post_init__(self) -> None:
+        """Refuse an empty data set."""
+        if not len(self.samples):
             raise ValueError("there are no samples to train on: name a folder that has some")
 
     def __len__(self) -> int:

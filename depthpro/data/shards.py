@@ -30,7 +30,7 @@ import numpy as np
 from PIL import Image
 from torch.utils.data import ConcatDataset
 
-from depthpro.data.frames import Frames
+from depthpro.data.frames import Frames, naming
 from depthpro.data.sample import Sample
 from depthpro.files import whole_file
 
@@ -111,12 +111,6 @@ class Shard(Frames):
                     places.setdefault(key, {})[suffix] = (member.offset_data, member.size)
         except tarfile.TarError as error:
             raise ValueError(f"{self.path} is no whole shard ({error}): render it again") from error
-        for key, members in places.items():
-            if missing := {"rgb", "inverse_depth", "json"} - {
-                name.split(".")[0] for name in members
-            }:
-                lacks = ", ".join(sorted(missing))
-                raise ValueError(f"{self.path}: sample {key} has no {lacks}: render it again")
         self._frames = list(places.items())
 
     def flags(self, index: int) -> tuple[bool, bool]:
@@ -127,10 +121,8 @@ class Shard(Frames):
 
     def _load(self, frame: tuple[str, _Places]) -> Sample:
         key, places = frame
-        try:
+        with naming(f"sample {key} of {self.path}"):
             return decode_sample(self._read(places))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{self.path}: sample {key} is broken: {error}") from error
 
     def _read(self, places: _Places) -> dict[str, bytes]:
         members = {}
@@ -148,11 +140,8 @@ def decode_sample(members: dict[str, bytes]) -> Sample:
         ValueError: If a member is missing or broken.
     """
     facts = json.loads(members["json"])
-    images = {
-        name.partition(".")[0]: Image.open(io.BytesIO(content))
-        for name, content in members.items()
-        if name != "json"
-    }
+    pictures = {name.split(".")[0]: members[name] for name in members if name != "json"}
+    images = {name: Image.open(io.BytesIO(content)) for name, content in pictures.items()}
     rgb, bits = np.asarray(images["rgb"].convert("RGB")), np.asarray(images["inverse_depth"])
     if bits.dtype.kind not in "ui" or bits.shape != rgb.shape[:2]:
         raise ValueError(

@@ -324,13 +324,13 @@ def run(options: argparse.Namespace) -> int:
             model = DepthPro.from_pretrained(options.init, device="cpu").train()
             batch, steps = CONDITIONS[name][1].batch, options.steps or CONDITIONS[name][1].steps
             steps = 0 if name == "start" else steps
-            side, measure, judged = model.config.image_size, measure_depth, held_out[::EVAL_STRIDE]
+            side, measure, evaluated = model.config.image_size, measure_depth, held_out[::EVAL_STRIDE]
             if name in TARGETS:
-                side, measure, judged = model.config.window, measure_ranges, held_out
+                side, measure, evaluated = model.config.window, measure_ranges, held_out
             network = train_condition(name, model, samples, seed, steps, side)
             entry = {"condition": name, "seed": seed, "steps": steps, "batch": batch}
-            entry |= {"judged": len(judged), "settings": settings}
-            entry["scores"] = measure(network, judged, side)
+            entry |= {"evaluated": len(evaluated), "settings": settings}
+            entry["scores"] = measure(network, evaluated, side)
             options.out.mkdir(parents=True, exist_ok=True)
             with (options.out / RESULTS).open("a") as file:
                 file.write(json.dumps(entry) + "\n")

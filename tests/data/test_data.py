@@ -94,23 +94,19 @@ def test_crop_has_the_pixels_of_the_source() -> None:
 def test_boxes_lie_inside_and_have_the_formats_asked_for() -> None:
     chances = Augmentation(crop=1.0, smallest_crop=0.5, centred=0.5, stretch=0.45, flip=0.5)
     drawn = [draw_box(np.random.default_rng(n), (300, 400), chances) for n in range(500)]
-    boxes = [box for box, _ in drawn]
-    for box in boxes:
-        assert 0 <= box.top <= 300 - box.height
-        assert 0 <= box.left <= 400 - box.width
-    formats = np.array([(box.width / 400) / (box.height / 300) for box in boxes])
-    assert np.exp(-0.46) < formats.min() < 0.7
-    assert 1.4 < formats.max() < np.exp(0.46)
-    middles = [abs(box.left + box.width / 2 - 200) < 1 and abs(box.top + box.height / 2 - 150) < 1
-               for box in boxes]  # fmt: skip
-    assert 0.4 < np.mean(middles) < 0.65
+    top, left, height, width = np.array([box for box, _ in drawn]).T
+    assert (top >= 0).all() and (left >= 0).all()
+    assert (top + height <= 300).all() and (left + width <= 400).all()
+    formats = (width / 400) / (height / 300)
+    assert np.exp(-0.46) < formats.min() < 0.7 and 1.4 < formats.max() < np.exp(0.46)
+    middles = (abs(left + width / 2 - 200) < 1) & (abs(top + height / 2 - 150) < 1)
+    assert 0.4 < middles.mean() < 0.65
     assert 0.4 < np.mean([flip for _, flip in drawn]) < 0.6
     assert draw_box(np.random.default_rng(0), (300, 400), NOTHING)[0] == Box(0, 0, 300, 400)
 
 
 def make_batch(count: int, side: int = 96) -> Batch:
-    items = [as_item(make_samples(1)[0], side) for _ in range(count)]
-    batch = default_collate(items)
+    batch = default_collate([as_item(make_samples(1)[0], side)] * count)
     return batch._replace(random=torch.rand(count, RANDOM_NUMBERS))
 
 
@@ -138,15 +134,6 @@ def test_blur_is_that_of_each_pictures_own_gaussian() -> None:
         expected = gaussian_filter(batch.image[number].numpy(), (0, sigma, sigma), mode="mirror")
         # Kernels end at twice the largest deviation.
         assert_close(blurred[number], torch.from_numpy(expected), rtol=0, atol=0.03)
-
-
-def test_shares_are_what_the_recipe_says() -> None:
-    batch, chances = make_batch(300, 16), Augmentation(grey=0.2, noise=0.6)
-    for name in ("colour", "grey", "blur", "noise"):
-        changed = augment(batch, replace(NOTHING, **{name: getattr(chances, name)}))
-        share = ((changed.image - batch.image).abs().amax((1, 2, 3)) > 1e-4).float().mean()
-        # Standard deviation of a share of 300: at most 0.029.
-        assert float(share) == pytest.approx(getattr(chances, name), abs=0.09)
 
 
 def test_an_epoch_has_every_sample_once_and_the_next_another_order() -> None:

@@ -1,9 +1,7 @@
 """Readers of public sets: exact metres of a slanted plane, cameras, flags, and broken files."""
 
-import os
 import pickle
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +11,7 @@ from planes import CAMERA, HEIGHT, SIZE, WIDTH, camera_of, picture, plane, point
 from depthpro.data.arkitscenes import ArkitScenes
 from depthpro.data.open import open_dataset
 from depthpro.data.sample import Sample
-from depthpro.data.shards import Shard, open_shards, write_shard
+from depthpro.data.shards import Shard, write_shard
 from depthpro.data.vkitti2 import VirtualKitti2
 
 
@@ -54,9 +52,6 @@ def film(root: Path) -> Path:
             " ".join(map(str, (WIDTH, HEIGHT, *CAMERA)))
         )
     return folder
-
-
-# ------------------------------------------------------------------------------- Virtual KITTI 2
 
 
 @pytest.mark.parametrize("merged", [False, True])
@@ -106,9 +101,6 @@ def test_vkitti2_names_what_is_missing_or_broken(vkitti2, file, spoil, message) 
     spoil(vkitti2 / file)
     with pytest.raises(ValueError, match=message):
         VirtualKitti2(vkitti2)[0]
-
-
-# ---------------------------------------------------------------------------------- ARKitScenes
 
 
 @pytest.mark.parametrize("nested", [False, True])
@@ -196,30 +188,11 @@ def test_arkitscenes_names_a_wrong_file(tmp_path, file: str, text: str, message:
         list(ArkitScenes(tmp_path))
 
 
-# ----------------------------------------------------------------------------------- any set
-
-
-def make_shards(folder: Path, **flags: bool) -> Path:
-    folder.mkdir()
-    for number, count in enumerate((2, 1, 3)):
-        samples = [replace(Sample(picture(), plane(), *CAMERA), **flags)] * count
-        write_shard(folder / f"{number}.tar", samples)
-    return folder
-
-
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts open files as Linux does")
-def test_no_file_stays_open(tmp_path: Path) -> None:
-    make_shards(tmp_path / "shards")
-    film(tmp_path)
-    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 (a Path would be open itself)
-    sets = [open_shards(tmp_path / "shards"), ArkitScenes(tmp_path)]
-    assert [len(list(samples)) for samples in sets] == [6, 2]
-    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
-
-
 def test_open_dataset_names_its_sets(vkitti2: Path) -> None:
     film(vkitti2)
-    shards = make_shards(vkitti2 / "shards")
+    shards = vkitti2 / "shards"
+    for number, count in enumerate((2, 1, 3)):
+        write_shard(shards / f"{number}.tar", [Sample(picture(), plane(), *CAMERA)] * count)
     for spec, kind, count in [
         (f"vkitti2:{vkitti2}", VirtualKitti2, 4),
         (f"arkitscenes:{vkitti2}", ArkitScenes, 2),

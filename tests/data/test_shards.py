@@ -83,18 +83,8 @@ def test_a_broken_sample_is_named(tmp_path: Path) -> None:
     path.write_bytes(content[:second] + bytes(64) + content[second + 64 :])
     shard = Shard(path)
     assert shard[0].seed == (0, 1)
-    with pytest.raises(ValueError, match=r"spoilt\.tar: sample 000001 is broken"):
+    with pytest.raises(ValueError, match=r"cannot read sample 000001 of .*spoilt\.tar"):
         shard[1]
-
-
-def test_a_writer_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    def samples():
-        yield make_sample()
-        raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        write_shard(tmp_path / "a.tar", samples())
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.usefixtures("unchecked")

@@ -14,7 +14,6 @@ from torch.testing import assert_close
 from torch.utils.data import default_collate
 from training import make_samples
 
-from depthpro import DepthProConfig
 from depthpro.__main__ import main
 from depthpro.data.batches import Batch, as_item, shrink_truth
 from depthpro.data.sample import Sample
@@ -39,7 +38,6 @@ from depthpro.training.phases import DepthNetwork
 from depthpro.training.window_pretraining import Estimate
 
 SIDE = TINY.image_size
-HYBRID = replace(TINY, stem="efficientnet_lite0", decoder_dim=32)
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +56,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(CONDITIONS, name, (meaning, replace(phase, batch=2)))
 
 
-def make(name: str, config: DepthProConfig = TINY) -> tuple[nn.Module, torch.optim.Optimizer]:
-    return make_condition(name, make_model(config), make_samples(2))
+def make(name: str) -> tuple[nn.Module, torch.optim.Optimizer]:
+    return make_condition(name, make_model(), make_samples(2))
 
 
 def make_batch(side: int) -> Batch:
@@ -109,19 +107,6 @@ def test_targets_are_compared_in_their_own_unit_and_without_sky(target: Target) 
     assert ours is not None
     median = from_target(torch.tensor([network.centre]), target).item()
     assert_close(ours, torch.full_like(ours, median))
-
-
-def test_a_target_starts_from_imagenets_stem_and_trains_its_end(monkeypatch: Any) -> None:
-    loaded = []
-    monkeypatch.setattr(ablate, "load_pretrained", lambda name, model: loaded.append(name))
-    network, optimizer = make("inverse", HYBRID)
-    assert isinstance(network, TargetNetwork)
-    assert loaded == ["imagenet"]
-    network.loss(make_batch(TINY.window)).backward()
-    listed = {p for group in optimizer.param_groups for p in group["params"]}
-    stem = network.get_submodule("network.encoder.stem")
-    assert 0 < sum(p in listed for p in stem.parameters()) < len(list(stem.parameters()))
-    assert all(p in listed for p in network.parameters() if p.grad is not None)
 
 
 def test_one_scale_reads_the_coarsest_picture_with_the_same_parameters() -> None:
@@ -212,12 +197,6 @@ def test_a_run_is_resumed_and_its_table_has_the_papers_rows(
     assert main([*command, "--samples", "1"]) == 0
     assert trained == [("inverse", 0), ("log", 0), ("depth", 0)]
     assert "2 seeds" not in (tmp_path / "ablations.md").read_text()
-
-
-def test_the_start_is_not_trained() -> None:
-    network = train_condition("start", make_model(), make_samples(2), 0, 0, SIDE)
-    states = network.get_submodule("model").state_dict(), make_model().state_dict()
-    assert all(torch.equal(states[0][name], states[1][name]) for name in states[1])
 
 
 def test_tables_have_mean_and_deviation_over_seeds() -> None:

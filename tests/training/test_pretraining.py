@@ -55,15 +55,6 @@ def test_windows_are_the_whole_pictures_and_a_part_of_each(batch: Batch) -> None
         assert_close(windows.image[6 + number], resize(seen[None], 128)[0])
 
 
-def test_numbers_reach_both_ends(batch: Batch) -> None:
-    for number, place in ((0.0, 0), (1 - 1e-7, 384)):
-        random = torch.full_like(batch.random, number)
-        random[:, 16] = 0
-        windows = cut_windows(batch._replace(random=random), TINY)
-        part = batch.inverse[0, place:, place:][:128, :128]
-        assert torch.equal(windows.inverse[6], part[1::2, 1::2])
-
-
 @pytest.mark.parametrize("config", [TINY, HYBRID])
 def test_windows_are_read_at_half_of_their_side(config: DepthProConfig) -> None:
     network = WindowNetwork(config)
