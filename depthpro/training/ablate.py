@@ -324,7 +324,11 @@ def run(options: argparse.Namespace) -> int:
             model = DepthPro.from_pretrained(options.init, device="cpu").train()
             batch, steps = CONDITIONS[name][1].batch, options.steps or CONDITIONS[name][1].steps
             steps = 0 if name == "start" else steps
-            side, measure, evaluated = model.config.image_size, measure_depth, held_out[::EVAL_STRIDE]
+            side, measure, evaluated = (
+                model.config.image_size,
+                measure_depth,
+                held_out[::EVAL_STRIDE],
+            )
             if name in TARGETS:
                 side, measure, evaluated = model.config.window, measure_ranges, held_out
             network = train_condition(name, model, samples, seed, steps, side)

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -36,22 +35,20 @@ def trim_log(out: Path, phase: str, step: int) -> None:
 
 def draw_curves(out: Path) -> None:
     """Write `curves.png`: for each phase its loss with a running mean, and its scores."""
-    lines = read_log(out)
-    phases = list(dict.fromkeys(line["phase"] for line in lines))
+    lines = pd.DataFrame(read_log(out))
+    phases = lines["phase"].unique()
     figure = Figure((9, 2.6 * len(phases)), layout="constrained")
     axes = figure.subplots(len(phases), 2, squeeze=False)
     for phase, (left, right) in zip(phases, axes, strict=True):
-        own = [line for line in lines if line["phase"] == phase]
+        own = lines[lines["phase"] == phase].set_index("pictures")
+        loss = own["loss"].dropna()
+        left.plot(loss, color="C0", alpha=0.25, linewidth=0.8)
+        left.plot(loss.rolling(len(loss) // 25 + 1).mean(), color="C0")
         left.set(title=phase, xlabel="pictures", ylabel="loss")
-        if steps := [line for line in own if "loss" in line]:
-            loss = pd.DataFrame(steps).set_index("pictures")["loss"]
-            left.plot(loss, color="C0", alpha=0.25, linewidth=0.8)
-            left.plot(loss.rolling(len(loss) // 25 + 1).mean(), color="C0")
-            left.set_ylim(0, float(np.quantile(loss, 0.99)) * 1.1)
-        scores = {one["pictures"]: one["validation"] for one in own if "validation" in one}
-        table = pd.DataFrame(scores.values(), index=list(scores)).reindex(columns=list(CURVES))
-        for name, values in table.dropna(axis=1, how="all").items():
-            right.plot(values, marker=".", label=name)
+        left.set_ylim(0, 1.1 * loss.quantile(0.99) if len(loss) else 1)
+        scores = own["validation"].dropna().apply(pd.Series)
+        for name in [name for name in CURVES if name in scores]:
+            right.plot(scores[name], marker=".", label=name)
             right.legend(fontsize=8)
         right.set(title=f"{phase}, held out", xlabel="pictures", ylim=(0, None))
     with whole_file(out / "curves.png") as temporary:

@@ -8,10 +8,10 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch.testing import assert_close
 from torch.utils.data import default_collate
-from training import joined, make_samples
+from training import joined, make_batch, make_samples
 
 from depthpro.data.augmentation import Augmentation, draw_box
-from depthpro.data.batches import RANDOM_NUMBERS, Batch, Box, TrainingSet, as_item, augment, cut
+from depthpro.data.batches import Batch, Box, TrainingSet, as_item, augment, cut
 from depthpro.geometry import focal_from_fov
 
 NOTHING = Augmentation(colour=0, blur=0, crop=0)
@@ -105,14 +105,9 @@ def test_boxes_lie_inside_and_have_the_formats_asked_for() -> None:
     assert draw_box(np.random.default_rng(0), (300, 400), NOTHING)[0] == Box(0, 0, 300, 400)
 
 
-def make_batch(count: int, side: int = 96) -> Batch:
-    batch = default_collate([as_item(make_samples(1)[0], side)] * count)
-    return batch._replace(random=torch.rand(count, RANDOM_NUMBERS))
-
-
 @pytest.mark.parametrize("name", ["colour", "grey", "blur", "noise"])
 def test_photometry_changes_colour_only(name: str) -> None:
-    batch = make_batch(8)
+    batch = make_batch(8, 96)
     changed = augment(batch, replace(NOTHING, **{name: 1.0}))
     assert ((changed.image - batch.image).abs().mean((1, 2, 3)) > 1e-3).sum() >= 6
     assert changed.image.abs().max() <= 1

@@ -11,8 +11,7 @@ import torch
 from conftest import TINY, make_model
 from torch import nn
 from torch.testing import assert_close
-from torch.utils.data import default_collate
-from training import make_samples
+from training import make_batch, make_samples
 
 from depthpro.__main__ import main
 from depthpro.data.batches import Batch, as_item, shrink_truth
@@ -60,10 +59,6 @@ def make(name: str) -> tuple[nn.Module, torch.optim.Optimizer]:
     return make_condition(name, make_model(), make_samples(2))
 
 
-def make_batch(side: int) -> Batch:
-    return default_collate([as_item(sample, side) for sample in make_samples(2)])
-
-
 def test_conditions_of_an_experiment_differ_in_one_thing() -> None:
     for experiment in EXPERIMENTS.values():
         phases = [CONDITIONS[name][1] for name in experiment.rows]
@@ -91,7 +86,7 @@ def test_targets_are_compared_in_their_own_unit_and_without_sky(target: Target) 
     network, _ = make(target)
     assert isinstance(network, TargetNetwork)
     assert network.network.config.dim == TINY.dim // 2
-    batch = make_batch(2 * TINY.window)
+    batch = make_batch(side=2 * TINY.window)
     assert ((batch.inverse == 0) & batch.mask).any()  # sky
     for parameter in network.network.head[-1].parameters():  # predicts 0: the median
         nn.init.zeros_(parameter)

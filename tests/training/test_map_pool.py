@@ -6,18 +6,12 @@ import pytest
 import torch
 from conftest import TINY, make_model
 from torch.testing import assert_close
-from torch.utils.data import default_collate
-from training import joined, make_recipe, make_samples
+from training import joined, make_batch, make_recipe, make_samples
 
-from depthpro.data.batches import Batch, as_item
 from depthpro.training import map_pool
 from depthpro.training.loop import RunOptions, train_phase
 from depthpro.training.map_pool import MapPool
 from depthpro.training.phases import DepthNetwork
-
-
-def make_batch(count: int) -> Batch:
-    return default_collate([as_item(sample, 512) for sample in make_samples(count)])
 
 
 @pytest.mark.parametrize("finest", [0, 1, 3])

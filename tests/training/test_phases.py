@@ -7,10 +7,10 @@ import torch
 from conftest import TINY, make_model
 from torch import nn
 from torch.testing import assert_close
-from training import make_recipe, make_samples
+from training import make_batch, make_recipe
 
 from depthpro import DepthPro, DepthProConfig, losses
-from depthpro.data.batches import RANDOM_NUMBERS, Batch, as_item, shrink_truth
+from depthpro.data.batches import RANDOM_NUMBERS, Batch, shrink_truth
 from depthpro.stem import HybridEncoder
 from depthpro.training.phases import (
     LOSSES,
@@ -26,14 +26,6 @@ from depthpro.training.recipe import PHASES, Phase, paper, small
 from depthpro.training.window_pretraining import cut_windows, load_pretrained
 
 HYBRID = replace(TINY, stem="efficientnet_lite0", depth=1, fov=True)
-
-
-def make_batch(**flags: bool) -> Batch:
-    items = [
-        as_item(sample, 512)._replace(random=torch.rand(RANDOM_NUMBERS))
-        for sample in make_samples(2, **flags)
-    ]
-    return Batch(*(torch.stack(field) for field in zip(*items, strict=True)))
 
 
 def backward(network: nn.Module, phase: Phase, config: DepthProConfig = TINY) -> None:

@@ -8,12 +8,10 @@ import timm
 import torch
 from conftest import TINY
 from torch.testing import assert_close
-from torch.utils.data import default_collate
-from training import make_samples
+from training import make_batch
 
 from depthpro import DepthPro
 from depthpro.config import DepthProConfig
-from depthpro.data.batches import RANDOM_NUMBERS, Batch, as_item
 from depthpro.preprocess import resize
 from depthpro.stem import load_imagenet
 from depthpro.training.window_pretraining import (
@@ -30,16 +28,10 @@ from depthpro.vit import build_vit, encode
 HYBRID = replace(TINY, stem="efficientnet_lite0")
 
 
-@pytest.fixture
-def batch() -> Batch:
-    whole = default_collate([as_item(sample, 512) for sample in make_samples(6)])
-    return whole._replace(random=torch.rand(6, RANDOM_NUMBERS))
-
-
-def test_windows_are_the_whole_pictures_and_a_part_of_each(batch: Batch) -> None:
-    random = batch.random.clone()
+def test_windows_are_the_whole_pictures_and_a_part_of_each() -> None:
+    batch = make_batch(6)
+    random = batch.random
     random[:, 16] = torch.tensor([0.1, 0.9, 0.1, 0.9, 0.1, 0.9])  # finest, middle, finest, ...
-    batch = batch._replace(random=random)
     windows = cut_windows(batch, TINY)
     assert windows.image.shape == (12, 3, 128, 128)
     assert windows.inverse.shape == (12, 64, 64)

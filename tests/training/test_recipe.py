@@ -30,15 +30,6 @@ def test_paper_is_table_16() -> None:
     assert (chances.colour, chances.blur, chances.crop, chances.flip) == (0.75, 0.3, 0.5, 0)
 
 
-def test_small_trains_the_embedded_network_from_coarse_to_fine() -> None:
-    recipe = small()
-    assert recipe.config == DepthProConfig.small()
-    names = [phase.name for phase in recipe.phases]
-    assert names == ["encoders", "coarse", "stage1", "stage2", "fov"]
-    assert [phase.finest for phase in recipe.phases] == [0, 3, 0, 0, 0]
-    assert recipe.pretrained == "imagenet"
-
-
 @pytest.mark.parametrize("recipe", [*(make() for make in PRESETS.values()), make_recipe(TINY)])
 def test_json_there_and_back(recipe: Recipe) -> None:
     assert Recipe.from_json(recipe.to_json()) == recipe
