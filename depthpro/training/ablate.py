@@ -8,7 +8,6 @@ order, the steps and the seed. (Table 14, the heads for the field of view, is le
 
 import argparse
 import itertools
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +29,7 @@ from depthpro.files import whole_file
 from depthpro.geometry import focal_from_fov
 from depthpro.model import DepthPro
 from depthpro.preprocess import resize
+from depthpro.training.log import append_line, read_lines
 from depthpro.training.loop import rate, set_rate
 from depthpro.training.phases import (
     DepthNetwork,
@@ -47,7 +47,6 @@ RESULTS, TABLE = "results.jsonl", "ablations.md"
 AUGMENTATION = Augmentation(colour=0, blur=0, crop=0.5, flip=0.5)
 EVAL_STRIDE = 4
 """The whole network, which is slow, is measured on every fourth held-out sample."""
-STATISTICS_SAMPLES = 64
 
 Target = Literal["inverse", "log", "depth"]
 TARGETS: tuple[Target, ...] = get_args(Target)
@@ -127,10 +126,10 @@ class TargetNetwork(nn.Module):
     """
 
     def __init__(self, network: WindowNetwork, target: Target, samples: Sequence[Sample]) -> None:
-        """Take median and mean absolute deviation of the target from some of the samples."""
+        """Take median and mean absolute deviation of the target from about 64 of the samples."""
         super().__init__()
         self.network, self.window, self.target = network, network.config.window, target
-        chosen = samples[:: max(1, len(samples) // STATISTICS_SAMPLES)]
+        chosen = samples[:: max(1, len(samples) // 64)]
         items = [as_item(sample, self.window) for sample in chosen]
         known = torch.cat([item.inverse[item.mask & (item.inverse > 0)] for item in items])
         values = to_target(known, target)
@@ -204,22 +203,18 @@ def train_condition(
     parts = cast("ConcatDataset[Sample]", ConcatDataset([samples]))  # pyright: ignore
     stream = TrainingSet(parts, side, AUGMENTATION, seed, range(steps * phase.batch))
     network.train()
-    bar = tqdm(range(steps), desc=f"{name}, seed {seed}", unit="step")
-    for step in bar:
+    for step in tqdm(range(steps), f"{name}, seed {seed}"):
         first = step * phase.batch
         batch = default_collate([stream[item] for item in range(first, first + phase.batch)])
         if isinstance(network, TargetNetwork):
             loss = network.loss(batch)
         else:
             loss = torch.stack([*phase_losses(network(batch.image), batch, phase).values()]).sum()
-        if not loss.isfinite():
-            raise ValueError(f"the loss of step {step} of {name} is {loss.item()}; check the data")
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), phase.clip)
         set_rate(optimizer, rate(step / steps, phase))
         optimizer.step()
         optimizer.zero_grad()
-        bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
     return network
 
 
@@ -250,9 +245,7 @@ def measure_ranges(network: nn.Module, samples: Sequence[Sample], side: int) -> 
 
 def read_results(out: Path, settings: dict[str, Any]) -> dict[tuple[str, int], dict[str, Any]]:
     """Return the results of a folder that were made with these settings, by condition and seed."""
-    path = out / RESULTS
-    entries = map(json.loads, path.read_text().splitlines() if path.exists() else [])
-    ours = (entry for entry in entries if entry["settings"] == settings)
+    ours = [entry for entry in read_lines(out / RESULTS) if entry.get("settings") == settings]
     return {(entry["condition"], entry["seed"]): entry for entry in ours}
 
 
@@ -322,22 +315,17 @@ def run(options: argparse.Namespace) -> int:
             if (name, seed) in results or (name == "start" and seed > 0):
                 continue
             model = DepthPro.from_pretrained(options.init, device="cpu").train()
-            batch, steps = CONDITIONS[name][1].batch, options.steps or CONDITIONS[name][1].steps
-            steps = 0 if name == "start" else steps
-            side, measure, evaluated = (
-                model.config.image_size,
-                measure_depth,
-                held_out[::EVAL_STRIDE],
-            )
-            if name in TARGETS:
-                side, measure, evaluated = model.config.window, measure_ranges, held_out
+            phase, target = CONDITIONS[name][1], name in TARGETS
+            steps = 0 if name == "start" else options.steps or phase.steps
+            side = model.config.window if target else model.config.image_size
             network = train_condition(name, model, samples, seed, steps, side)
-            entry = {"condition": name, "seed": seed, "steps": steps, "batch": batch}
+            evaluated = held_out[:: 1 if target else EVAL_STRIDE]
+            entry = {"condition": name, "seed": seed, "steps": steps, "batch": phase.batch}
             entry |= {"evaluated": len(evaluated), "settings": settings}
-            entry["scores"] = measure(network, evaluated, side)
-            options.out.mkdir(parents=True, exist_ok=True)
-            with (options.out / RESULTS).open("a") as file:
-                file.write(json.dumps(entry) + "\n")
+            entry["scores"] = (measure_ranges if target else measure_depth)(
+                network, evaluated, side
+            )
+            append_line(options.out / RESULTS, **entry)
             with whole_file(options.out / TABLE) as temporary:
                 temporary.write_text(make_table(results | {(name, seed): entry}))
     print(options.out / TABLE)

@@ -13,29 +13,31 @@ LOG = "log.jsonl"
 CURVES = ("delta1", "delta1_scaled", "boundary_f1", "focal25")
 
 
-def append_line(out: Path, **values: Any) -> None:
-    """Write a line to the log of a run's folder."""
-    with (out / LOG).open("a") as file:
+def append_line(path: Path, **values: Any) -> None:
+    """Append a line of JSON to a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
         file.write(json.dumps(values) + "\n")
 
 
-def read_log(out: Path) -> list[dict[str, Any]]:
-    """Return the lines of a run's log, without a last one that a killed run left unfinished."""
-    path = out / LOG
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Return a file's lines of JSON, without a last one that a killed run left unfinished."""
     lines = path.read_text().splitlines(keepends=True) if path.exists() else []
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def trim_log(out: Path, phase: str, step: int) -> None:
     """Delete a phase's lines after the step that it is resumed at."""
-    kept = [line for line in read_log(out) if line["phase"] != phase or line["step"] <= step]
+    kept = [
+        line for line in read_lines(out / LOG) if line["phase"] != phase or line["step"] <= step
+    ]
     with whole_file(out / LOG) as temporary:
         temporary.write_text("".join(json.dumps(line) + "\n" for line in kept))
 
 
 def draw_curves(out: Path) -> None:
     """Write `curves.png`: for each phase its loss with a running mean, and its scores."""
-    lines = pd.DataFrame(read_log(out))
+    lines = pd.DataFrame(read_lines(out / LOG))
     phases = lines["phase"].unique()
     figure = Figure((9, 2.6 * len(phases)), layout="constrained")
     axes = figure.subplots(len(phases), 2, squeeze=False)

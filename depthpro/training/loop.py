@@ -30,7 +30,7 @@ from depthpro.data.batches import Batch, TrainingSet, augment
 from depthpro.data.open import metric_and_synthetic
 from depthpro.data.sample import Sample
 from depthpro.model import DepthPro
-from depthpro.training.log import append_line, draw_curves, trim_log
+from depthpro.training.log import LOG, append_line, draw_curves, trim_log
 from depthpro.training.map_pool import MapPool
 from depthpro.training.phases import (
     DepthNetwork,
@@ -188,7 +188,9 @@ def log_step(run: Run, parts: list[dict[str, Tensor]], factor: float) -> float:
         )
     if run.accelerator.is_main_process:
         shown = {"loss": loss, **(values if len(values) > 1 else {}), "rate": factor}
-        append_line(run.options.out, **run.place, **shown, seconds=round(run.progress.seconds, 3))
+        append_line(
+            run.options.out / LOG, **run.place, **shown, seconds=round(run.progress.seconds, 3)
+        )
     return loss
 
 
@@ -202,7 +204,7 @@ def augmented_batches(run: Run) -> Iterator[tuple[Tensor | list[Tensor], Batch]]
     for number, batch in enumerate(loader, start=first):
         if number == 0 and isinstance(network, DepthNetwork) and accelerator.is_main_process:
             deviations = map_deviations(network.model, batch.image)
-            append_line(run.options.out, **run.place, map_deviations=deviations)
+            append_line(run.options.out / LOG, **run.place, map_deviations=deviations)
         seed = np.random.SeedSequence([run.options.seed, number]).generate_state(1)[0]
         torch.manual_seed(int(seed))  # of the noise in pictures
         if phase.name == "encoders":
@@ -307,7 +309,7 @@ def validate_and_save(run: Run) -> None:
         if options.held_out:
             side, picture = run.recipe.config.image_size, options.out / f"{run.phase.name}.jpg"
             scores = validate(network, options.held_out, side, picture)
-            append_line(options.out, **run.place, validation=scores)
+            append_line(options.out / LOG, **run.place, validation=scores)
             draw_curves(options.out)
             value = scores.get("delta1", scores.get("focal25", 0.0))
             better = progress.best is None or value >= progress.best

@@ -130,14 +130,17 @@ def test_hypersim_names_a_missing_or_broken_file(hypersim: Path, kind: int) -> N
         Hypersim(hypersim)
 
 
-def test_hypersim_names_a_file_of_another_shape_or_content(hypersim: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "size", "message"),
+    [("dataset", (4, 5), r"\(24, 32\) was expected.*\(4, 5\)"), ("other", SIZE, ".*'dataset'")],
+)
+def test_hypersim_names_a_file_of_another_shape_or_content(
+    hypersim: Path, name: str, size: tuple[int, int], message: str
+) -> None:
     path = hypersim_files(hypersim, "ai_001_001", 2)[1]
-    save(path, np.ones((4, 5), np.float16))
-    with pytest.raises(ValueError, match=rf"{path.name} \(\(24, 32\) was expected.*\(4, 5\)"):
-        Hypersim(hypersim)[0]
     save(path, np.ones(SIZE, np.float16))  # the precision that some files have
     assert Hypersim(hypersim)[0].depth.dtype == np.float32
     with h5py.File(path, "w") as file:
-        file["other"] = np.ones(SIZE)
-    with pytest.raises(ValueError, match=f"{path.name} .*'dataset'"):
+        file[name] = np.ones(size)
+    with pytest.raises(ValueError, match=rf"{path.name} \({message}"):
         Hypersim(hypersim)[0]

@@ -227,10 +227,3 @@ def test_wrong_use_is_explained(
     assert stopped.value.code == 2
     assert part in capsys.readouterr().err
     assert not (tmp_path / "results.jsonl").exists()
-
-
-@pytest.mark.usefixtures("quick")
-def test_a_loss_that_is_not_finite_stops(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(TargetNetwork, "loss", lambda *_: torch.tensor(torch.nan))
-    with pytest.raises(ValueError, match="the loss of step 0 of depth is nan; check the data"):
-        train_condition("depth", make_model(), make_samples(2), 0, 1, TINY.window)

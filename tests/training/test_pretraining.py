@@ -48,28 +48,19 @@ def test_windows_are_the_whole_pictures_and_a_part_of_each() -> None:
 
 
 @pytest.mark.parametrize("config", [TINY, HYBRID])
-def test_windows_are_read_at_half_of_their_side(config: DepthProConfig) -> None:
-    network = WindowNetwork(config)
-    windows = torch.rand(3, 3, 128, 128)
-    with torch.no_grad():
-        predicted = network(windows)
-        alone = network(windows[1:2])
-    assert predicted.inverse.shape == predicted.relative.shape == (3, 64, 64)
-    assert predicted.fov_deg.shape == (3,)
-    for one, all_of_them in zip(alone, predicted, strict=True):
-        assert_close(one[0], all_of_them[1], rtol=1e-3, atol=1e-4)
-
-
-@pytest.mark.parametrize("config", [TINY, HYBRID])
-def test_one_encoder_becomes_all_three(config: DepthProConfig) -> None:
+def test_windows_are_read_by_one_encoder_that_becomes_all_three(config: DepthProConfig) -> None:
     network, model = WindowNetwork(config), DepthPro(config)
     copy_to_encoders(network.encoder, model)
-    windows = torch.rand(2, 3, 128, 128)
+    windows = torch.rand(3, 3, 128, 128)
     assert len(window_encoders(model)) == 3
     with torch.no_grad():
+        predicted, alone = network(windows), network(windows[1:2])
         expected = encode(network.encoder, windows)[0]
         for encoder in window_encoders(model):
             assert torch.equal(encode(encoder, windows)[0], expected)
+    assert predicted.inverse.shape == predicted.relative.shape == (3, 64, 64)
+    for one, all_of_them in zip(alone, predicted, strict=True):
+        assert_close(one[0], all_of_them[1], rtol=1e-3, atol=1e-4)
     copy_to_encoders(network.encoder, DepthPro(replace(config, fov=False)))
 
 
