@@ -40,15 +40,14 @@ class ArkitScenes(Frames):
         """
         fold, table = Path(root) / "Training", Path(root) / METADATA
         turns = _read_turns(table) if table.exists() else None
-        self._frames: list[_Frame] = []
+        frames: list[_Frame] = []
         nested = fold.glob("*/*_frames/highres_depth")  # as "3dod" has it
         for depths in sorted([*fold.glob("*/highres_depth"), *nested]):
             video = depths.parent.name.removesuffix("_frames")
             if turns is not None and video not in turns:
                 raise ValueError(f"{table} has no row for {video}")
-            self._frames += _list_frames(depths.parent, turns[video] if turns else 0)
-        if not self._frames:
-            raise ValueError(f"no frames (*/highres_depth/*.png) in {fold}: unpack ARKitScenes")
+            frames += _list_frames(depths.parent, turns[video] if turns else 0)
+        super().__init__(frames, f"(*/highres_depth/*.png) in {fold}: unpack ARKitScenes")
 
     def _load(self, frame: _Frame) -> Sample:
         picture, depth, pincam, turns = frame

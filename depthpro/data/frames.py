@@ -1,7 +1,7 @@
 """What the readers share: samples listed first and loaded later, and errors that name the file."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,16 @@ from depthpro.data.sample import Sample
 
 
 class Frames(Dataset[Sample]):
-    """Samples that a reader lists in `_frames` when it is made, and loads one by one."""
+    """Samples that a reader lists when it is made, and loads one by one."""
 
-    _frames: list[Any]
     synthetic = True
     """Whether depth is rendered. It is metric in all of the public sets."""
+
+    def __init__(self, frames: list[Any], hint: str) -> None:
+        """Keep the frames, of any kind that `_load` takes; a ValueError if there are none."""
+        if not frames:
+            raise ValueError(f"no frames {hint}")
+        self._frames = frames
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -35,17 +40,6 @@ class Frames(Dataset[Sample]):
 
     def _load(self, frame: Any) -> Sample:
         raise NotImplementedError
-
-
-def complete(frames: Iterable[Any], paths: Callable[[Any], Iterable[Path]], hint: str) -> list[Any]:
-    """Return the frames in order; a ValueError names a file that is missing, or gives the hint."""
-    ordered = sorted(frames)
-    for frame in ordered:
-        for path in paths(frame):
-            existing(path)
-    if not ordered:
-        raise ValueError(f"no frames {hint}")
-    return ordered
 
 
 @contextlib.contextmanager

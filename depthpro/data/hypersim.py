@@ -8,15 +8,12 @@ import pandas as pd
 from jaxtyping import Float
 from numpy import ndarray
 
-from depthpro.data.frames import Frames, complete, fitting, naming, read_rgb
+from depthpro.data.frames import Frames, existing, fitting, naming, read_rgb
 from depthpro.data.sample import Sample
 
 SPLIT = "metadata_images_split_scene_v1.csv"
 LENSES = "metadata_camera_parameters.csv"
 FOV_DEG = 60.0
-
-_Frame = tuple[str, str, str]
-"""Scene, camera and number, as in the names of the files."""
 
 
 class Hypersim(Frames):
@@ -41,63 +38,35 @@ class Hypersim(Frames):
         """List the frames for training.
 
         Raises:
-            ValueError: If there are none, one lacks its picture or its depth, or a table is broken.
+            ValueError: If there are none, one lacks its depth or lens, or a table is broken.
         """
-        self.root = Path(root)
-        self._lenses = self._read_lenses()
-        hint = f"for training (ai_*_*/images/...) in {root}: unpack Hypersim"
-        self._frames: list[_Frame] = complete(self._list(), self._paths, hint)
-        for scene, _, _ in self._frames:
-            if self._lenses is not None and scene not in self._lenses:
-                raise ValueError(f"{self.root / LENSES} has no row for {scene}: get it again")
+        root = Path(root)
+        pictures = sorted(root.glob("ai_*_*/images/scene_cam_*_final_preview/frame.*.tonemap.jpg"))
+        if (root / SPLIT).exists():
+            public = _read_split(root / SPLIT)
+            pictures = [path for path in pictures if path.relative_to(root).as_posix() in public]
+        lenses = _read_lenses(root / LENSES) if (root / LENSES).exists() else None
+        frames: list[tuple[Path, Path, ndarray | None]] = []
+        for picture in pictures:
+            scene, _, camera, name = picture.parts[-4:]
+            if lenses is not None and scene not in lenses:
+                raise ValueError(f"{root / LENSES} has no row for {scene}: get it again")
+            camera = camera.replace("final_preview", "geometry_hdf5")
+            name = name.replace("tonemap.jpg", "depth_meters.hdf5")
+            depth = existing(picture.parents[1] / camera / name)
+            frames.append((picture, depth, None if lenses is None else lenses[scene]))
+        super().__init__(frames, f"for training (ai_*_*/images/...) in {root}: unpack Hypersim")
 
-    def _paths(self, frame: _Frame) -> tuple[Path, Path]:
-        scene, camera, number = frame
-        start = self.root / scene / "images" / f"scene_{camera}"
-        return (
-            Path(f"{start}_final_preview/frame.{number}.tonemap.jpg"),
-            Path(f"{start}_geometry_hdf5/frame.{number}.depth_meters.hdf5"),
-        )
-
-    def _list(self) -> set[_Frame]:
-        """Return the public frames for training, of the scenes that were unpacked."""
-        path = self.root / SPLIT
-        if not path.exists():
-            files = [*self.root.glob("ai_*_*/images/scene_cam_*_final_preview/frame.*.tonemap.jpg")]
-            files += self.root.glob("ai_*_*/images/scene_cam_*_geometry_hdf5/*.depth_meters.hdf5")
-            return {
-                (f.parts[-4], "_".join(f.parts[-2].split("_")[1:3]), f.name.split(".")[1])
-                for f in files
-            }
-        scenes = {scene.name for scene in self.root.glob("ai_*_*")}
-        with naming(path):
-            table = pd.read_csv(path, dtype=str, keep_default_na=False)
-            public = table["included_in_public_release"] == "True"
-            table = table[public & (table["split_partition_name"] == "train")]
-            rows = zip(table["scene_name"], table["camera_name"], table["frame_id"], strict=True)
-            return {(row[0], row[1], f"{int(row[2]):04d}") for row in rows if row[0] in scenes}
-
-    def _read_lenses(self) -> dict[str, ndarray] | None:
-        """Return M_cam_from_uv by scene; None if there is no table."""
-        path = self.root / LENSES
-        if not path.exists():
-            return None
-        columns = [f"M_cam_from_uv_{row}{column}" for row in range(3) for column in range(3)]
-        with naming(path):
-            table = pd.read_csv(path, index_col="scene_name")[columns].astype(float)
-        return {str(scene): row.to_numpy().reshape(3, 3) for scene, row in table.iterrows()}
-
-    def _load(self, frame: _Frame) -> Sample:
+    def _load(self, frame: tuple[Path, Path, ndarray | None]) -> Sample:
         try:
             import h5py
         except ImportError as error:
             raise ImportError("HDF5 files need h5py: pip install h5py") from error
-        picture, path = self._paths(frame)
+        picture, path, lens = frame
         rgb = read_rgb(picture)
         with naming(path), h5py.File(path, "r") as file:
             distance = fitting(np.asarray(file["dataset"]), rgb)
         known = np.isfinite(distance) & (distance > 0)
-        lens = None if self._lenses is None else self._lenses[frame[0]]
         ray_from_pixel = inverse_camera(lens, *known.shape)
         y, x = np.indices(known.shape)
         rays = np.stack([x, y, np.ones_like(x)], axis=-1) @ ray_from_pixel.T
@@ -105,6 +74,24 @@ class Hypersim(Frames):
         (f_px, _, cx_px), (_, fy_px, cy_px), _ = np.linalg.inv(ray_from_pixel).tolist()
         camera = f_px, fy_px, cx_px, cy_px
         return Sample(rgb, depth.astype(np.float32), *camera, mask=known, family="hypersim")
+
+
+def _read_split(path: Path) -> set[str]:
+    """Return the pictures that are public and for training, relative to the root."""
+    with naming(path):
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        public = table["included_in_public_release"] == "True"
+        table = table[public & (table["split_partition_name"] == "train")]
+        folders = table["scene_name"] + "/images/scene_" + table["camera_name"] + "_final_preview/"
+        return set(folders + "frame." + table["frame_id"].str.zfill(4) + ".tonemap.jpg")
+
+
+def _read_lenses(path: Path) -> dict[str, ndarray]:
+    """Return M_cam_from_uv by scene."""
+    columns = [f"M_cam_from_uv_{row}{column}" for row in range(3) for column in range(3)]
+    with naming(path):
+        table = pd.read_csv(path, index_col="scene_name")[columns].astype(float)
+    return {str(scene): row.to_numpy().reshape(3, 3) for scene, row in table.iterrows()}
 
 
 def inverse_camera(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast, get_args
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -35,7 +36,7 @@ from depthpro.training.phases import (
     DepthNetwork,
     make_network,
     parameter_groups,
-    phase_losses,
+    phase_loss,
     prepare_scratch,
 )
 from depthpro.training.recipe import Phase, Recipe
@@ -207,10 +208,9 @@ def train_condition(
         first = step * phase.batch
         batch = default_collate([stream[item] for item in range(first, first + phase.batch)])
         if isinstance(network, TargetNetwork):
-            loss = network.loss(batch)
+            network.loss(batch).backward()
         else:
-            loss = torch.stack([*phase_losses(network(batch.image), batch, phase).values()]).sum()
-        loss.backward()
+            phase_loss(network(batch.image), batch, phase).backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), phase.clip)
         set_rate(optimizer, rate(step / steps, phase))
         optimizer.step()
@@ -223,11 +223,8 @@ def measure_depth(network: nn.Module, samples: Sequence[Sample], side: int) -> d
 
     One picture whose wall is taken for sky, 10 km away, would outweigh all others.
     """
-    rows = [row for pair in predict_samples(network, samples, side) if (row := score(*pair))]
-    return {
-        name: float((np.median if name == "abs_rel" else np.mean)([row[name] for row in rows]))
-        for name in DEPTH_SCORES
-    }
+    table = pd.DataFrame([score(*pair) for pair in predict_samples(network, samples, side)])
+    return table.mean().to_dict() | {"abs_rel": float(table["abs_rel"].median())}
 
 
 def measure_ranges(network: nn.Module, samples: Sequence[Sample], side: int) -> dict[str, float]:

@@ -38,7 +38,7 @@ from depthpro.training.phases import (
     make_network,
     map_deviations,
     parameter_groups,
-    phase_losses,
+    phase_loss,
 )
 from depthpro.training.recipe import Phase, Recipe
 from depthpro.training.validate import validate
@@ -124,7 +124,7 @@ def train(model: DepthPro, recipe: Recipe, options: RunOptions) -> DepthPro:
 def train_phase(model: DepthPro, recipe: Recipe, phase: Phase, options: RunOptions) -> None:
     """Train one phase, from its last checkpoint if there is one, and write its weights."""
     run = start_phase(model, recipe, phase, options)
-    accelerator, progress, parts = run.accelerator, run.progress, list[dict[str, Tensor]]()
+    accelerator, progress, parts = run.accelerator, run.progress, list[Tensor]()
     saved, mark = progress.seconds, time.monotonic()
     bar = tqdm(augmented_batches(run), phase.name, disable=not accelerator.is_main_process)
     for pictures, batch in bar:
@@ -152,10 +152,8 @@ def train_phase(model: DepthPro, recipe: Recipe, phase: Phase, options: RunOptio
     accelerator.wait_for_everyone()
 
 
-def train_step(
-    run: Run, pictures: Tensor | list[Tensor], batch: Batch, factor: float
-) -> dict[str, Tensor]:
-    """Train on a batch, or on one of its `accumulation` parts, and return the losses by name.
+def train_step(run: Run, pictures: Tensor | list[Tensor], batch: Batch, factor: float) -> Tensor:
+    """Train on a batch, or on one of its `accumulation` parts, and return the loss.
 
     `factor` is the learning rates' share of the recipe's.
     """
@@ -163,8 +161,8 @@ def train_step(
     with accelerator.accumulate(network):
         with accelerator.autocast():
             predicted = network(pictures)
-        losses = phase_losses(predicted, batch, run.phase)  # in float32
-        accelerator.backward(sum(losses.values()))
+        loss = phase_loss(predicted, batch, run.phase)  # in float32
+        accelerator.backward(loss)
         if accelerator.sync_gradients:
             accelerator.clip_grad_norm_(network.parameters(), run.phase.clip)
         set_rate(optimizer, factor)
@@ -172,25 +170,20 @@ def train_step(
         optimizer.zero_grad()
     if run.ema and accelerator.sync_gradients:
         run.ema.update_parameters(accelerator.unwrap_model(network))
-    return {name: value.detach() for name, value in losses.items()}
+    return loss.detach()
 
 
-def log_step(run: Run, parts: list[dict[str, Tensor]], factor: float) -> float:
+def log_step(run: Run, parts: list[Tensor], factor: float) -> float:
     """Write a step's line, and return its loss, averaged over its parts and over processes."""
-    means = {name: torch.stack([part[name] for part in parts]).mean() for name in parts[0]}
-    means = cast(dict[str, Tensor], run.accelerator.reduce(means, reduction="mean"))
-    values = {name: value.item() for name, value in means.items()}
-    loss = sum(values.values())
+    loss = cast(Tensor, run.accelerator.reduce(torch.stack(parts).mean(), "mean")).item()
     if not math.isfinite(loss):
         raise ValueError(
             f"the loss of step {run.progress.step} of {run.phase.name} is {loss}: lower the "
             "learning rate or the clip, and start again; the last checkpoint is from before"
         )
     if run.accelerator.is_main_process:
-        shown = {"loss": loss, **(values if len(values) > 1 else {}), "rate": factor}
-        append_line(
-            run.options.out / LOG, **run.place, **shown, seconds=round(run.progress.seconds, 3)
-        )
+        seconds = round(run.progress.seconds, 3)
+        append_line(run.options.out / LOG, **run.place, loss=loss, rate=factor, seconds=seconds)
     return loss
 
 

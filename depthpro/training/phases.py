@@ -241,28 +241,26 @@ def average_weights(network: nn.Module, phase: Phase) -> AveragedModel | None:
     return AveragedModel(network, multi_avg_fn=update)
 
 
-def phase_losses(predicted: Any, batch: Batch, phase: Phase) -> dict[str, Tensor]:
-    """Return a phase's losses by name; their sum is minimised."""
+def phase_loss(predicted: Any, batch: Batch, phase: Phase) -> Float[Tensor, ""]:
+    """Return the loss that a phase minimises, for the output of its network."""
     if phase.name == "encoders":
-        return window_losses(predicted, batch, phase)
+        return window_loss(predicted, batch, phase)
     if phase.name == "fov":
-        return {"fov": losses.fov_loss(predicted, batch.fov_deg)}
-    return {phase.name: depth_loss(predicted, batch, phase)}
+        return losses.fov_loss(predicted, batch.fov_deg)
+    return depth_loss(predicted, batch, phase)
 
 
-def window_losses(predicted: WindowOutputs, windows: Batch, phase: Phase) -> dict[str, Tensor]:
-    """Return the losses of `cut_windows`: depth and angle of whole pictures, all relative depth."""
+def window_loss(predicted: WindowOutputs, windows: Batch, phase: Phase) -> Float[Tensor, ""]:
+    """Return the loss of `cut_windows`: depth and angle of whole pictures, all relative depth."""
     count = len(windows.image) // 2
     whole = Batch(*(field[:count] for field in windows))
     target = losses.ssi_normalize(windows.inverse, windows.mask)
     target = target.clamp(-RELATIVE_LIMIT, RELATIVE_LIMIT)
     relative = losses.mae(predicted.relative, target, windows.mask)
     relative = relative + phase.mage * losses.mage(predicted.relative, target, windows.mask)
-    return {
-        "whole": depth_loss(predicted.inverse[:count], whole, phase),
-        "relative": relative / 2,
-        "fov": WINDOW_FOV_WEIGHT * losses.fov_loss(predicted.fov_deg[:count], whole.fov_deg),
-    }
+    fov = losses.fov_loss(predicted.fov_deg[:count], whole.fov_deg)
+    depth = depth_loss(predicted.inverse[:count], whole, phase)
+    return depth + relative / 2 + WINDOW_FOV_WEIGHT * fov
 
 
 def depth_loss(predicted: Float[Tensor, "b h h"], batch: Batch, phase: Phase) -> Float[Tensor, ""]:

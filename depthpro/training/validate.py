@@ -12,7 +12,6 @@ from numpy import ndarray
 from PIL import Image
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.data import default_collate
 
 from depthpro.data.batches import Batch, as_item
 from depthpro.data.sample import Sample
@@ -46,7 +45,7 @@ def validate(
 
 
 def predict_samples(
-    network: nn.Module, samples: Sequence[Sample], side: int, batch: int = 4
+    network: nn.Module, samples: Sequence[Sample], side: int
 ) -> Iterator[tuple[Batch, Estimate]]:
     """Yield each sample and its prediction at `side` pixels, on the CPU and without batch axis.
 
@@ -54,17 +53,14 @@ def predict_samples(
     """
     was_training, device = network.training, next(network.parameters()).device
     network.eval()
-    for first in range(0, len(samples), batch):
-        items = [as_item(sample, side) for sample in samples[first : first + batch]]
+    for sample in samples:
+        item = as_item(sample, side)
         with torch.inference_mode():
-            images = default_collate(items).image.to(device)
-            inverse, fov_deg = cast(PhaseNetwork, network).estimate(images)
+            image = item.image[None].to(device)
+            inverse, fov_deg = cast(PhaseNetwork, network).estimate(image)
             if inverse is not None:
-                inverse = F.interpolate(inverse[None].float(), side, mode="bilinear")[0].cpu()
-            fov_deg = fov_deg if fov_deg is None else fov_deg.cpu()
-        for place, item in enumerate(items):
-            own = (None if values is None else values[place] for values in (inverse, fov_deg))
-            yield item, Estimate(*own)
+                inverse = F.interpolate(inverse[None].float(), side, mode="bilinear")[0, 0].cpu()
+        yield item, Estimate(inverse, None if fov_deg is None else fov_deg[0].cpu())
     network.train(was_training)
 
 

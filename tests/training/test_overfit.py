@@ -16,7 +16,7 @@ from depthpro import DepthPro, DepthProConfig
 from depthpro.data.batches import as_item, shrink_truth
 from depthpro.data.shards import Shard
 from depthpro.training.loop import rate, set_rate
-from depthpro.training.phases import make_network, parameter_groups, phase_losses, prepare_scratch
+from depthpro.training.phases import make_network, parameter_groups, phase_loss, prepare_scratch
 from depthpro.training.recipe import Phase, Recipe
 from depthpro.training.window_pretraining import load_pretrained
 
@@ -58,7 +58,7 @@ def test_eight_scenes_are_learned_by_heart() -> None:
     optimizer = torch.optim.AdamW(parameter_groups(network, PHASE))
     for step in range(STEPS):
         set_rate(optimizer, rate(step / STEPS, PHASE))
-        phase_losses(network(batch.image), batch, PHASE)["coarse"].backward()
+        phase_loss(network(batch.image), batch, PHASE).backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), PHASE.clip)
         optimizer.step()
         optimizer.zero_grad()

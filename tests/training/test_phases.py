@@ -19,7 +19,7 @@ from depthpro.training.phases import (
     make_network,
     map_deviations,
     parameter_groups,
-    phase_losses,
+    phase_loss,
     prepare_scratch,
 )
 from depthpro.training.recipe import PHASES, Phase, paper, small
@@ -33,7 +33,7 @@ def backward(network: nn.Module, phase: Phase, config: DepthProConfig = TINY) ->
     batch = make_batch()
     if phase.name == "encoders":
         batch = cut_windows(batch, config)
-    sum(phase_losses(network(batch.image), batch, phase).values()).backward()
+    phase_loss(network(batch.image), batch, phase).backward()
 
 
 @pytest.mark.parametrize("name", PHASES)
@@ -213,7 +213,7 @@ def test_one_step_of_the_paper_on_the_meta_device() -> None:
     network = make_network(model, recipe, phase)
     groups = parameter_groups(network, phase)
     optimizer = torch.optim.AdamW(groups, foreach=False)
-    phase_losses(network(image), batch, phase)["stage2"].backward()
+    phase_loss(network(image), batch, phase).backward()
     optimizer.step()
     trained = sum(p.numel() for group in groups for p in group["params"])
     # The depth network of FACTS 1.7, less its frozen LayerNorms and the fusion without skip.
