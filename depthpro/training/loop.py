@@ -304,6 +304,8 @@ def validate_and_save(run: Run) -> None:
             scores = validate(network, options.held_out, side, picture)
             append_line(options.out / LOG, **run.place, validation=scores)
             draw_curves(options.out)
+            shown = "  ".join(f"{name} {value:.3f}" for name, value in scores.items())
+            tqdm.write(f"{run.phase.name} {progress.step}: {shown}")
             value = scores.get("delta1", scores.get("focal25", 0.0))
             better = progress.best is None or value >= progress.best
             progress.best = value if better else progress.best

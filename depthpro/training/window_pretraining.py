@@ -55,17 +55,8 @@ class WindowNetwork(nn.Module):
         self.config = config
         self.encoder = build_encoder(config)
         self.encoders = [self.encoder]
-        patch = config.stem == "patch"
-        dims = (config.dim, config.dim) if patch else TAP_DIMS
-        # A ViT's taps are at stride 16 and come to strides 4 and 8, where a stem's are.
-        self.necks = nn.ModuleList(
-            nn.Conv2d(dim, _DIM, 1)
-            if up == 1
-            else nn.Sequential(
-                nn.Conv2d(dim, _DIM, 1), nn.Upsample(scale_factor=up, mode="bilinear")
-            )
-            for dim, up in zip((*dims, config.dim), (4, 2, 1) if patch else (1, 1, 1), strict=True)
-        )
+        dims = (config.dim, config.dim) if config.stem == "patch" else TAP_DIMS
+        self.necks = nn.ModuleList(nn.Conv2d(dim, _DIM, 1) for dim in (*dims, config.dim))
         self.fusions = nn.ModuleList(FusionBlock(_DIM, upsample=True) for _ in self.necks)
         self.head = nn.Sequential(
             nn.Conv2d(_DIM, _DIM // 2, 3, padding=1), nn.ReLU(), nn.Conv2d(_DIM // 2, 2, 1)
@@ -75,9 +66,10 @@ class WindowNetwork(nn.Module):
     def forward(self, windows: Float[Tensor, "n 3 w w"]) -> WindowOutputs:
         """Return both kinds of inverse depth, and the field of view, for windows in [-1, 1]."""
         tokens, taps = encode(self.encoder, windows, self.config.taps)
-        fine, middle, x = (
-            neck(part) for neck, part in zip(self.necks, (*taps, tokens), strict=True)
-        )
+        # A ViT's taps are at stride 16 and come to strides 4 and 8, where a stem's are.
+        sides = (self.config.window // stride for stride in (4, 8, 16))
+        maps = zip(self.necks, (*taps, tokens), sides, strict=True)
+        fine, middle, x = (resize(neck(part), side) for neck, part, side in maps)
         x = self.fusions[2](x)
         x = self.fusions[1](x, middle)
         x = self.fusions[0](x, fine)
