@@ -34,6 +34,7 @@ from depthpro.training.log import LOG, append_line, draw_curves, trim_log
 from depthpro.training.map_pool import MapPool
 from depthpro.training.phases import (
     DepthNetwork,
+    PhaseNetwork,
     average_weights,
     make_network,
     map_deviations,
@@ -191,8 +192,8 @@ def augmented_batches(run: Run) -> Iterator[tuple[Tensor | list[Tensor], Batch]]
     """Yield what the network reads, images or the maps of frozen encoders, and the batch."""
     accelerator, recipe, phase = run.accelerator, run.recipe, run.phase
     first = run.progress.step * phase.accumulation // phase.reuse
-    network = accelerator.unwrap_model(run.network)
-    pool = MapPool(network.read_windows) if phase.reuse > 1 else None
+    network = cast(PhaseNetwork, accelerator.unwrap_model(run.network))
+    pool = MapPool(cast(DepthNetwork, network).read_windows) if phase.reuse > 1 else None
     loader = accelerator.prepare(make_loader(recipe, phase, run.options, first))
     for number, batch in enumerate(loader, start=first):
         if number == 0 and isinstance(network, DepthNetwork) and accelerator.is_main_process:
@@ -297,7 +298,8 @@ def share_done(progress: Progress, recipe: Recipe, phase: Phase, minutes: float 
 def validate_and_save(run: Run) -> None:
     """Validate, and save the weights if no earlier ones were better or nothing is held out."""
     options, progress, model, better = run.options, run.progress, run.model, True
-    network = run.ema.module if run.ema else run.accelerator.unwrap_model(run.network)
+    plain = run.accelerator.unwrap_model(run.network)
+    network = cast(PhaseNetwork, run.ema.module if run.ema else plain)
     if run.accelerator.is_main_process:
         if options.held_out:
             side, picture = run.recipe.config.image_size, options.out / f"{run.phase.name}.jpg"
@@ -313,7 +315,7 @@ def validate_and_save(run: Run) -> None:
             if isinstance(network, WindowNetwork):
                 copy_to_encoders(network.encoder, model)
             else:
-                model = cast(DepthPro, network.model)
+                model = network.model
             recipe = json.loads(run.recipe.to_json())
             record = {"depthpro": __version__, **run.place, "recipe": recipe}
             model.provenance = Provenance("depthpro train", OWN_LICENCE)

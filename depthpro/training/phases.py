@@ -277,5 +277,12 @@ def depth_loss(predicted: Float[Tensor, "b h h"], batch: Batch, phase: Phase) ->
     if phase.name == "stage2":
         weights = {f"{name}_weight": getattr(phase, name) for name in LOSSES}
         return losses.stage2_loss(predicted, inverse, truth.mask, **weights)
-    kind = {"metric": truth.metric, "synthetic": truth.synthetic, "ssi": phase.ssi}
-    return losses.stage1_loss(predicted, inverse, truth.mask, **kind, mage_weight=phase.mage)
+    return losses.stage1_loss(
+        predicted,
+        inverse,
+        truth.mask,
+        metric=truth.metric,
+        synthetic=truth.synthetic,
+        ssi=phase.ssi,
+        mage_weight=phase.mage,
+    )
