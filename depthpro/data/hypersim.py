@@ -82,8 +82,11 @@ def _read_split(path: Path) -> set[str]:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
         public = table["included_in_public_release"] == "True"
         table = table[public & (table["split_partition_name"] == "train")]
-        folders = table["scene_name"] + "/images/scene_" + table["camera_name"] + "_final_preview/"
-        return set(folders + "frame." + table["frame_id"].str.zfill(4) + ".tonemap.jpg")
+        rows = zip(table["scene_name"], table["camera_name"], table["frame_id"], strict=True)
+        return {
+            f"{scene}/images/scene_{camera}_final_preview/frame.{int(number):04d}.tonemap.jpg"
+            for scene, camera, number in rows
+        }
 
 
 def _read_lenses(path: Path) -> dict[str, ndarray]:

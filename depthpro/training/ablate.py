@@ -112,9 +112,10 @@ EXPERIMENTS: dict[str, Experiment] = {
 class OneScale(DepthNetwork):
     """The network on pictures that are reduced to one window and enlarged: no detail is left."""
 
-    def forward(self, image: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b _h _h"]:
-        """Return the depth network's output for the coarsest scale alone."""
-        return super().forward(resize(resize(image, self.model.config.window), image.shape[-1]))
+    def read_windows(self, image: Float[Tensor, "b 3 s s"]) -> list[Float[Tensor, "b _d _h _h"]]:
+        """Return the maps of the coarsest scale alone, at every level."""
+        coarse = resize(resize(image, self.model.config.window), image.shape[-1])
+        return super().read_windows(coarse)
 
 
 class TargetNetwork(nn.Module):
@@ -129,7 +130,8 @@ class TargetNetwork(nn.Module):
     def __init__(self, network: WindowNetwork, target: Target, samples: Sequence[Sample]) -> None:
         """Take median and mean absolute deviation of the target from about 64 of the samples."""
         super().__init__()
-        self.network, self.window, self.target = network, network.config.window, target
+        self.network, self.window = network, network.config.window
+        self.target: Target = target
         chosen = samples[:: max(1, len(samples) // 64)]
         items = [as_item(sample, self.window) for sample in chosen]
         known = torch.cat([item.inverse[item.mask & (item.inverse > 0)] for item in items])
