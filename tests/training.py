@@ -1,10 +1,13 @@
 """Small samples and a small recipe for the tests of training."""
 
 import numpy as np
-from torch.utils.data import ConcatDataset
+import torch
+from torch.utils.data import ConcatDataset, default_collate
 
+from depthpro.data.augmentation import Augmentation
+from depthpro.data.batches import RANDOM_NUMBERS, Batch, as_item
 from depthpro.data.sample import Sample
-from depthpro.training.recipe import Augmentation, Phase, Recipe
+from depthpro.training.recipe import Phase, Recipe
 
 SIDE = 96
 
@@ -29,6 +32,12 @@ def make_samples(count: int = 6, **flags: bool) -> list[Sample]:
         kind = {"family": "floor", "seed": (number,), **flags}
         samples.append(Sample(rgb.astype(np.uint8), depth, **lens, **kind))
     return samples
+
+
+def make_batch(count: int = 2, side: int = 512, **flags: bool) -> Batch:
+    """Return a batch of these samples, with random numbers."""
+    batch = default_collate([as_item(sample, side) for sample in make_samples(count, **flags)])
+    return batch._replace(random=torch.rand(count, RANDOM_NUMBERS))
 
 
 def joined(*parts: list[Sample]) -> ConcatDataset[Sample]:

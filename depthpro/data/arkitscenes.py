@@ -1,120 +1,80 @@
 """ARKitScenes: rooms filmed with a tablet, and laser-scanned (github.com/apple/ARKitScenes)."""
 
-import dataclasses
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 import numpy as np
+import pandas as pd
 
-from depthpro.data.frames import Frames, naming, read_rgb, read_steps, read_table
+from depthpro.data.frames import Frames, existing, naming, read_rgb, read_steps
 from depthpro.data.sample import Sample
 
 METADATA = "metadata.csv"
 STEP_M = 0.001
 
-_FOLDS = {"train": "Training", "val": "Validation"}
 _TURNS = {"Up": 0, "Right": 1, "Down": 2, "Left": 3, "NA": 0, "": 0}
 """Quarter turns counter-clockwise that bring the sky up, by its direction."""
 
-
-class _Frame(NamedTuple):
-    picture: Path
-    depth: Path
-    pincam: Path
-    turns: int
+_Frame = tuple[Path, Path, Path, int]
+"""Picture, depth, camera and quarter turns."""
 
 
 class ArkitScenes(Frames):
     """ARKitScenes, metric and real: depth of a laser scanner, 1920 x 1440.
 
-    `root` holds `Training` and `Validation`, as the authors' download script makes it for the
-    parts "upsampling", "raw" and "3dod". Depth (`highres_depth`) is along the optical axis in steps
-    of 1 mm, 0 where it is unknown; its pictures are `wide`, `color` in some copies. Videos that
-    were not scanned are left out.
+    `root` holds `Training`, as the authors' download script makes it for the parts "upsampling",
+    "raw" and "3dod". Depth (`highres_depth`) is along the optical axis in steps of 1 mm, 0 where it
+    is unknown; its pictures are `wide`, `color` in some copies. Videos without a scan are left out.
 
-    Each frame needs its camera, a `.pincam`, of the same time within 1 ms. Where the set has no
+    Each frame needs its camera, a `.pincam` of the same time within 1 ms. Where the set has no
     `wide_intrinsics`, `lowres_wide_intrinsics`, which is of the same lens, is scaled. If
     `metadata.csv` lies beside `Training`, pictures are turned so that the sky is up.
     """
 
     synthetic = False
 
-    def __init__(self, root: str | Path, split: Literal["train", "val"] = "train") -> None:
-        """List the frames of a split.
+    def __init__(self, root: str | Path) -> None:
+        """List the frames for training.
 
         Raises:
             ValueError: If there are none, or one lacks its picture, depth, camera or direction.
         """
-        if split not in _FOLDS:
-            raise ValueError(f'split must be "train" or "val", got {split!r}')
-        fold = Path(root) / _FOLDS[split]
-        turns = _read_turns(Path(root) / METADATA)
-        self._frames: list[_Frame] = []
-        for video in sorted(path for path in fold.glob("*") if path.is_dir()):
-            nested = video / f"{video.name}_frames"  # as "3dod" has it
-            folder = nested if nested.is_dir() else video
-            if (folder / "highres_depth").is_dir():
-                turn = 0 if turns is None else turns.get(video.name)
-                if turn is None:
-                    raise ValueError(f"{Path(root) / METADATA} has no row for {video.name}")
-                self._frames += _list_frames(folder, turn)
-        if not self._frames:
-            raise ValueError(f"no frames (*/highres_depth/*.png) in {fold}: unpack ARKitScenes")
+        fold, table = Path(root) / "Training", Path(root) / METADATA
+        turns = _read_turns(table) if table.exists() else None
+        frames: list[_Frame] = []
+        nested = fold.glob("*/*_frames/highres_depth")  # as "3dod" has it
+        for depths in sorted([*fold.glob("*/highres_depth"), *nested]):
+            video = depths.parent.name.removesuffix("_frames")
+            if turns is not None and video not in turns:
+                raise ValueError(f"{table} has no row for {video}")
+            frames += _list_frames(depths.parent, turns[video] if turns else 0)
+        super().__init__(frames, f"(*/highres_depth/*.png) in {fold}: unpack ARKitScenes")
 
     def _load(self, frame: _Frame) -> Sample:
-        rgb = read_rgb(frame.picture)
-        steps = read_steps(frame.depth, like=rgb)
+        picture, depth, pincam, turns = frame
+        rgb = read_rgb(picture)
+        steps = read_steps(depth, like=rgb)
+        f_px, fy_px, cx_px, cy_px = _read_camera(pincam, *steps.shape)
+        for _ in range(turns):  # a quarter turn counter-clockwise
+            f_px, fy_px, cx_px, cy_px = fy_px, f_px, cy_px, rgb.shape[1] - 1 - cx_px
+            rgb, steps = np.rot90(rgb).copy(), np.rot90(steps).copy()
         known = steps > 0
-        f_px, fy_px, cx_px, cy_px = _read_camera(frame.pincam, *known.shape)
-        sample = Sample(
-            rgb=rgb,
-            depth=np.where(known, steps * np.float32(STEP_M), np.float32(np.inf)),
-            f_px=f_px,
-            fy_px=fy_px,
-            cx_px=cx_px,
-            cy_px=cy_px,
-            mask=known,
-            synthetic=False,
-            family="arkitscenes",
-        )
-        for _ in range(frame.turns):
-            sample = turn_left(sample)
-        return sample
-
-
-def turn_left(sample: Sample) -> Sample:
-    """Return a sample turned by a quarter counter-clockwise, with its camera."""
-    return dataclasses.replace(
-        sample,
-        rgb=np.rot90(sample.rgb).copy(),
-        depth=np.rot90(sample.depth).copy(),
-        f_px=sample.fy_px,
-        fy_px=sample.f_px,
-        cx_px=sample.cy_px,
-        cy_px=sample.rgb.shape[1] - 1 - sample.cx_px,
-        mask=None if sample.mask is None else np.rot90(sample.mask).copy(),
-    )
+        metres = np.where(known, steps * np.float32(STEP_M), np.float32(np.inf))
+        camera = f_px, fy_px, cx_px, cy_px
+        return Sample(rgb, metres, *camera, known, synthetic=False, family="arkitscenes")
 
 
 def _list_frames(folder: Path, turns: int) -> list[_Frame]:
     """Return a video's frames in order of their times."""
-    depths = _by_time(folder / "highres_depth", ".png")
-    pictures = _first(folder, "wide", "color")
-    rgbs = _by_time(pictures, ".png")
+    pictures, depths = _first(folder, "wide", "color"), folder / "highres_depth"
     cameras = _first(folder, "wide_intrinsics", "lowres_wide_intrinsics")
+    names = _by_time(pictures, ".png") | _by_time(depths, ".png")
     pincams = _by_time(cameras, ".pincam")
     frames = []
-    for time in sorted({*rgbs, *depths}):
-        for place, files, others in (
-            (pictures, rgbs, depths), (folder / "highres_depth", depths, rgbs)
-        ):  # fmt: skip
-            if time not in files:
-                raise ValueError(f"{place / others[time].name} is missing: unpack it again")
+    for time, name in sorted(names.items()):
         near = [pincams[other] for other in (time, time - 1, time + 1) if other in pincams]
-        if not near:
-            name = rgbs[time].with_suffix(".pincam").name
-            raise ValueError(f"{cameras / name} is missing: unpack it again")
-        frames.append(_Frame(rgbs[time], depths[time], near[0], turns))
+        pincam = near[0] if near else Path(name).with_suffix(".pincam").name
+        files = pictures / name, depths / name, cameras / pincam
+        frames.append((*map(existing, files), turns))
     return frames
 
 
@@ -126,13 +86,11 @@ def _first(folder: Path, *names: str) -> Path:
     raise ValueError(f"{folder / names[0]} is missing: download it, too, and unpack it there")
 
 
-def _by_time(folder: Path, suffix: str) -> dict[int, Path]:
-    """Return a folder's files, named like 41069021_305.244.png (video, seconds), by time in ms."""
+def _by_time(folder: Path, suffix: str) -> dict[int, str]:
+    """Return the names of files, such as 41069021_305.244.png (video, seconds), by time in ms."""
     with naming(folder):
-        return {
-            round(1000 * float(path.stem.rpartition("_")[2])): path
-            for path in folder.glob(f"[!.]*{suffix}")
-        }
+        paths = folder.glob(f"[!.]*{suffix}")
+        return {round(1000 * float(path.stem.rpartition("_")[2])): path.name for path in paths}
 
 
 def _read_camera(path: Path, height: int, width: int) -> tuple[float, float, float, float]:
@@ -147,21 +105,17 @@ def _read_camera(path: Path, height: int, width: int) -> tuple[float, float, flo
                 f"width, height, fx, fy, cx and cy were expected, for a picture of {width} x "
                 f"{height} or of this shape; got {values}"
             )
-    scale = width / values[0]
-    _, _, f_px, fy_px, cx_px, cy_px = values
+    columns, _, f_px, fy_px, cx_px, cy_px = values
+    scale = width / columns
     return f_px * scale, fy_px * scale, (cx_px + 0.5) * scale - 0.5, (cy_px + 0.5) * scale - 0.5
 
 
-def _read_turns(path: Path) -> dict[str, int] | None:
-    """Return the quarter turns of each video; None if there is no table."""
-    if not path.exists():
-        return None
-    rows = read_table(path)
+def _read_turns(path: Path) -> dict[str, int]:
+    """Return the quarter turns of each video."""
     with naming(path):
-        for row in rows:
-            if row["sky_direction"] not in _TURNS:
-                raise ValueError(
-                    f"sky_direction of {row['video_id']} must be Up, Down, Left, Right or NA, got "
-                    f"{row['sky_direction']!r}"
-                )
-        return {row["video_id"]: _TURNS[row["sky_direction"]] for row in rows}
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        skies = table["sky_direction"]
+        if not set(skies) <= set(_TURNS):
+            wrong = sorted(set(skies) - set(_TURNS))
+            raise ValueError(f"sky_direction must be Up, Down, Left, Right or NA, got {wrong}")
+        return dict(zip(table["video_id"], skies.map(_TURNS), strict=True))

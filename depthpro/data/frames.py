@@ -1,7 +1,6 @@
 """What the readers share: samples listed first and loaded later, and errors that name the file."""
 
 import contextlib
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,22 +15,23 @@ from depthpro.data.sample import Sample
 
 
 class Frames(Dataset[Sample]):
-    """Samples listed in `_frames` when a reader is made, loaded one by one by `_load`."""
+    """Samples that a reader lists when it is made, and loads one by one."""
 
-    _frames: list[Any]
     synthetic = True
     """Whether depth is rendered. It is metric in all of the public sets."""
+
+    def __init__(self, frames: list[Any], hint: str) -> None:
+        """Keep the frames, of any kind that `_load` takes; a ValueError if there are none."""
+        if not frames:
+            raise ValueError(f"no frames {hint}")
+        self._frames = frames
 
     def __len__(self) -> int:
         """Return the number of samples."""
         return len(self._frames)
 
     def __getitem__(self, index: int) -> Sample:
-        """Load a sample.
-
-        Raises:
-            ValueError: If one of its files is missing or broken; with its name.
-        """
+        """Load a sample; a ValueError names a file that is broken."""
         return self._load(self._frames[index])
 
     def flags(self, index: int) -> tuple[bool, bool]:
@@ -52,32 +52,32 @@ def naming(what: object) -> Iterator[None]:
         raise ValueError(f"cannot read {what} ({reason}): get it again") from error
 
 
+def existing(path: Path, archive: str = "it") -> Path:
+    """Return the path of a file that comes out of an archive; a ValueError if there is none."""
+    if not path.is_file():
+        raise ValueError(f"{path} is missing: unpack {archive} again")
+    return path
+
+
+def fitting(
+    values: Shaped[ndarray, "..."], rgb: UInt8[ndarray, "h w 3"], scale: int = 1
+) -> Shaped[ndarray, "..."]:
+    """Return a map of a picture's size, or `scale` times that; a ValueError if it has another."""
+    expected = scale * rgb.shape[0], scale * rgb.shape[1]
+    if values.shape != expected:
+        raise ValueError(f"{expected} was expected for its picture, got {values.shape}")
+    return values
+
+
 def read_rgb(path: Path) -> UInt8[ndarray, "h w 3"]:
     """Read an 8-bit picture."""
     with naming(path), Image.open(path) as image:
         return np.array(image.convert("RGB"))
 
 
-def read_steps(path: Path, like: Shaped[ndarray, "h w *c"]) -> UInt16[ndarray, "h w"]:
-    """Read a 16-bit grey PNG of the same size as `like`."""
+def read_steps(path: Path, like: UInt8[ndarray, "h w 3"]) -> UInt16[ndarray, "h w"]:
+    """Read a 16-bit grey PNG of the same size as the picture `like`."""
     with naming(path), Image.open(path) as image:
         if not image.mode.startswith("I"):  # "I;16", or "I" from some versions of Pillow
             raise ValueError(f"16-bit grey was expected, got {image.mode}")
-        return of_size(np.array(image).astype(np.uint16), like)
-
-
-def read_table(path: Path) -> list[dict[str, str]]:
-    """Read the rows of a CSV file, by its header's names."""
-    with naming(path), path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def of_size(values: ndarray, like: ndarray) -> ndarray:
-    """Return the values if they have the height and width of `like`.
-
-    Raises:
-        ValueError: If they have not.
-    """
-    if values.shape != like.shape[:2]:
-        raise ValueError(f"{like.shape[:2]} was expected, as its picture's, got {values.shape}")
-    return values
+        return fitting(np.array(image).astype(np.uint16), like)

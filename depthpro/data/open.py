@@ -7,12 +7,11 @@
 | `arkitscenes:PATH` | ARKitScenes, rooms | measured | metric, real |
 | `shards:PATH` or `PATH` | `depthpro.data.shards`, anything | as written | as written |
 
-What the flags mean for the loss is in `depthpro.losses.stage1_loss`. A reader lists its files and
-checks for their partners when it is made; it reads them when a sample is asked for. Pictures keep
-their size. Where depth is unknown, the mask is False and depth is infinite.
+`depthpro.losses.stage1_loss` says what the flags mean for the loss. Readers list their files when
+they are made, and read them when a sample is asked for. Pictures keep their size. Where depth is
+unknown, the mask is False and depth is infinite.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -25,11 +24,7 @@ from depthpro.data.sample import Sample
 from depthpro.data.shards import open_shards
 from depthpro.data.vkitti2 import VirtualKitti2
 
-_READERS: dict[str, Callable[[str], Frames]] = {
-    "hypersim": Hypersim,
-    "vkitti2": VirtualKitti2,
-    "arkitscenes": ArkitScenes,
-}
+_READERS = {"hypersim": Hypersim, "vkitti2": VirtualKitti2, "arkitscenes": ArkitScenes}
 
 
 def open_dataset(spec: str) -> ConcatDataset[Sample]:
@@ -52,7 +47,7 @@ def open_dataset(spec: str) -> ConcatDataset[Sample]:
 
 
 def metric_and_synthetic(samples: ConcatDataset[Sample]) -> ConcatDataset[Sample]:
-    """Return those of the samples that are both, which `flags` tells without decoding."""
+    """Return those of the samples that are both; no picture is decoded."""
     parts = [cast(Frames, part) for part in samples.datasets]
     return ConcatDataset(
         Subset(part, [index for index in range(len(part)) if all(part.flags(index))])

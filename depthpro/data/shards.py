@@ -1,4 +1,4 @@
-"""Shards: samples on disk, many to a file, so that training streams and nothing is half there.
+"""Shards: samples on disk, many to a file.
 
 A shard is an uncompressed tar, readable by any tar program and any WebDataset loader. A sample is
 the members that share a key (six digits by convention):
@@ -7,7 +7,7 @@ the members that share a key (six digits by convention):
     The picture, 8-bit sRGB.
 `KEY.inverse_depth.png`
     16-bit grey. The 16 bits are an IEEE half-precision float: inverse z-depth in 1/m, 0 where there
-    is sky. Depth comes back within 0.05 % from 0.1 mm to 16 km; what is farther becomes sky. As
+    is sky. Depth comes back within 0.05 % from 0.1 mm to 16 km; anything farther becomes sky. As
     half floats sort like integers, any viewer shows something like log depth.
 `KEY.mask.png`
     Optional, 8-bit grey: 0 where depth is unknown. Without it depth is known everywhere.
@@ -23,28 +23,26 @@ Any RGB-D data can be written so: `write_shard(path, samples)`.
 import io
 import json
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from torch.utils.data import ConcatDataset
 
-from depthpro.data.frames import Frames
+from depthpro.data.frames import Frames, naming
 from depthpro.data.sample import Sample
 from depthpro.files import whole_file
 
 JPEG_QUALITY = 95
-_NUMBERS = ("f_px", "fy_px", "cx_px", "cy_px")
+_FACTS = ("f_px", "fy_px", "cx_px", "cy_px", "metric", "synthetic", "family", "seed")
+
+_Places = dict[str, tuple[int, int]]
+"""Offset and size of a sample's members in the file, by suffix."""
 
 
-def write_shard(path: str | Path, samples: Iterable[Sample], lossless: bool = False) -> int:
+def write_shard(path: str | Path, samples: Iterable[Sample]) -> int:
     """Write a shard that appears whole or not at all, and return how many samples it has.
-
-    Args:
-        path: The file; `.tar` by convention.
-        samples: What to write, taken one by one.
-        lossless: Store PNG instead of JPEG (quality 95).
 
     Raises:
         ValueError: If a sample's parts do not fit together.
@@ -52,58 +50,51 @@ def write_shard(path: str | Path, samples: Iterable[Sample], lossless: bool = Fa
     count = 0
     with whole_file(path) as temporary, tarfile.open(temporary, "w") as archive:
         for count, sample in enumerate(samples, start=1):
-            for suffix, content in encode_sample(sample, lossless).items():
+            for suffix, content in encode_sample(sample).items():
                 member = tarfile.TarInfo(f"{count - 1:06d}.{suffix}")
                 member.size = len(content)
                 archive.addfile(member, io.BytesIO(content))
     return count
 
 
-def encode_sample(sample: Sample, lossless: bool = False) -> dict[str, bytes]:
+def encode_sample(sample: Sample) -> dict[str, bytes]:
     """Return the members of a sample by their suffix.
 
     Raises:
         ValueError: If its parts do not fit together.
     """
-    size, mask = sample.rgb.shape[:2], sample.mask
-    if sample.depth.shape != size or (mask is not None and mask.shape != size):
+    size = sample.rgb.shape[:2]
+    mask = np.ones(size, bool) if sample.mask is None else sample.mask
+    if sample.depth.shape != size or mask.shape != size:
         raise ValueError(
             f"rgb, depth and mask must be of one size, got {size}, {sample.depth.shape} and "
-            f"{None if mask is None else mask.shape}"
+            f"{mask.shape}"
         )
-    known = sample.depth if mask is None else sample.depth[mask]
-    if not (known > 0).all():
+    if not (sample.depth[mask] > 0).all():
         raise ValueError(
             "depth must be positive, or infinite for sky, wherever the mask says it is known; "
-            f"got {known.min() if known.size else None}"
+            f"got {sample.depth[mask].min()}"
         )
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         inverse = np.minimum(1 / sample.depth.astype(np.float32), 6e4).astype(np.float16)
-    inverse = inverse if mask is None else np.where(mask, inverse, np.float16(0))
-    facts = {name: getattr(sample, name) for name in _NUMBERS}
-    facts |= {"metric": sample.metric, "synthetic": sample.synthetic, "family": sample.family}
-    facts["seed"] = list(sample.seed)
     members = {
-        "rgb.png" if lossless else "rgb.jpg": _encode(sample.rgb, lossless),
-        "inverse_depth.png": _encode(inverse.view(np.uint16), True),
-        "json": json.dumps(facts).encode(),
+        "rgb.jpg": _encode(sample.rgb, "JPEG", quality=JPEG_QUALITY, subsampling=0),
+        "inverse_depth.png": _encode(np.where(mask, inverse, np.float16(0)).view(np.uint16)),
+        "json": json.dumps({name: getattr(sample, name) for name in _FACTS}).encode(),
     }
-    if mask is not None:
-        members["mask.png"] = _encode(mask.astype(np.uint8) * 255, True)
+    if sample.mask is not None:
+        members["mask.png"] = _encode(mask.astype(np.uint8) * 255)
     return members
 
 
-def _encode(pixels: np.ndarray, lossless: bool) -> bytes:
+def _encode(pixels: np.ndarray, kind: str = "PNG", **options: int) -> bytes:
     content = io.BytesIO()
-    if lossless:
-        Image.fromarray(pixels).save(content, "PNG", compress_level=1)
-    else:
-        Image.fromarray(pixels).save(content, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    Image.fromarray(pixels).save(content, kind, **(options or {"compress_level": 1}))
     return content.getvalue()
 
 
 class Shard(Frames):
-    """A shard, read sample by sample in any order; only where each one lies is kept in memory."""
+    """A shard, read sample by sample in any order; only the table of contents is in memory."""
 
     def __init__(self, path: str | Path) -> None:
         """Read the table of contents.
@@ -112,7 +103,7 @@ class Shard(Frames):
             ValueError: If the file is broken or is no shard.
         """
         self.path = Path(path)
-        places: dict[str, dict[str, tuple[int, int]]] = {}
+        places: dict[str, _Places] = {}
         try:
             with tarfile.open(self.path, "r:") as archive:
                 for member in archive:
@@ -120,14 +111,6 @@ class Shard(Frames):
                     places.setdefault(key, {})[suffix] = (member.offset_data, member.size)
         except tarfile.TarError as error:
             raise ValueError(f"{self.path} is no whole shard ({error}): render it again") from error
-        size = self.path.stat().st_size
-        for key, members in places.items():
-            missing = {"rgb", "inverse_depth", "json"} - {
-                name.partition(".")[0] for name in members
-            }
-            if missing or any(start + length > size for start, length in members.values()):
-                what = f"has no {', '.join(sorted(missing))}" if missing else "is cut off"
-                raise ValueError(f"{self.path}: sample {key} {what}: render the shard again")
         self._frames = list(places.items())
 
     def flags(self, index: int) -> tuple[bool, bool]:
@@ -136,14 +119,12 @@ class Shard(Frames):
         facts = json.loads(self._read({"json": places["json"]})["json"])
         return bool(facts["metric"]), bool(facts["synthetic"])
 
-    def _load(self, frame: tuple[str, dict[str, tuple[int, int]]]) -> Sample:
+    def _load(self, frame: tuple[str, _Places]) -> Sample:
         key, places = frame
-        try:
+        with naming(f"sample {key} of {self.path}"):
             return decode_sample(self._read(places))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{self.path}: sample {key} is broken: {error}") from error
 
-    def _read(self, places: dict[str, tuple[int, int]]) -> dict[str, bytes]:
+    def _read(self, places: _Places) -> dict[str, bytes]:
         members = {}
         with self.path.open("rb") as file:
             for suffix, (start, length) in places.items():
@@ -159,23 +140,21 @@ def decode_sample(members: dict[str, bytes]) -> Sample:
         ValueError: If a member is missing or broken.
     """
     facts = json.loads(members["json"])
-    colour = members["rgb.jpg"] if "rgb.jpg" in members else members["rgb.png"]
-    rgb = np.asarray(Image.open(io.BytesIO(colour)).convert("RGB"))
-    bits = np.asarray(Image.open(io.BytesIO(members["inverse_depth.png"])))
-    if bits.dtype.kind not in "ui" or bits.ndim != 2:
-        raise ValueError(f"inverse depth must be 16-bit grey, got {bits.dtype} {bits.shape}")
+    pictures = {name.split(".")[0]: members[name] for name in members if name != "json"}
+    images = {name: Image.open(io.BytesIO(content)) for name, content in pictures.items()}
+    rgb, bits = np.asarray(images["rgb"].convert("RGB")), np.asarray(images["inverse_depth"])
+    if bits.dtype.kind not in "ui" or bits.shape != rgb.shape[:2]:
+        raise ValueError(
+            f"inverse depth must be 16-bit grey of the picture's size, {rgb.shape[:2]}; got "
+            f"{bits.dtype} {bits.shape}"
+        )
     with np.errstate(divide="ignore"):
         depth = 1 / bits.astype(np.uint16).view(np.float16).astype(np.float32)
-    mask = None
-    if "mask.png" in members:
-        mask = np.asarray(Image.open(io.BytesIO(members["mask.png"]))) > 0
-    if depth.shape != rgb.shape[:2]:
-        raise ValueError(f"picture and depth differ in size: {rgb.shape[:2]} and {depth.shape}")
     return Sample(
-        rgb=rgb,
-        depth=depth,
-        **{name: float(facts[name]) for name in _NUMBERS},
-        mask=mask,
+        rgb,
+        depth,
+        *(float(facts[name]) for name in _FACTS[:4]),
+        mask=np.asarray(images["mask"]) > 0 if "mask" in images else None,
         metric=bool(facts["metric"]),
         synthetic=bool(facts["synthetic"]),
         family=str(facts.get("family", "")),
@@ -186,21 +165,11 @@ def decode_sample(members: dict[str, bytes]) -> Sample:
 def open_shards(folder: str | Path) -> ConcatDataset[Sample]:
     """Return the samples of all shards in a folder, in order of their names.
 
-    Each shard's table of contents is kept, about 1 KB a sample; its file is open only while a
-    sample is read.
-
     Raises:
         ValueError: If there is no shard, or one is broken.
     """
-    # Hidden ones are half written, by a run that goes on or has been stopped.
+    # Hidden ones are half written, by a run that goes on or was stopped.
     paths = sorted(path for path in Path(folder).glob("*.tar") if not path.name.startswith("."))
     if not paths:
         raise ValueError(f"no shards (*.tar) in {folder}: make some with python -m depthpro render")
     return ConcatDataset(Shard(path) for path in paths)
-
-
-def read_shards(folder: str | Path) -> Iterator[Sample]:
-    """Give the samples of `open_shards` one after the other."""
-    samples = open_shards(folder)
-    for index in range(len(samples)):
-        yield samples[index]

@@ -4,7 +4,6 @@ docs/scenes.jpg is `render -o DIR --samples 72 --size 384 --seed 1 --sheet docs/
 """
 
 import argparse
-import itertools
 import json
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ from PIL import Image, ImageDraw
 from tqdm import tqdm
 
 from depthpro.data.sample import Sample
-from depthpro.data.shards import read_shards
+from depthpro.data.shards import open_shards
 from depthpro.files import whole_file
 from depthpro.scenes.sample import FAMILIES, VIEWS
 from depthpro.scenes.workers import ShardJob, run_jobs
@@ -56,9 +55,10 @@ def run(options: argparse.Namespace) -> int:
     record["skipped_scenes"] = sorted({*record["skipped_scenes"], *skipped})
     _write_record(options.out, record)
     if options.sheet is not None:
-        shown = itertools.islice(read_shards(options.out), 0, 24 * VIEWS, VIEWS)
+        samples = open_shards(options.out)
+        shown = [samples[place] for place in range(0, min(24 * VIEWS, len(samples)), VIEWS)]
         with whole_file(options.sheet) as temporary:
-            contact_sheet(list(shown)).save(temporary, quality=80)
+            contact_sheet(shown).save(temporary, quality=80)
     return 1 if skipped else 0
 
 

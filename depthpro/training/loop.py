@@ -6,14 +6,13 @@ Each phase starts from the weights that the one before it left in the run's fold
 `accelerate launch` or `torchrun`, the same command trains on many devices.
 """
 
-import contextlib
 import json
 import math
 import shutil
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -24,27 +23,24 @@ from accelerate.utils import broadcast
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import ConcatDataset, DataLoader
+from tqdm import tqdm
 
 from depthpro.checkpoint import OWN_LICENCE, Provenance
 from depthpro.data.batches import Batch, TrainingSet, augment
 from depthpro.data.open import metric_and_synthetic
 from depthpro.data.sample import Sample
 from depthpro.model import DepthPro
-from depthpro.training.log import Log, Progress
+from depthpro.training.log import LOG, append_line, draw_curves, trim_log
+from depthpro.training.fine_crop import random_crops
 from depthpro.training.map_pool import MapPool
 from depthpro.training.phases import (
     DepthNetwork,
     PhaseNetwork,
-    Windows,
     average_weights,
-    fov_phase_loss,
     make_network,
     map_deviations,
     parameter_groups,
-    random_windows,
-    stage1,
-    stage2,
-    window_losses,
+    phase_loss,
 )
 from depthpro.training.recipe import Phase, Recipe
 from depthpro.training.validate import validate
@@ -55,7 +51,7 @@ ENDLESS = 2**40
 BEST = "best.safetensors"
 
 
-class Plan(NamedTuple):
+class RunOptions(NamedTuple):
     """Command-line options of a training run, beside the recipe."""
 
     out: Path
@@ -66,12 +62,35 @@ class Plan(NamedTuple):
     """Length of the whole run by the clock; None goes by the recipe's steps."""
     save_minutes: float = 10.0
     workers: int = 0
-    precision: str = "auto"
+    precision: str = "no"
+    """Accelerate's name of it: "no" is float32, "bf16" bfloat16."""
+
+
+@dataclass
+class Progress:
+    """How far a phase is; saved with its checkpoints."""
+
+    step: int = 0
+    seconds: float = 0.0
+    best: float | None = None
+    """Highest validation score so far."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the values to save."""
+        return dict(vars(self))
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore saved values."""
+        vars(self).update(state)
 
 
 class Run(NamedTuple):
-    """The objects of a phase's training."""
+    """A phase in training."""
 
+    model: DepthPro
+    recipe: Recipe
+    phase: Phase
+    options: RunOptions
     accelerator: Accelerator
     network: nn.Module
     """As Accelerate wraps it."""
@@ -81,63 +100,109 @@ class Run(NamedTuple):
     progress: Progress
 
     @property
-    def evaluated(self) -> PhaseNetwork:
-        """The network whose weights are validated and saved."""
-        plain = self.accelerator.unwrap_model(self.network)
-        return cast(PhaseNetwork, self.ema.module if self.ema else plain)
+    def hidden(self) -> Path:
+        """Folder of an unfinished phase: its checkpoint and its best weights."""
+        return self.options.out / f".{self.phase.name}"
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """Values that every line of the log has: phase, step, and pictures seen."""
+        step = self.progress.step
+        return {"phase": self.phase.name, "step": step, "pictures": step * self.phase.batch}
 
 
-def train_phase(model: DepthPro, recipe: Recipe, phase: Phase, plan: Plan) -> None:
-    """Train one phase, from its last checkpoint if there is one, and write its weights.
+def train(model: DepthPro, recipe: Recipe, options: RunOptions) -> DepthPro:
+    """Train the recipe's phases that are not finished, in order; return the trained network."""
+    for phase in recipe.phases:
+        path = options.out / f"{phase.name}.safetensors"
+        if path.exists():
+            print(f"{phase.name} is done: {path}", file=sys.stderr)
+        else:
+            train_phase(model, recipe, phase, options)
+        model = DepthPro.from_pretrained(path, device="cpu").train()
+    return model
 
-    Raises:
-        ValueError: If the loss is not finite, or there is no data for the phase.
-    """
-    run = start_phase(model, recipe, phase, plan)
-    accelerator, progress = run.accelerator, run.progress
-    hidden = hidden_folder(plan.out, phase)
-    log = Log(plan.out, phase.name, progress, writes=accelerator.is_main_process)
-    parts: list[dict[str, Tensor]] = []
-    with contextlib.closing(log):
+
+def train_phase(model: DepthPro, recipe: Recipe, phase: Phase, options: RunOptions) -> None:
+    """Train one phase, from its last checkpoint if there is one, and write its weights."""
+    run = start_phase(model, recipe, phase, options)
+    accelerator, progress, parts = run.accelerator, run.progress, list[Tensor]()
+    saved, mark = progress.seconds, time.monotonic()
+    bar = tqdm(augmented_batches(run), phase.name, disable=not accelerator.is_main_process)
+    for pictures, batch in bar:
+        share = share_done(progress, recipe, phase, options.minutes)
+        if share >= 1:
+            break
+        parts.append(train_step(run, pictures, batch, rate(share, phase)))
+        if not accelerator.sync_gradients:
+            continue
+        seconds = torch.tensor(time.monotonic() - mark, device=accelerator.device)
+        progress.step += 1
+        progress.seconds += cast(Tensor, broadcast(seconds)).item()  # all stop at one step
+        loss = log_step(run, parts, rate(share, phase))
+        parts.clear()
+        bar.set_postfix(done=f"{share:.1%}", loss=f"{loss:.4f}", refresh=False)
+        if progress.seconds - saved >= 60 * options.save_minutes:
+            saved = progress.seconds
+            validate_and_save(run)
+            save_checkpoint(run)
         mark = time.monotonic()
-        for pictures, batch in augmented_batches(run, recipe, phase, plan, log):
-            share = share_done(progress, recipe, phase, plan.minutes)
-            if share >= 1:
-                break
-            parts.append(train_step(run, pictures, batch, phase, rate(share, phase)))
-            if len(parts) < phase.accumulation:
-                continue
-            seconds = torch.tensor(time.monotonic() - mark, device=accelerator.device)
-            progress.step += 1
-            progress.pictures += phase.batch
-            progress.seconds += cast(Tensor, broadcast(seconds)).item()  # all stop at one step
-            log.step(mean_losses(accelerator, parts), rate(share, phase), share)
-            parts.clear()
-            if progress.seconds - progress.saved >= 60 * plan.save_minutes:
-                progress.saved = progress.seconds
-                validate_and_save(run, model, recipe, phase, plan, log)
-                save_checkpoint(accelerator, hidden, progress.step)
-            mark = time.monotonic()
-        validate_and_save(run, model, recipe, phase, plan, log)
+    validate_and_save(run)
     if accelerator.is_main_process:
-        (hidden / BEST).replace(weights_path(plan.out, phase))
-        shutil.rmtree(hidden)
+        (run.hidden / BEST).replace(options.out / f"{phase.name}.safetensors")
+        shutil.rmtree(run.hidden)
     accelerator.wait_for_everyone()
 
 
-def augmented_batches(
-    run: Run, recipe: Recipe, phase: Phase, plan: Plan, log: Log
-) -> Iterator[tuple[Tensor | list[Tensor], Batch]]:
+def train_step(run: Run, pictures: Tensor | list[Tensor], batch: Batch, factor: float) -> Tensor:
+    """Train on a batch, or on one of its `accumulation` parts, and return the loss.
+
+    `factor` is the learning rates' share of the recipe's.
+    """
+    accelerator, network, optimizer = run.accelerator, run.network, run.optimizer
+    with accelerator.accumulate(network):
+        crops = random_crops(run.phase.fine_crop, batch)
+        with accelerator.autocast():
+            predicted = network(pictures, crops) if crops else network(pictures)
+        loss = phase_loss(predicted, batch, run.phase, crops)  # in float32
+        accelerator.backward(loss)
+        if accelerator.sync_gradients:
+            accelerator.clip_grad_norm_(network.parameters(), run.phase.clip)
+        set_rate(optimizer, factor)
+        optimizer.step()
+        optimizer.zero_grad()
+    if run.ema and accelerator.sync_gradients:
+        run.ema.update_parameters(accelerator.unwrap_model(network))
+    return loss.detach()
+
+
+def log_step(run: Run, parts: list[Tensor], factor: float) -> float:
+    """Write a step's line, and return its loss, averaged over its parts and over processes."""
+    loss = cast(Tensor, run.accelerator.reduce(torch.stack(parts).mean(), "mean")).item()
+    if not math.isfinite(loss):
+        raise ValueError(
+            f"the loss of step {run.progress.step} of {run.phase.name} is {loss}: lower the "
+            "learning rate or the clip, and start again; the last checkpoint is from before"
+        )
+    if run.accelerator.is_main_process:
+        seconds = round(run.progress.seconds, 3)
+        append_line(run.options.out / LOG, **run.place, loss=loss, rate=factor, seconds=seconds)
+    return loss
+
+
+def augmented_batches(run: Run) -> Iterator[tuple[Tensor | list[Tensor], Batch]]:
     """Yield what the network reads, images or the maps of frozen encoders, and the batch."""
-    accelerator, progress = run.accelerator, run.progress
-    first = progress.step * phase.accumulation // phase.reuse
-    plain = cast(PhaseNetwork, accelerator.unwrap_model(run.network))
-    pool = MapPool(cast(DepthNetwork, plain).read_windows) if phase.reuse > 1 else None
-    loader = accelerator.prepare(make_loader(recipe, phase, plan, first))
+    accelerator, recipe, phase = run.accelerator, run.recipe, run.phase
+    first = run.progress.step * phase.accumulation // phase.reuse
+    network = cast(PhaseNetwork, accelerator.unwrap_model(run.network))
+    pool = MapPool(cast(DepthNetwork, network).read_windows) if phase.reuse > 1 else None
+    loader = accelerator.prepare(make_loader(recipe, phase, run.options, first))
     for number, batch in enumerate(loader, start=first):
-        if number == 0 and isinstance(plain, DepthNetwork):
-            log.write(map_deviations=map_deviations(plain.model, batch.image))
-        torch.manual_seed(_seed_of_batch(plan.seed, number))  # of the noise in pictures
+        if number == 0 and isinstance(network, DepthNetwork) and accelerator.is_main_process:
+            deviations = map_deviations(network.model, batch.image)
+            append_line(run.options.out / LOG, **run.place, map_deviations=deviations)
+        seed = np.random.SeedSequence([run.options.seed, number]).generate_state(1)[0]
+        torch.manual_seed(int(seed))  # of the noise in pictures
         if phase.name == "encoders":
             batch = cut_windows(batch, recipe.config)
         batch = augment(batch, recipe.augmentation)
@@ -147,78 +212,54 @@ def augmented_batches(
             yield from pool.batches(batch, phase.reuse)
 
 
-def train_step(
-    run: Run, pictures: Tensor | list[Tensor], batch: Batch, phase: Phase, factor: float
-) -> dict[str, Tensor]:
-    """Train on a batch, or on one of its `accumulation` parts, and return the losses by name.
+def make_loader(recipe: Recipe, phase: Phase, options: RunOptions, first: int) -> DataLoader[Any]:
+    """Return the batches of a phase from batch number `first` on.
 
-    `factor` is the learning rates' share of the recipe's.
+    Stage 2 takes only metric and synthetic samples. The field of view reads the coarsest scale
+    alone, and pictures as cameras take them.
     """
-    accelerator, network, optimizer, ema, _ = run
-    with accelerator.accumulate(network):
-        windows = random_windows(phase, batch)
-        with accelerator.autocast():
-            predicted = network(pictures) if windows is None else network(pictures, windows)
-        losses = phase_losses(predicted, batch, phase, windows)  # in float32
-        accelerator.backward(sum(losses.values()))
-        if accelerator.sync_gradients:
-            accelerator.clip_grad_norm_(network.parameters(), phase.clip)
-        set_rate(optimizer, factor)
-        optimizer.step()
-        optimizer.zero_grad()
-    if ema and accelerator.sync_gradients:
-        ema.update_parameters(accelerator.unwrap_model(network))
-    return {name: value.detach() for name, value in losses.items()}
-
-
-def phase_losses(
-    predicted: Any, batch: Batch, phase: Phase, windows: Windows | None = None
-) -> dict[str, Tensor]:
-    """Return a phase's losses by name; their sum is minimised."""
-    if phase.name == "encoders":
-        return window_losses(predicted, batch, phase)
-    if phase.name == "fov":
-        return {"fov": fov_phase_loss(predicted, batch, phase)}
+    samples, batch = options.samples, phase.batch // phase.accumulation
+    side, chances = recipe.config.image_size, recipe.augmentation
     if phase.name == "stage2":
-        return {"stage2": stage2(predicted, batch, phase, windows)}
-    return {phase.name: stage1(predicted, batch, phase, windows)}
+        samples = metric_and_synthetic(samples)
+        if not len(samples):
+            raise ValueError("stage 2 needs data that is metric and synthetic; none was given")
+    if phase.name == "fov":
+        side, chances = recipe.config.window, replace(chances, centred=1.0, stretch=0.0)
+    if phase.crop is not None:
+        chances = replace(chances, crop=phase.crop)
+    return DataLoader(
+        TrainingSet(samples, side, chances, options.seed, range(first * batch, ENDLESS)),
+        batch_size=batch,
+        num_workers=options.workers,
+        pin_memory=torch.cuda.is_available(),
+        prefetch_factor=4 if options.workers else None,
+    )
 
 
-def mean_losses(accelerator: Accelerator, parts: list[dict[str, Tensor]]) -> dict[str, float]:
-    """Return the losses of a step, averaged over its parts and over processes."""
-    means = {name: torch.stack([part[name] for part in parts]).mean() for name in parts[0]}
-    reduced = cast(dict[str, Tensor], accelerator.reduce(means, reduction="mean"))
-    return {name: value.item() for name, value in reduced.items()}
-
-
-def start_phase(model: DepthPro, recipe: Recipe, phase: Phase, plan: Plan) -> Run:
+def start_phase(model: DepthPro, recipe: Recipe, phase: Phase, options: RunOptions) -> Run:
     """Prepare a phase, and restore its last checkpoint if there is one."""
     accelerator = Accelerator(
-        mixed_precision=mixed_precision(plan.precision),
+        mixed_precision=options.precision,
         gradient_accumulation_steps=phase.accumulation,
         dataloader_config=DataLoaderConfiguration(split_batches=True),
     )
-    torch.manual_seed(plan.seed)
-    network = make_network(model, recipe, phase)
-    network, optimizer = accelerator.prepare(network, make_optimizer(network, phase))
-    ema = average_weights(accelerator.unwrap_model(network), phase)
-    progress = Progress()
+    torch.manual_seed(options.seed)
+    plain = make_network(model, recipe, phase)
+    optimizer = torch.optim.AdamW(parameter_groups(plain, phase))
+    network, optimizer = accelerator.prepare(plain, optimizer)
+    ema, progress = average_weights(accelerator.unwrap_model(network), phase), Progress()
+    run = Run(model, recipe, phase, options, accelerator, network, optimizer, ema, progress)
     accelerator.register_for_checkpointing(progress, *([ema] if ema else []))
-    if saved := sorted(hidden_folder(plan.out, phase).glob("step-*")):
+    if saved := sorted(run.hidden.glob("step-*")):
         names = ("initial_lr", "weight_decay")  # a checkpoint has those of its own recipe
         rates = [{name: group[name] for name in names} for group in optimizer.param_groups]
         accelerator.load_state(str(saved[-1]))
         for group, values in zip(optimizer.param_groups, rates, strict=True):
             group.update(values)
-    return Run(accelerator, network, optimizer, ema, progress)
-
-
-def make_optimizer(network: PhaseNetwork, phase: Phase) -> torch.optim.Optimizer:
-    """Return AdamW with the phase's rates."""
-    optimizer = torch.optim.AdamW(parameter_groups(network, phase), betas=(0.9, 0.999))
-    for group in optimizer.param_groups:
-        group["initial_lr"] = group["lr"]
-    return optimizer
+    if accelerator.is_main_process:
+        trim_log(options.out, phase.name, progress.step)
+    return run
 
 
 def set_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
@@ -256,87 +297,19 @@ def share_done(progress: Progress, recipe: Recipe, phase: Phase, minutes: float 
     return min(1.0, progress.seconds / seconds)
 
 
-def _seed_of_batch(seed: int, number: int) -> int:
-    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
-
-
-def make_loader(recipe: Recipe, phase: Phase, plan: Plan, first: int) -> DataLoader[Any]:
-    """Return the batches of a phase from batch number `first` on.
-
-    Stage 2 takes only metric and synthetic samples.
-
-    Raises:
-        ValueError: If there is no data for this phase.
-    """
-    samples = plan.samples
-    if phase.name == "stage2":
-        samples = metric_and_synthetic(samples)
-        if not len(samples):
-            raise ValueError("stage 2 needs data that is metric and synthetic; none was given")
-    batch = phase.batch // phase.accumulation
-    side, chances = recipe.config.image_size, recipe.augmentation
-    if phase.name == "fov":
-        # It reads the coarsest scale alone, and pictures as cameras take them.
-        side, chances = recipe.config.window, replace(chances, centred=1.0, stretch=0.0)
-    if phase.crop is not None:
-        chances = replace(chances, crop=phase.crop)
-    parallel = {"prefetch_factor": 4, "persistent_workers": True} if plan.workers else {}
-    return DataLoader(
-        TrainingSet(samples, side, chances, plan.seed, range(first * batch, ENDLESS)),
-        batch_size=batch,
-        num_workers=plan.workers,
-        pin_memory=torch.cuda.is_available(),
-        **parallel,
-    )
-
-
-def mixed_precision(precision: str) -> str:
-    """Return Accelerate's name of a precision; "auto" is bfloat16 where the device computes in it.
-
-    A CPU without bfloat16 instructions emulates it, slower than float32.
-    """
-    if precision != "auto":
-        return {"bfloat16": "bf16", "float32": "no"}[precision]
-    if torch.cuda.is_available():
-        fast = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return "bf16" if fast else "no"
-
-
-def weights_path(out: Path, phase: Phase) -> Path:
-    """Return the file of a finished phase's weights."""
-    return out / f"{phase.name}.safetensors"
-
-
-def hidden_folder(out: Path, phase: Phase) -> Path:
-    """Return the folder of an unfinished phase: its checkpoint and its best weights."""
-    return out / f".{phase.name}"
-
-
-def save_checkpoint(accelerator: Accelerator, folder: Path, step: int) -> None:
-    """Write a checkpoint under a hidden name, rename it once it is complete, delete older ones."""
-    incomplete = folder / f".step-{step}"
-    accelerator.save_state(str(incomplete))
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        older = list(folder.glob("step-*"))
-        incomplete.rename(folder / f"step-{step:09d}")
-        for path in older:
-            shutil.rmtree(path)
-    accelerator.wait_for_everyone()
-
-
-def validate_and_save(
-    run: Run, model: DepthPro, recipe: Recipe, phase: Phase, plan: Plan, log: Log
-) -> None:
+def validate_and_save(run: Run) -> None:
     """Validate, and save the weights if no earlier ones were better or nothing is held out."""
-    network, progress = run.evaluated, run.progress
+    options, progress, model, better = run.options, run.progress, run.model, True
+    plain = run.accelerator.unwrap_model(run.network)
+    network = cast(PhaseNetwork, run.ema.module if run.ema else plain)
     if run.accelerator.is_main_process:
-        better = True
-        if plan.held_out:
-            scores, picture = validate(network, plan.held_out, recipe.config.image_size)
-            log.validation(scores, picture)
+        if options.held_out:
+            side, picture = run.recipe.config.image_size, options.out / f"{run.phase.name}.jpg"
+            scores = validate(network, options.held_out, side, picture)
+            append_line(options.out / LOG, **run.place, validation=scores)
+            draw_curves(options.out)
+            shown = "  ".join(f"{name} {value:.3f}" for name, value in scores.items())
+            tqdm.write(f"{run.phase.name} {progress.step}: {shown}")
             value = scores.get("delta1", scores.get("focal25", 0.0))
             better = progress.best is None or value >= progress.best
             progress.best = value if better else progress.best
@@ -345,24 +318,22 @@ def validate_and_save(
                 copy_to_encoders(network.encoder, model)
             else:
                 model = network.model
-            record = {"depthpro": __version__, "phase": phase.name, "step": progress.step}
-            record |= {"pictures": progress.pictures, "recipe": json.loads(recipe.to_json())}
+            recipe = json.loads(run.recipe.to_json())
+            record = {"depthpro": __version__, **run.place, "recipe": recipe}
             model.provenance = Provenance("depthpro train", OWN_LICENCE)
-            model.save_pretrained(hidden_folder(plan.out, phase) / BEST, json.dumps(record))
+            model.save_pretrained(run.hidden / BEST, json.dumps(record))
     run.accelerator.wait_for_everyone()
 
 
-def train(model: DepthPro, recipe: Recipe, plan: Plan) -> DepthPro:
-    """Train the recipe's phases that are not finished, in order; return the trained network.
-
-    Raises:
-        ValueError: If data, recipe and network do not fit together.
-    """
-    for phase in recipe.phases:
-        path = weights_path(plan.out, phase)
-        if path.exists():
-            print(f"{phase.name} is done: {path}", file=sys.stderr)
-        else:
-            train_phase(model, recipe, phase, plan)
-        model = DepthPro.from_pretrained(path, device="cpu").train()
-    return model
+def save_checkpoint(run: Run) -> None:
+    """Write a checkpoint under a hidden name, rename it once it is complete, delete older ones."""
+    folder, name = run.hidden, f"step-{run.progress.step:09d}"
+    incomplete = folder / f".{name}"
+    run.accelerator.save_state(str(incomplete))
+    run.accelerator.wait_for_everyone()
+    if run.accelerator.is_main_process:
+        older = list(folder.glob("step-*"))
+        incomplete.rename(folder / name)
+        for path in older:
+            shutil.rmtree(path)
+    run.accelerator.wait_for_everyone()

@@ -1,7 +1,7 @@
 """The phases: initial weights, the network each one trains, its learning rates and its losses."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
@@ -12,10 +12,10 @@ from torch.optim.swa_utils import AveragedModel
 from depthpro import losses
 from depthpro.data.batches import Batch, shrink_truth
 from depthpro.decoder import in_float32
-from depthpro.losses import ssi_normalize
 from depthpro.model import DepthPro
 from depthpro.stem import HybridEncoder
-from depthpro.training.recipe import MARGIN, Phase, Recipe
+from depthpro.training.fine_crop import FineCrops
+from depthpro.training.recipe import Phase, Recipe
 from depthpro.training.window_pretraining import (
     Estimate,
     WindowNetwork,
@@ -31,6 +31,7 @@ LEAST_FOV_WEIGHT = 0.05
 RELATIVE_LIMIT = 6.0
 """Normalised inverse depth of windows is clipped here: a few very near pixels exceed it."""
 WINDOW_FOV_WEIGHT = 0.1
+LOSSES = ("mae", "mse", "mage", "male", "msge")
 
 
 def prepare_scratch(model: DepthPro, recipe: Recipe) -> None:
@@ -78,49 +79,6 @@ def _keep_signal(layer: nn.Module) -> None:
         nn.init.zeros_(layer.bias)
 
 
-@torch.no_grad()
-def map_deviations(model: DepthPro, image: Float[Tensor, "b 3 s s"]) -> list[float]:
-    """Return the standard deviation of each of the five maps that the decoder adds, finest first.
-
-    Maps of very different size are a fault: the smaller ones have no effect.
-    """
-    features = model.encoder(image)
-    maps = [conv(x) for conv, x in zip(model.decoder.convs, features, strict=True)]
-    return [round(float(x.float().std()), 4) for x in maps]
-
-
-class Windows(NamedTuple):
-    """A square of each picture, in pixels; even numbers."""
-
-    corners: list[tuple[int, int]]
-    side: int
-
-    def cut(self, maps: Tensor, scale: int = 1) -> Tensor:
-        """Return the windows of maps of 1/scale of the pictures' size, rows and columns last."""
-        size = self.side // scale
-        windows = [
-            each[..., top // scale :, left // scale :][..., :size, :size]
-            for each, (top, left) in zip(maps, self.corners, strict=True)
-        ]
-        return torch.stack(windows)
-
-    def cut_truth(self, batch: Batch) -> Batch:
-        """Return the windows of true depth, without the margin."""
-        mask = torch.zeros_like(batch.mask[:, : self.side, : self.side])
-        inner = slice(MARGIN, -MARGIN)
-        mask[:, inner, inner] = self.cut(batch.mask)[:, inner, inner]
-        return batch._replace(inverse=self.cut(batch.inverse), mask=mask)
-
-
-def random_windows(phase: Phase, batch: Batch) -> Windows | None:
-    """Return a window of the phase's size for each picture, if the phase has one."""
-    if phase.window is None:
-        return None
-    count, side = batch.mask.shape[:2]
-    corners = 2 * torch.randint((side - phase.window) // 2 + 1, (count, 2))
-    return Windows([(top, left) for top, left in corners.tolist()], phase.window)
-
-
 class DepthNetwork(nn.Module):
     """The network without its field of view and its last ReLU.
 
@@ -132,26 +90,22 @@ class DepthNetwork(nn.Module):
         """Train the given model's weights."""
         super().__init__()
         self.model, self.finest = model, finest
+        self.encoders = [model.encoder.patch_encoder, model.encoder.image_encoder]
         self.coarse_head = None
         if finest:
             self.coarse_head = nn.Conv2d(model.config.decoder_dim, 1, 3, padding=1)
             nn.init.zeros_(self.coarse_head.weight)  # does not disturb a trained decoder at first
 
     def forward(
-        self, pictures: Float[Tensor, "b 3 s s"] | list[Tensor], windows: Windows | None = None
+        self, pictures: Float[Tensor, "b 3 s s"] | list[Tensor], crops: FineCrops | None = None
     ) -> Float[Tensor, "b _h _h"]:
-        """Return canonical inverse depth, which may be negative, for images or their maps.
-
-        The finest level and the head compute only a window of each picture, if any are given.
-        """
+        """Return canonical inverse depth, which may be negative, for images or their maps."""
         maps = pictures if isinstance(pictures, list) else self.read_windows(pictures)
-        projected, decoder = self.model.encoder.project(maps), self.model.decoder
-        if windows is None:
-            features, _ = decoder(projected)
+        projected = self.model.encoder.project(maps)
+        if crops is None:
+            features, _ = self.model.decoder(projected)
         else:
-            coarser, _ = decoder(projected[1:])
-            finest = decoder.convs[0](windows.cut(projected[0], 2))
-            features = decoder.fusions[0](windows.cut(coarser, 2), finest)
+            features = crops.decode(self.model, projected)
         if self.coarse_head is None:
             return self.model.read_depth(features)
         with in_float32(features):
@@ -160,11 +114,6 @@ class DepthNetwork(nn.Module):
     def read_windows(self, image: Float[Tensor, "b 3 s s"]) -> list[Float[Tensor, "b _d _h _h"]]:
         """Return the maps that frozen encoders make of an image."""
         return self.model.encoder.read_windows(image, self.finest)
-
-    @property
-    def encoders(self) -> list[nn.Module]:
-        """The encoders of patches and of the image."""
-        return [self.model.encoder.patch_encoder, self.model.encoder.image_encoder]
 
     def estimate(self, image: Float[Tensor, "b 3 s s"]) -> Estimate:
         """Predict depth."""
@@ -177,17 +126,12 @@ class FovNetwork(nn.Module):
     def __init__(self, model: DepthPro) -> None:
         """Train the given model's head."""
         super().__init__()
-        self.model = model
+        self.model, self.encoders = model, window_encoders(model)[-1:]
 
     def forward(self, image: Float[Tensor, "b 3 s s"]) -> Float[Tensor, " b"]:
         """Return degrees."""
         assert self.model.fov is not None
         return self.model.fov(image, coarsest_map(self.model, image)).float()
-
-    @property
-    def encoders(self) -> list[nn.Module]:
-        """The head's encoder."""
-        return window_encoders(self.model)[-1:]
 
     def estimate(self, image: Float[Tensor, "b 3 s s"]) -> Estimate:
         """Predict the field of view."""
@@ -201,23 +145,41 @@ def coarsest_map(model: DepthPro, image: Float[Tensor, "b 3 s s"]) -> Float[Tens
     return model.decoder.convs[-1](lowres)
 
 
+@torch.no_grad()
+def map_deviations(model: DepthPro, image: Float[Tensor, "b 3 s s"]) -> list[float]:
+    """Return the standard deviation of each of the five maps that the decoder adds, finest first.
+
+    Maps of very different size are a fault: the smaller ones have no effect.
+    """
+    maps = zip(model.decoder.convs, model.encoder(image), strict=True)
+    return [round(float(conv(x).float().std()), 4) for conv, x in maps]
+
+
 PhaseNetwork = WindowNetwork | DepthNetwork | FovNetwork
 
 
 def make_network(model: DepthPro, recipe: Recipe, phase: Phase) -> PhaseNetwork:
-    """Return the network that a phase trains, with everything else frozen.
-
-    Raises:
-        ValueError: If the model has not what the phase trains.
-    """
+    """Return the network that a phase trains, with everything else frozen."""
     model.requires_grad_(True)
     if phase.name == "encoders":
-        network = _window_network(model)
+        network = WindowNetwork(model.config)
+        for part in (network.necks, network.fusions, network.head, network.fov):
+            part.apply(_keep_signal)
+        nn.init.constant_(cast(Tensor, network.fov[-1].bias), USUAL_FOV_DEG)
+        network.encoder.load_state_dict(model.encoder.patch_encoder.state_dict())
+        network.fusions[-1].get_submodule("resnet1").requires_grad_(False)  # it has no skip
     elif phase.name == "fov":
-        network = _fov_network(model)
+        if model.fov is None:
+            raise ValueError("this network has no field-of-view head: train it with fov=True")
+        network = FovNetwork(model)
+        model.requires_grad_(False)
+        model.fov.requires_grad_(True)
+        bias = cast(Tensor, model.fov.head[-1].bias)
+        if bias.detach().abs().item() < 1:  # not trained yet
+            nn.init.constant_(bias, USUAL_FOV_DEG)
     else:
         network = DepthNetwork(model, phase.finest)
-        _train_depth_only(model, phase)
+        _freeze_unused(model, phase.finest)
     for encoder in network.encoders:
         encoder.requires_grad_(phase.encoder_lr > 0)
         if isinstance(encoder, HybridEncoder):
@@ -227,49 +189,27 @@ def make_network(model: DepthPro, recipe: Recipe, phase: Phase) -> PhaseNetwork:
         else:
             encoder.set_grad_checkpointing(recipe.checkpointing)  # pyright: ignore
         if recipe.freeze_norms:  # Table 16
-            for module in encoder.modules():
-                if isinstance(module, nn.LayerNorm):
-                    module.requires_grad_(False)
+            for norm in (part for part in encoder.modules() if isinstance(part, nn.LayerNorm)):
+                norm.requires_grad_(False)
     return network
 
 
-def _window_network(model: DepthPro) -> WindowNetwork:
-    network = WindowNetwork(model.config)
-    for part in (network.necks, network.fusions, network.head, network.fov):
-        part.apply(_keep_signal)
-    nn.init.constant_(cast(Tensor, cast(nn.Linear, network.fov[-1]).bias), USUAL_FOV_DEG)
-    network.encoder.load_state_dict(model.encoder.patch_encoder.state_dict())
-    network.fusions[-1].get_submodule("resnet1").requires_grad_(False)  # it has no skip
-    return network
-
-
-def _fov_network(model: DepthPro) -> FovNetwork:
-    if model.fov is None:
-        raise ValueError("this network has no field-of-view head: train it with fov=True")
-    model.requires_grad_(False)
-    model.fov.requires_grad_(True)
-    bias = cast(Tensor, cast(nn.Conv2d, model.fov.head[-1]).bias)
-    if bias.detach().abs().item() < 1:  # not trained yet
-        nn.init.constant_(bias, USUAL_FOV_DEG)
-    return FovNetwork(model)
-
-
-def _train_depth_only(model: DepthPro, phase: Phase) -> None:
+def _freeze_unused(model: DepthPro, finest: int) -> None:
     """Freeze all that depth does not depend on: processes would wait for its gradients."""
+    encoder, decoder = model.encoder, model.decoder
+    necks = encoder.upsample_latent0, encoder.upsample_latent1, encoder.upsample0, encoder.upsample1
+    unused = [decoder.fusions[-1].get_submodule("resnet1")]  # the coarsest one has no skip
+    if finest:
+        levels = (*necks[:finest], *decoder.convs[:finest], *decoder.fusions[:finest])
+        unused += [model.head, *levels]
     if model.fov is not None:
-        model.fov.requires_grad_(False)
-    model.decoder.fusions[-1].get_submodule("resnet1").requires_grad_(False)  # it has no skip
-    if phase.finest:
-        necks = ("upsample_latent0", "upsample_latent1", "upsample0", "upsample1")
-        for level, neck in enumerate(necks[: phase.finest]):
-            model.encoder.get_submodule(neck).requires_grad_(False)
-            model.decoder.convs[level].requires_grad_(False)
-            model.decoder.fusions[level].requires_grad_(False)
-        model.head.requires_grad_(False)
+        unused.append(model.fov)
+    for part in unused:
+        part.requires_grad_(False)
 
 
 def parameter_groups(network: PhaseNetwork, phase: Phase) -> list[dict]:
-    """Return the trained parameters by learning rate and weight decay.
+    """Return an optimiser's groups of the trained parameters, by learning rate and weight decay.
 
     Vectors (biases, norms, LayerScale) never decay.
     """
@@ -285,94 +225,78 @@ def parameter_groups(network: PhaseNetwork, phase: Phase) -> list[dict]:
         vectors = [p for p in fresh if p.squeeze().dim() <= 1]
         for parameters, decay in ((matrices, phase.weight_decay), (vectors, 0.0)):
             if parameters:
-                groups.append({"params": parameters, "lr": rate, "weight_decay": decay})
+                rates_of_group = {"lr": rate, "initial_lr": rate, "weight_decay": decay}
+                groups.append({"params": parameters, **rates_of_group})
     return groups
 
 
 def average_weights(network: nn.Module, phase: Phase) -> AveragedModel | None:
     """Return a moving average of the network's weights, if the phase has one.
 
-    It is short at first: a run of a few hundred steps would else keep mostly its initial weights.
+    It is short at first: else a run of a few hundred steps would keep mostly its initial weights.
     """
-    if phase.ema is None:
+    if (largest := phase.ema) is None:
         return None
-    largest = phase.ema
 
+    @torch.no_grad()
     def update(averaged: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
         decay = min(largest, (1 + int(count)) / (10 + int(count)))
         for mean, value in zip(averaged, current, strict=True):
             mean.lerp_(value, 1 - decay) if mean.is_floating_point() else mean.copy_(value)
 
-    return AveragedModel(network, multi_avg_fn=torch.no_grad()(update))
+    return AveragedModel(network, multi_avg_fn=update)
 
 
-def fov_phase_loss(predicted: Float[Tensor, " b"], batch: Batch, phase: Phase) -> Float[Tensor, ""]:
-    """Return the loss of the field of view, with the phase's weights."""
-    weight = None
-    if phase.fov_spread_deg is not None:
-        off = (batch.fov_deg - USUAL_FOV_DEG) / phase.fov_spread_deg
-        weight = (-off.square() / 2).exp() + LEAST_FOV_WEIGHT
-    return losses.fov_loss(predicted, batch.fov_deg, weight)
+def phase_loss(
+    predicted: Any, batch: Batch, phase: Phase, crops: FineCrops | None = None
+) -> Float[Tensor, ""]:
+    """Return the loss that a phase minimises, for the output of its network."""
+    if phase.name == "encoders":
+        return window_loss(predicted, batch, phase)
+    if phase.name == "fov":
+        weight = None
+        if phase.fov_spread_deg is not None:
+            off = (batch.fov_deg - USUAL_FOV_DEG) / phase.fov_spread_deg
+            weight = (-off.square() / 2).exp() + LEAST_FOV_WEIGHT
+        return losses.fov_loss(predicted, batch.fov_deg, weight)
+    return depth_loss(predicted, batch, phase, crops)
 
 
-def window_losses(predicted: WindowOutputs, windows: Batch, phase: Phase) -> dict[str, Tensor]:
-    """Return the losses of `cut_windows`: depth and angle of whole pictures, all relative depth."""
+def window_loss(predicted: WindowOutputs, windows: Batch, phase: Phase) -> Float[Tensor, ""]:
+    """Return the loss of `cut_windows`: depth and angle of whole pictures, all relative depth."""
     count = len(windows.image) // 2
     whole = Batch(*(field[:count] for field in windows))
-    target = ssi_normalize(windows.inverse, windows.mask).clamp(-RELATIVE_LIMIT, RELATIVE_LIMIT)
+    target = losses.ssi_normalize(windows.inverse, windows.mask)
+    target = target.clamp(-RELATIVE_LIMIT, RELATIVE_LIMIT)
     relative = losses.mae(predicted.relative, target, windows.mask)
     relative = relative + phase.mage * losses.mage(predicted.relative, target, windows.mask)
-    return {
-        "whole": stage1(predicted.inverse[:count], whole, phase),
-        "relative": relative / 2,
-        "fov": WINDOW_FOV_WEIGHT * losses.fov_loss(predicted.fov_deg[:count], whole.fov_deg),
-    }
+    fov = losses.fov_loss(predicted.fov_deg[:count], whole.fov_deg)
+    depth = depth_loss(predicted.inverse[:count], whole, phase)
+    return depth + relative / 2 + WINDOW_FOV_WEIGHT * fov
 
 
-def stage1(
-    prediction: Float[Tensor, "b h h"], batch: Batch, phase: Phase, windows: Windows | None = None
+def depth_loss(
+    predicted: Float[Tensor, "b h h"], batch: Batch, phase: Phase, crops: FineCrops | None = None
 ) -> Float[Tensor, ""]:
-    """Return the first stage's loss, by each picture's flags (Table 17)."""
-    prediction, truth = _weighted(prediction, batch, phase, windows)
+    """Return the loss of depth: of stage 2 in its phase, else of stage 1, by each picture's flags.
+
+    Source: Table 17.
+    """
+    truth = crops.cut_truth(batch) if crops else shrink_truth(batch, predicted.shape[-1])
+    inverse = truth.inverse
+    if phase.weight_by_mean_depth:  # of the whole pictures, also for crops
+        count = batch.mask.sum((1, 2), keepdim=True).clamp(min=1)
+        weight = 1 / ((batch.inverse * batch.mask).sum((1, 2), keepdim=True) / count + 0.1)
+        predicted, inverse = predicted * weight, inverse * weight
+    if phase.name == "stage2":
+        weights = {f"{name}_weight": getattr(phase, name) for name in LOSSES}
+        return losses.stage2_loss(predicted, inverse, truth.mask, **weights)
     return losses.stage1_loss(
-        prediction,
-        truth.inverse,
+        predicted,
+        inverse,
         truth.mask,
         metric=truth.metric,
         synthetic=truth.synthetic,
         ssi=phase.ssi,
         mage_weight=phase.mage,
     )
-
-
-def stage2(
-    prediction: Float[Tensor, "b h h"], batch: Batch, phase: Phase, windows: Windows | None = None
-) -> Float[Tensor, ""]:
-    """Return the second stage's loss, with the phase's weights."""
-    prediction, truth = _weighted(prediction, batch, phase, windows)
-    return losses.stage2_loss(
-        prediction,
-        truth.inverse,
-        truth.mask,
-        mae_weight=phase.mae,
-        mse_weight=phase.mse,
-        mage_weight=phase.mage,
-        male_weight=phase.male,
-        msge_weight=phase.msge,
-    )
-
-
-def _weighted(
-    prediction: Tensor, batch: Batch, phase: Phase, windows: Windows | None
-) -> tuple[Tensor, Batch]:
-    """Return prediction and truth at the prediction's size, both times the pictures' weights.
-
-    A window has the weight of its whole picture.
-    """
-    truth = shrink_truth(batch, prediction.shape[-1]) if windows is None else batch
-    part = truth if windows is None else windows.cut_truth(truth)
-    if not phase.weight_by_mean_depth:
-        return prediction, part
-    count = truth.mask.sum((1, 2), keepdim=True).clamp(min=1)
-    weight = 1 / ((truth.inverse * truth.mask).sum((1, 2), keepdim=True) / count + 0.1)
-    return prediction * weight, part._replace(inverse=part.inverse * weight)

@@ -2,23 +2,16 @@
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from depthpro.config import DepthProConfig
+from depthpro.data.augmentation import Augmentation, require
 
 PhaseName = Literal["encoders", "coarse", "stage1", "stage2", "fov"]
 PHASES: tuple[PhaseName, ...] = get_args(PhaseName)
 MARGIN = 16
-"""Pixels at a window's border that do not count: they lack a part of what surrounds them."""
-
-
-def _require(config: object, rules: dict[str, bool]) -> None:
-    for name, met in rules.items():
-        if not met:
-            raise ValueError(
-                f"{type(config).__name__} cannot have {name}={getattr(config, name)!r} in {config}"
-            )
+"""Pixels at the border of a `fine_crop` that do not count: what surrounds them is missing."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +48,13 @@ class Phase:
     reuse: int = 1
     """Steps for each encoded batch; above 1 the maps of frozen encoders are kept in memory and
     drawn again, since encoding costs several times what the decoder's step does."""
-    window: int | None = None
-    """Side, in pixels of the network's input, of a random square of each picture that alone reaches
-    the finest level, which costs three quarters of a decoder's step; None for whole pictures."""
+    fine_crop: int | None = None
+    """Side in pixels of a crop of each picture, in which alone the finest level is trained."""
     crop: float | None = None
     """Share of pictures that are cropped, in place of the augmentation's."""
     fov_spread_deg: float | None = None
     """Weight the field of view's errors by a Gaussian of this standard deviation around 60 degrees,
-    as photos have it: unsure, the head then estimates an angle that is usual."""
+    as photos have it: where it is uncertain, the head then estimates a usual angle."""
     weight_by_mean_depth: bool = False
     """Weight a picture's errors by 1 / (its mean C + 0.1), so that close-ups do not dominate."""
     ssi: Literal["own", "truth"] = "own"
@@ -78,64 +70,27 @@ class Phase:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
+        keeps_maps = self.name in ("coarse", "stage1", "stage2") and self.encoder_lr == 0
         rules = {
             "name": self.name in PHASES,
             "steps": self.steps > 0,
             "batch": self.batch > 0,
             "accumulation": self.accumulation > 0 and self.batch % self.accumulation == 0,
             "encoder_lr": self.encoder_lr > 0 or (self.encoder_lr == 0 and self.name != "encoders"),
+            "stem_lr": self.stem_lr >= 0,
             "decoder_lr": self.decoder_lr > 0,
             "clip": self.clip > 0,
             "warmup": 0 < self.warmup <= 1 and 0 <= self.constant <= 1 - self.warmup,
-            "crop": self.crop is None or 0 <= self.crop <= 1,
             "finest": 0 <= self.finest <= 4,
-            "stem_lr": self.stem_lr >= 0,
-            "reuse": self.reuse == 1 or (self.reuse > 1 and self._keeps_maps()),
-            "window": self.window is None or (self.window > 2 * MARGIN and not self.finest),
+            "reuse": self.reuse == 1 or (self.reuse > 1 and keeps_maps),
+            "fine_crop": self.fine_crop is None
+            or (self.fine_crop > 2 * MARGIN and not self.finest),
             "fov_spread_deg": self.fov_spread_deg is None or self.fov_spread_deg > 0,
+            "crop": self.crop is None or 0 <= self.crop <= 1,
             "ssi": self.ssi in ("own", "truth"),
             "ema": self.ema is None or 0 < self.ema < 1,
         }
-        _require(self, rules)
-
-    def _keeps_maps(self) -> bool:
-        return self.name in ("coarse", "stage1", "stage2") and self.encoder_lr == 0
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """Shares of the pictures that are changed, and how much.
-
-    Source: Table 16 for the shares; the paper does not say how much (FACTS 3).
-    """
-
-    colour: float = 0.75
-    jitter: float = 0.3
-    """Largest change of gamma, brightness, contrast, saturation and white balance, as a factor."""
-    grey: float = 0.0
-    blur: float = 0.3
-    blur_px: float = 1.5
-    """Largest standard deviation of the blur, in pixels of the network's input."""
-    noise: float = 0.0
-    noise_level: float = 0.08
-    """Largest standard deviation of the noise, in pictures from 0 to 1."""
-    crop: float = 0.5
-    smallest_crop: float = 0.5
-    """Least side of a crop, as a share of the picture's."""
-    centred: float = 1.0
-    """Share of the crops that are taken from the middle, around the optical axis."""
-    stretch: float = 0.0
-    """Largest change of a crop's aspect ratio, as a logarithm: photos of all formats are stretched
-    to the network's square."""
-    flip: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        shares = ("colour", "grey", "blur", "noise", "crop", "centred", "flip")
-        rules = {name: 0 <= getattr(self, name) <= 1 for name in shares}
-        rules |= {"jitter": self.jitter >= 0, "blur_px": self.blur_px >= 0.2}
-        rules |= {"noise_level": self.noise_level >= 0, "stretch": self.stretch >= 0}
-        _require(self, rules | {"smallest_crop": 0 < self.smallest_crop <= 1})
+        require(self, rules)
 
 
 @dataclass(frozen=True)
@@ -144,7 +99,7 @@ class Recipe:
 
     config: DepthProConfig
     phases: tuple[Phase, ...]
-    augmentation: Augmentation = Augmentation()
+    augmentation: Augmentation = field(default_factory=Augmentation)
     pretrained: str | None = None
     """Start of the encoders: a timm DINOv2 checkpoint, by name or file, or "imagenet", the weights
     of a convolutional stem."""
@@ -179,16 +134,11 @@ class Recipe:
             ) from error
 
     def phase(self, name: str) -> Phase:
-        """Return a phase by its name.
-
-        Raises:
-            ValueError: If the recipe has no such phase.
-        """
-        for phase in self.phases:
-            if phase.name == name:
-                return phase
-        names = ", ".join(phase.name for phase in self.phases)
-        raise ValueError(f"the recipe has the phases {names}; got {name!r}")
+        """Return a phase by its name; a ValueError if the recipe has no such phase."""
+        phases = {phase.name: phase for phase in self.phases}
+        if name not in phases:
+            raise ValueError(f"the recipe has the phases {', '.join(phases)}; got {name!r}")
+        return phases[name]
 
 
 def paper() -> Recipe:
@@ -219,9 +169,10 @@ def small() -> Recipe:
     so it falls for more than half of a phase. The field of view learns briefly, on frozen encoders
     and few crops: trained for longer, or on narrower views, its focal lengths of photos get worse.
     """
-    common: dict[str, Any] = {"weight_decay": 0.02, "clip": 1.0, "constant": 0.4, "warmup": 0.02}
-    common |= {"decay": "cosine", "final_lr": 0.01, "ema": 0.998, "ssi": "truth"}
-    common |= {"weight_by_mean_depth": True}
+    common: dict[str, Any] = {
+        "weight_decay": 0.02, "clip": 1.0, "warmup": 0.02, "constant": 0.4, "decay": "cosine",
+        "final_lr": 0.01, "ema": 0.998, "ssi": "truth", "weight_by_mean_depth": True,
+    }  # fmt: skip
     return Recipe(
         config=DepthProConfig.small(),
         phases=(
@@ -232,18 +183,11 @@ def small() -> Recipe:
             Phase("fov", 100, 24, encoder_lr=0.0, decoder_lr=1e-4, crop=0.15, **common),
         ),
         augmentation=Augmentation(
-            colour=0.9,
-            jitter=0.4,
-            grey=0.1,
-            noise=0.5,
-            crop=0.9,
-            smallest_crop=0.55,
-            centred=0.5,
-            stretch=0.45,
-            flip=0.5,
+            colour=0.9, jitter=0.4, grey=0.1, noise=0.5, crop=0.9, smallest_crop=0.55, centred=0.5,
+            stretch=0.45, flip=0.5,
         ),
         pretrained="imagenet",
-    )
+    )  # fmt: skip
 
 
 PRESETS = {"paper": paper, "small": small}

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.utils.data import ConcatDataset
@@ -12,7 +13,7 @@ from torch.utils.data import ConcatDataset
 from depthpro.data.open import open_dataset
 from depthpro.files import whole_file
 from depthpro.model import DepthPro
-from depthpro.training.loop import Plan, train
+from depthpro.training.loop import RunOptions, train
 from depthpro.training.phases import prepare_scratch
 from depthpro.training.recipe import PHASES, PRESETS, Recipe
 from depthpro.training.window_pretraining import load_pretrained
@@ -22,6 +23,8 @@ from depthpro.version import __version__
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     add = parser.add_argument
+    # Enough processes to keep a GPU busy; on a CPU, which trains itself, one.
+    workers = min(os.cpu_count() or 1, 12) if torch.cuda.is_available() else 1
     # fmt: off
     add("--preset", choices=sorted(PRESETS), default="small", help="network and curriculum")
     add("--recipe", type=Path, help="a recipe as JSON, in place of a preset")
@@ -40,55 +43,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--batch", type=int, help="pictures a step, in place of the recipe's")
     add("--seed", type=int, default=0, help="of weights, order and augmentation")
     add("--save-minutes", type=float, default=10.0, help="time between checkpoints")
-    add("--workers", type=int, default=default_workers(), help="processes that prepare samples")
+    add("--workers", type=int, default=workers, help="processes that prepare samples")
     add("--precision", choices=("auto", "float32", "bfloat16"), default="auto",
         help="auto: bfloat16 where the processor computes in it, else float32")
     # fmt: on
 
 
-def default_workers() -> int:
-    """Return enough processes to keep a GPU busy; on a CPU, which trains itself, one."""
-    return min(os.cpu_count() or 1, 12) if torch.cuda.is_available() else 1
-
-
 def run(options: argparse.Namespace) -> int:
-    """Train, or go on with the run in the folder, and return the exit status.
-
-    Raises:
-        ValueError: If an option or the data does not fit.
-    """
+    """Train, or go on with the run in the folder, and return the exit status."""
     recipe = chosen_recipe(options)
     if options.show_recipe:
         print(recipe.to_json(), end="")
         return 0
     if not options.data:
         raise ValueError("--data is needed: a folder of shards (python -m depthpro render)")
-    sets = [open_dataset(spec) for spec in options.data]
+    parts = [part for spec in options.data for part in open_dataset(spec).datasets]
     held_out = open_dataset(options.validation) if options.validation else []
-    note_recipe(options, recipe)
     count = min(options.validation_samples, len(held_out))
-    plan = Plan(
-        out=options.out,
-        samples=ConcatDataset(part for each in sets for part in each.datasets),
-        # Spread over all: neighbours in a shard show the same scene.
-        held_out=[held_out[index * len(held_out) // count] for index in range(count)],
-        seed=options.seed,
-        minutes=options.minutes,
-        save_minutes=options.save_minutes,
-        workers=options.workers,
-        precision=options.precision,
-    )
+    # Spread over all: neighbours in a shard show the same scene.
+    held_out = [held_out[index * len(held_out) // count] for index in range(count)]
+    note_recipe(options, recipe)
+    given = {name: getattr(options, name) for name in ("out", "seed", "minutes", "save_minutes")}
+    given |= {"workers": options.workers, "precision": mixed_precision(options.precision)}
     torch.manual_seed(options.seed)
-    train(first_model(recipe, options.init), recipe, plan)
+    model = first_model(recipe, options.init)
+    train(model, recipe, RunOptions(samples=ConcatDataset(parts), held_out=held_out, **given))
     return 0
 
 
 def chosen_recipe(options: argparse.Namespace) -> Recipe:
-    """Return the recipe with the options' changes.
-
-    Raises:
-        ValueError: If it lacks a phase that was asked for, or a number is out of range.
-    """
+    """Return the recipe with the options' changes."""
     recipe = PRESETS[options.preset]()
     if options.recipe:
         recipe = Recipe.from_json(options.recipe.read_text())
@@ -104,12 +88,11 @@ def chosen_recipe(options: argparse.Namespace) -> Recipe:
 
 
 def note_recipe(options: argparse.Namespace, recipe: Recipe) -> None:
-    """Write recipe, seed, data and versions into the run's folder.
-
-    Raises:
-        ValueError: If the folder holds a run of another network or seed.
-    """
+    """Write recipe, seed, data and versions into the folder; refuse one with another run."""
     path = options.out / "run.json"
+    record: dict[str, Any] = {"depthpro": __version__, "torch": torch.__version__}
+    record |= {name: getattr(options, name) for name in ("seed", "data", "minutes")}
+    record["recipe"] = json.loads(recipe.to_json())
     if path.exists():
         before = json.loads(path.read_text())
         other = Recipe.from_json(json.dumps(before["recipe"])).config
@@ -118,24 +101,12 @@ def note_recipe(options: argparse.Namespace, recipe: Recipe) -> None:
                 f"{options.out} holds a run with seed {before['seed']} of {other}; got seed "
                 f"{options.seed} and {recipe.config}: choose another folder with --out"
             )
-    record = {
-        "depthpro": __version__,
-        "torch": torch.__version__,
-        "seed": options.seed,
-        "data": options.data,
-        "minutes": options.minutes,
-        "recipe": json.loads(recipe.to_json()),
-    }
     with whole_file(path) as temporary:
         temporary.write_text(json.dumps(record, indent=2) + "\n")
 
 
 def first_model(recipe: Recipe, init: str | None) -> DepthPro:
-    """Return the network that training starts from.
-
-    Raises:
-        ValueError: If there are no such weights, or they are of another config.
-    """
+    """Return the network that training starts from."""
     if init is not None:
         model = DepthPro.from_pretrained(init, device="cpu").train()
         if model.config != recipe.config:
@@ -146,3 +117,17 @@ def first_model(recipe: Recipe, init: str | None) -> DepthPro:
     if recipe.pretrained is not None:
         load_pretrained(recipe.pretrained, model)
     return model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+
+def mixed_precision(precision: str) -> str:
+    """Return Accelerate's name of a precision; "auto" is bfloat16 where the device computes in it.
+
+    A CPU without bfloat16 instructions emulates it, slower than float32.
+    """
+    if precision != "auto":
+        return {"bfloat16": "bf16", "float32": "no"}[precision]
+    if torch.cuda.is_available():
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bf16" if fast else "no"

@@ -6,8 +6,7 @@ ones (depth up to scale and shift). One encoder learns both, and becomes the pat
 image encoder and the field-of-view encoder, as one DINOv2 does.
 """
 
-from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import timm
 import torch
@@ -55,17 +54,9 @@ class WindowNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = build_encoder(config)
-        patch = config.stem == "patch"
-        dims = (config.dim, config.dim) if patch else TAP_DIMS
-        # A ViT's taps are at stride 16 and come to strides 4 and 8, where a stem's are.
-        self.necks = nn.ModuleList(
-            nn.Conv2d(dim, _DIM, 1)
-            if up == 1
-            else nn.Sequential(
-                nn.Conv2d(dim, _DIM, 1), nn.Upsample(scale_factor=up, mode="bilinear")
-            )
-            for dim, up in zip((*dims, config.dim), (4, 2, 1) if patch else (1, 1, 1), strict=True)
-        )
+        self.encoders = [self.encoder]
+        dims = (config.dim, config.dim) if config.stem == "patch" else TAP_DIMS
+        self.necks = nn.ModuleList(nn.Conv2d(dim, _DIM, 1) for dim in (*dims, config.dim))
         self.fusions = nn.ModuleList(FusionBlock(_DIM, upsample=True) for _ in self.necks)
         self.head = nn.Sequential(
             nn.Conv2d(_DIM, _DIM // 2, 3, padding=1), nn.ReLU(), nn.Conv2d(_DIM // 2, 2, 1)
@@ -75,9 +66,10 @@ class WindowNetwork(nn.Module):
     def forward(self, windows: Float[Tensor, "n 3 w w"]) -> WindowOutputs:
         """Return both kinds of inverse depth, and the field of view, for windows in [-1, 1]."""
         tokens, taps = encode(self.encoder, windows, self.config.taps)
-        fine, middle, x = (
-            neck(part) for neck, part in zip(self.necks, (*taps, tokens), strict=True)
-        )
+        # A ViT's taps are at stride 16 and come to strides 4 and 8, where a stem's are.
+        sides = (self.config.window // stride for stride in (4, 8, 16))
+        maps = zip(self.necks, (*taps, tokens), sides, strict=True)
+        fine, middle, x = (resize(neck(part), side) for neck, part, side in maps)
         x = self.fusions[2](x)
         x = self.fusions[1](x, middle)
         x = self.fusions[0](x, fine)
@@ -85,11 +77,6 @@ class WindowNetwork(nn.Module):
         with in_float32(x):
             inverse, relative = self.head(x.float()).unbind(1)
         return WindowOutputs(inverse, relative, fov_deg.float())
-
-    @property
-    def encoders(self) -> list[nn.Module]:
-        """The encoder, as a list."""
-        return [self.encoder]
 
     def estimate(self, image: Float[Tensor, "b 3 _s _s"]) -> Estimate:
         """Predict whole pictures of any side, each as one window."""
@@ -103,34 +90,22 @@ def cut_windows(batch: Batch, config: DepthProConfig) -> Batch:
     Maps have half of a window's side, as `WindowNetwork` predicts them. The windows of finer scales
     are not metric: a part of a picture does not show its scale.
     """
-    draws = batch.random[:, _WINDOW_NUMBERS]
-    parts = [_window(batch, torch.zeros_like(draws), config.image_size, config.window)]
-    finest, middle, _ = config.pyramid
-    takes_finest = draws[:, 2] < 0.5
-    for chosen, level in ((takes_finest, finest), (~takes_finest, middle)):
-        if chosen.any():
-            some = Batch(*(field[chosen] for field in batch))
-            span = config.window * config.image_size // level.side
-            crops = _window(some, draws[chosen], span, config.window)
-            parts.append(crops._replace(metric=torch.zeros_like(crops.metric)))
+    parts = [_shrink(batch, config.window)]
+    pictures = zip(*(field.split(1) for field in batch), strict=True)
+    numbers = batch.random[:, _WINDOW_NUMBERS].tolist()
+    for picture, (down, across, level) in zip(map(Batch._make, pictures), numbers, strict=True):
+        span = config.window if level < 0.5 else 2 * config.window
+        top, left = (int(share * (config.image_size - span + 1)) for share in (down, across))
+        image, inverse, mask = (
+            maps[..., top : top + span, left : left + span] for maps in picture[:3]
+        )
+        part = picture._replace(image=image, inverse=inverse, mask=mask)
+        parts.append(_shrink(part._replace(metric=torch.zeros_like(part.metric)), config.window))
     return Batch(*(torch.cat(field) for field in zip(*parts, strict=True)))
 
 
-def _window(batch: Batch, draws: Float[Tensor, "b 3"], span: int, side: int) -> Batch:
-    """Crop a square of `span` pixels out of each picture, and resize it to `side` pixels."""
-    corners = (draws[:, :2] * (batch.image.shape[-1] - span + 1)).long().tolist()
-
-    def crop(maps: Tensor) -> Tensor:
-        squares = [
-            planes[..., top : top + span, left : left + span]
-            for planes, (top, left) in zip(maps, corners, strict=True)
-        ]
-        return torch.stack(squares)
-
-    cropped = batch._replace(
-        image=resize(crop(batch.image), side), inverse=crop(batch.inverse), mask=crop(batch.mask)
-    )
-    return shrink_truth(cropped, side // 2)
+def _shrink(batch: Batch, side: int) -> Batch:
+    return shrink_truth(batch._replace(image=resize(batch.image, side)), side // 2)
 
 
 def window_encoders(model: DepthPro) -> list[nn.Module]:
@@ -146,22 +121,17 @@ def copy_to_encoders(encoder: nn.Module, model: DepthPro) -> None:
 
 
 def load_pretrained(name: str, model: DepthPro) -> None:
-    """Start all encoders from "imagenet", weights of a convolutional stem, or from a DINOv2.
-
-    Raises:
-        ValueError: If the weights cannot be found or do not fit the network.
-    """
+    """Start all encoders from "imagenet", weights of a convolutional stem, or from a DINOv2."""
     if model.config.stem == "patch":
         copy_to_encoders(load_dinov2(name, model.config), model)
-        return
-    if name != "imagenet":
+    elif name == "imagenet":
+        values = load_imagenet().state_dict()
+        for encoder in window_encoders(model):
+            cast(HybridEncoder, encoder).stem.load_state_dict(values)
+    else:
         raise ValueError(
             f'a convolutional stem starts from "imagenet", got {name!r}; a DINOv2 fits stem="patch"'
         )
-    values = load_imagenet().state_dict()
-    for encoder in window_encoders(model):
-        assert isinstance(encoder, HybridEncoder)
-        encoder.stem.load_state_dict(values)
 
 
 def load_dinov2(name: str, config: DepthProConfig) -> VisionTransformer:
@@ -171,26 +141,17 @@ def load_dinov2(name: str, config: DepthProConfig) -> VisionTransformer:
 
     Raises:
         ValueError: If the weights cannot be found or do not fit the config.
-
-    Source: Appendix B.3; FACTS 1.1: the patch embedding is interpolated and scaled by (14/16)^2.
     """
     name, _, file = name.partition("=")
-    if file and not Path(file).is_file():
-        raise ValueError(f"there is no file {file} with weights of {name}")
-    try:
-        source = timm.create_model(
-            name, pretrained=not file, num_classes=0, checkpoint_path=file or ""
-        )
-    except Exception as error:  # timm and the hub raise many kinds
-        raise ValueError(
-            f"timm cannot give {name!r} ({type(error).__name__}: {error}); pretrain with the "
-            "phase `encoders` instead, or name a file: NAME=FILE"
-        ) from error
     vit = build_vit(config)
     try:
+        source = timm.create_model(name, not file, checkpoint_path=file, num_classes=0)
         vit.load_state_dict(to_patch16(source.state_dict(), config))
-    except RuntimeError as error:
-        raise ValueError(f"{name} does not fit {config}: {error}") from error
+    except Exception as error:  # timm and the hub raise many kinds
+        raise ValueError(
+            f"no DINOv2 {name!r} {file} for {config} ({type(error).__name__}: {error}); pretrain "
+            "with the phase `encoders` instead, or name a file: NAME=FILE"
+        ) from error
     return vit
 
 
@@ -199,6 +160,8 @@ def to_patch16(state: dict[str, Tensor], config: DepthProConfig) -> dict[str, Te
 
     The kernel is interpolated bicubically and scaled by the ratio of areas, so that a constant
     picture gives the same tokens; positions are resampled to the window's grid.
+
+    Source: Appendix B.3; FACTS 1.1.
     """
     kernel = state["patch_embed.proj.weight"]
     before = kernel.shape[-1]

@@ -13,7 +13,7 @@ from vulkan import needs_vulkan
 
 from depthpro.__main__ import main
 from depthpro.data.sample import Sample
-from depthpro.data.shards import Shard, read_shards
+from depthpro.data.shards import Shard, open_shards
 from depthpro.scenes import workers
 
 pytestmark = needs_vulkan
@@ -39,7 +39,7 @@ def shards_of(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.slow
 def test_render_fills_a_folder_and_resumes(rendered: Path, tmp_path: Path) -> None:
-    assert len({sample.seed for sample in read_shards(rendered)}) == 12
+    assert len({sample.seed for sample in open_shards(rendered)}) == 12
     before = shards_of(rendered)
     # What is there stays, what is missing comes back the same, from another process; what a killed
     # run left goes.

@@ -6,22 +6,12 @@ import pytest
 import torch
 from conftest import TINY, make_model
 from torch.testing import assert_close
-from training import joined, make_recipe, make_samples
+from training import joined, make_batch, make_recipe, make_samples
 
-from depthpro.data.batches import RANDOM_NUMBERS, Batch, as_item
 from depthpro.training import map_pool
-from depthpro.training.loop import Plan, train_phase
+from depthpro.training.loop import RunOptions, train_phase
 from depthpro.training.map_pool import MapPool
 from depthpro.training.phases import DepthNetwork
-from depthpro.training.recipe import Phase
-
-
-def make_batch(count: int) -> Batch:
-    items = [
-        as_item(sample, 512)._replace(random=torch.zeros(RANDOM_NUMBERS))
-        for sample in make_samples(count)
-    ]
-    return Batch(*(torch.stack(field) for field in zip(*items, strict=True)))
 
 
 @pytest.mark.parametrize("finest", [0, 1, 3])
@@ -60,16 +50,9 @@ def test_the_decoder_takes_several_steps_for_each_encoded_batch(tmp_path, monkey
         "read_windows",
         lambda self, image: calls.append(1) or self.model.encoder.read_windows(image),
     )
-    train_phase(model, recipe, phase, Plan(tmp_path, joined(make_samples(4)), []))
+    train_phase(model, recipe, phase, RunOptions(tmp_path, joined(make_samples(4)), []))
     assert len(calls) == 4  # two pictures for steps 1 to 3, two for the others
     changed = {name for name, value in model.state_dict().items() if (value != before[name]).any()}
     assert any(name.startswith("decoder.") for name in changed)
     assert not any(name.startswith("encoder.patch_encoder.") for name in changed)
     assert not any(p.requires_grad for p in encoder.parameters())
-
-
-def test_only_frozen_encoders_can_be_reused() -> None:
-    Phase("stage2", 10, encoder_lr=0.0, reuse=4)
-    for wrong in ({"encoder_lr": 1e-4}, {"name": "fov"}, {"reuse": 0}):
-        with pytest.raises(ValueError, match="reuse="):
-            Phase(**{"name": "stage1", "steps": 10, "encoder_lr": 0.0, "reuse": 4} | wrong)

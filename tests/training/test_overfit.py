@@ -5,7 +5,6 @@
 pixel. They are rooms, landscapes and a close-up whose inverse depth differs by a factor of three.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,9 +15,9 @@ from torch.utils.data import default_collate
 from depthpro import DepthPro, DepthProConfig
 from depthpro.data.batches import as_item, shrink_truth
 from depthpro.data.shards import Shard
-from depthpro.training.loop import make_optimizer, phase_losses, rate, set_rate
-from depthpro.training.phases import make_network, prepare_scratch
-from depthpro.training.recipe import Augmentation, Phase, Recipe
+from depthpro.training.loop import rate, set_rate
+from depthpro.training.phases import make_network, parameter_groups, phase_loss, prepare_scratch
+from depthpro.training.recipe import Phase, Recipe
 from depthpro.training.window_pretraining import load_pretrained
 
 SCENES = Path(__file__).parents[1] / "data" / "eight_scenes.tar"
@@ -33,20 +32,10 @@ PHASE = Phase(
     "coarse", steps=STEPS, batch=8, encoder_lr=3e-3, decoder_lr=3e-3, finest=4, mage=0, clip=1.0,
     warmup=0.05, constant=0.3, decay="cosine", final_lr=0.02,
 )  # fmt: skip
-RECIPE = Recipe(CONFIG, (PHASE,), Augmentation(colour=0, blur=0, crop=0), pretrained="imagenet")
-
-
-@pytest.fixture
-def _one_thread() -> Iterator[None]:
-    # On such small maps a second thread costs more than it does.
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+RECIPE = Recipe(CONFIG, (PHASE,))
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("_one_thread")
 def test_eight_scenes_are_learned_by_heart() -> None:
     items = [as_item(sample, CONFIG.image_size) for sample in Shard(SCENES)]
     assert len({sample.seed[:2] for sample in Shard(SCENES)}) == len(items) == 8
@@ -66,10 +55,10 @@ def test_eight_scenes_are_learned_by_heart() -> None:
     # Neither the start nor any one number comes near.
     assert error(batch.image) > 0.3
     assert (truth - truth.median()).abs().mean() / truth.mean() > 0.3
-    optimizer = make_optimizer(network, PHASE)
+    optimizer = torch.optim.AdamW(parameter_groups(network, PHASE))
     for step in range(STEPS):
         set_rate(optimizer, rate(step / STEPS, PHASE))
-        phase_losses(network(batch.image), batch, PHASE)["coarse"].backward()
+        phase_loss(network(batch.image), batch, PHASE).backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), PHASE.clip)
         optimizer.step()
         optimizer.zero_grad()

@@ -8,24 +8,22 @@ import torch
 from conftest import TINY, make_model
 from torch import nn
 from torch.testing import assert_close
-from training import make_recipe, make_samples
+from training import make_batch, make_recipe
 
 from depthpro import DepthPro, DepthProConfig, losses
-from depthpro.data.batches import RANDOM_NUMBERS, Batch, as_item, shrink_truth
+from depthpro.data.batches import RANDOM_NUMBERS, Batch, shrink_truth
 from depthpro.stem import HybridEncoder
-from depthpro.training.loop import phase_losses
+from depthpro.training.fine_crop import FineCrops, random_crops
 from depthpro.training.phases import (
     DepthNetwork,
-    Windows,
+    LOSSES,
     coarsest_map,
-    fov_phase_loss,
+    depth_loss,
     make_network,
     map_deviations,
     parameter_groups,
+    phase_loss,
     prepare_scratch,
-    random_windows,
-    stage1,
-    stage2,
 )
 from depthpro.training.recipe import MARGIN, PHASES, Phase, paper, small
 from depthpro.training.window_pretraining import cut_windows, load_pretrained
@@ -33,27 +31,21 @@ from depthpro.training.window_pretraining import cut_windows, load_pretrained
 HYBRID = replace(TINY, stem="efficientnet_lite0", depth=1, fov=True)
 
 
-def make_batch(**flags: bool) -> Batch:
-    items = [
-        as_item(sample, 512)._replace(random=torch.rand(RANDOM_NUMBERS))
-        for sample in make_samples(2, **flags)
-    ]
-    return Batch(*(torch.stack(field) for field in zip(*items, strict=True)))
-
-
 def backward(network: nn.Module, phase: Phase, config: DepthProConfig = TINY) -> None:
     """Compute all gradients of a phase."""
     batch = make_batch()
     if phase.name == "encoders":
         batch = cut_windows(batch, config)
-    sum(phase_losses(network(batch.image), batch, phase).values()).backward()
+    phase_loss(network(batch.image), batch, phase).backward()
 
 
 @pytest.mark.parametrize("name", PHASES)
-def test_groups_have_what_is_trained_once_and_nothing_else(name: str) -> None:
-    recipe = make_recipe(TINY, weight_decay=0.1)
+def test_what_is_trained_is_listed_once_and_gets_a_gradient(name: str) -> None:
+    # Processes that train together wait for every gradient.
+    recipe, model = make_recipe(TINY, weight_decay=0.1), make_model()
+    prepare_scratch(model, recipe)
     phase = recipe.phase(name)
-    network = make_network(make_model(), recipe, phase)
+    network = make_network(model, recipe, phase)
     groups = parameter_groups(network, phase)
     listed = [p for group in groups for p in group["params"]]
     assert len(listed) == len(set(listed))
@@ -61,15 +53,7 @@ def test_groups_have_what_is_trained_once_and_nothing_else(name: str) -> None:
     for group in groups:
         for parameter in group["params"]:
             assert (group["weight_decay"] > 0) == (parameter.squeeze().dim() > 1)
-
-
-@pytest.mark.parametrize("name", PHASES)
-def test_every_trained_parameter_gets_a_gradient(name: str) -> None:
-    # Also what processes that train together need: they wait for every gradient.
-    recipe, model = make_recipe(TINY), make_model()
-    prepare_scratch(model, recipe)
-    network = make_network(model, recipe, recipe.phase(name))
-    backward(network, recipe.phase(name))
+    backward(network, phase)
     for parameter in network.parameters():
         assert (parameter.grad is not None) == parameter.requires_grad
 
@@ -83,23 +67,19 @@ def test_rates_are_the_encoders_and_the_decoders() -> None:
     assert slow == vits
 
 
-def test_a_rate_of_0_freezes_the_encoders() -> None:
+def test_a_rate_of_0_freezes_the_encoders_and_a_recipe_their_norms() -> None:
     recipe, model = make_recipe(TINY), make_model()
+    vits = (model.encoder.patch_encoder, model.encoder.image_encoder)
     for encoder_lr in (0.0, 1e-4):  # a later stage trains them again
-        phase = replace(recipe.phase("stage2"), encoder_lr=encoder_lr)
-        make_network(model, recipe, phase)
-        for vit in (model.encoder.patch_encoder, model.encoder.image_encoder):
+        make_network(model, recipe, replace(recipe.phase("stage2"), encoder_lr=encoder_lr))
+        for vit in vits:
             assert all(p.requires_grad == (encoder_lr > 0) for p in vit.parameters())
         assert model.decoder.convs[1].weight.requires_grad
-
-
-def test_pretrained_norms_stay_frozen() -> None:
-    recipe, model = replace(make_recipe(TINY), freeze_norms=True), make_model()
-    make_network(model, recipe, recipe.phase("stage1"))
-    norms = [m for m in model.encoder.patch_encoder.modules() if isinstance(m, nn.LayerNorm)]
+    make_network(model, replace(recipe, freeze_norms=True), recipe.phase("stage1"))
+    norms = [m for vit in vits for m in vit.modules() if isinstance(m, nn.LayerNorm)]
     assert norms
     assert not any(p.requires_grad for norm in norms for p in norm.parameters())
-    assert model.decoder.convs[1].weight.requires_grad
+    assert vits[0].blocks[0].mlp.fc1.weight.requires_grad
 
 
 def test_the_field_of_view_leaves_depth_alone() -> None:
@@ -119,7 +99,9 @@ def test_depth_is_estimated_as_the_network_does() -> None:
     network = make_network(model, recipe, recipe.phase("stage1"))
     image = make_batch().image
     with torch.no_grad():
-        assert_close(network.estimate(image).inverse, model(image)[0])
+        inverse, lowres = model(image)[0], model.decoder(model.encoder(image))[1]
+        assert_close(network.estimate(image).inverse, inverse)
+        assert_close(coarsest_map(model, image), lowres)
 
 
 @pytest.mark.parametrize("flags", [(True, True), (True, False), (False, True), (False, False)])
@@ -127,13 +109,12 @@ def test_stage_1_goes_by_the_flags(flags: tuple[bool, bool]) -> None:
     batch = make_batch(metric=flags[0], synthetic=flags[1])
     prediction = batch.inverse + torch.rand_like(batch.inverse)
     kinds = {"metric": batch.metric, "synthetic": batch.synthetic}
-    plain = Phase("stage1", steps=1)
-    assert_close(
-        stage1(prediction, batch, plain),
-        losses.stage1_loss(prediction, batch.inverse, batch.mask, **kinds),
-    )
+    for mage in (0.0, 1.0):
+        ours = depth_loss(prediction, batch, Phase("stage1", steps=1, mage=mage))
+        maps = prediction, batch.inverse, batch.mask
+        assert_close(ours, losses.stage1_loss(*maps, **kinds, mage_weight=mage))
     # Off by a factor is free where depth is not metric, and only there.
-    free = stage1(3 * batch.inverse + 1, batch, plain)
+    free = depth_loss(3 * batch.inverse + 1, batch, Phase("stage1", steps=1))
     assert (free < 1e-4) == (not flags[0])
 
 
@@ -144,20 +125,18 @@ def test_weighted_errors_do_not_change_with_the_unit() -> None:
     phase = Phase("stage2", steps=1, mse=0, mage=0, male=0, msge=0, weight_by_mean_depth=True)
     for value, cost in ((1.0, 0.11 / 1.1), (10.0, 1.1 / 10.1)):
         flat = batch._replace(inverse=torch.full_like(batch.inverse, value))
-        assert_close(stage2(1.11 * flat.inverse, flat, phase), torch.tensor(cost))
+        assert_close(depth_loss(1.11 * flat.inverse, flat, phase), torch.tensor(cost))
 
 
-def test_weights_of_the_recipe_reach_the_loss() -> None:
+@pytest.mark.parametrize("name", LOSSES)
+def test_weights_of_the_recipe_reach_stage_2(name: str) -> None:
     batch = make_batch()
     prediction = batch.inverse + torch.rand_like(batch.inverse)
-    for name in ("mae", "mse", "mage", "male", "msge"):
-        only = {other: float(other == name) for other in ("mae", "mse", "mage", "male", "msge")}
-        ours = stage2(prediction, batch, Phase("stage2", steps=1, **only))
-        weights = {f"{other}_weight": value for other, value in only.items()}
-        assert_close(ours, losses.stage2_loss(prediction, batch.inverse, batch.mask, **weights))
-        assert ours > 0
-    without = Phase("stage1", steps=1, mage=0)
-    assert stage1(prediction, batch, without) < stage1(prediction, batch, replace(without, mage=1))
+    only = {other: float(other == name) for other in LOSSES}
+    weights = {f"{other}_weight": value for other, value in only.items()}
+    expected = losses.stage2_loss(prediction, batch.inverse, batch.mask, **weights)
+    assert_close(depth_loss(prediction, batch, Phase("stage2", steps=1, **only)), expected)
+    assert expected > 0
 
 
 def test_a_phase_without_the_finest_levels_trains_nothing_of_them() -> None:
@@ -171,13 +150,6 @@ def test_a_phase_without_the_finest_levels_trains_nothing_of_them() -> None:
         assert any(name.startswith(f"model.{part}") for name in frozen)
     assert not any(name.startswith("model.decoder.fusions.3.") for name in frozen)
     assert torch.equal(shrink_truth(batch, 64).inverse, batch.inverse[:, 4::8, 4::8])
-
-
-def test_the_coarsest_map_is_the_networks() -> None:
-    model = make_model()
-    image = make_batch().image
-    with torch.no_grad():
-        assert_close(coarsest_map(model, image), model.decoder(model.encoder(image))[1])
 
 
 @pytest.mark.parametrize(
@@ -201,37 +173,29 @@ def test_a_stem_learns_behind_stride_8_alone(name: str, stem_lr: float) -> None:
     assert rates == {1e-3} | ({stem_lr} if stem_lr else set())
 
 
-def test_maps_that_the_decoder_adds_are_of_like_size() -> None:
+@pytest.mark.parametrize("config", [TINY, HYBRID])
+def test_random_weights_keep_the_signal(config: DepthProConfig) -> None:
+    model = DepthPro(config)
+    prepare_scratch(model, small())
+    if config is HYBRID:
+        load_pretrained("imagenet", model)
     # The old embedded weights had 0.15, 0.13, 0.58, 1.8 and 67.8 here, fine to coarse.
-    image = torch.rand(2, 3, 512, 512) * 2 - 1
-    for config in (TINY, HYBRID):
-        model = DepthPro(config)
-        prepare_scratch(model, small())
-        if config is HYBRID:
-            load_pretrained("imagenet", model)
-        deviations = map_deviations(model, image)
-        assert len(deviations) == 5
-        assert max(deviations) < 4 * min(deviations)
-
-
-def test_a_field_of_view_from_scratch_differs_from_picture_to_picture() -> None:
-    # Left as PyTorch starts it, it varied by 0.025 degrees over pictures that vary by 20.
-    for config in (TINY, HYBRID):
-        model = DepthPro(config)
-        prepare_scratch(model, small())
-        image = torch.rand(6, 3, 128, 128) * torch.linspace(0.2, 2, 6)[:, None, None, None] - 1
-        with torch.no_grad():
-            fov_deg = model.fov(image, coarsest_map(model, image))
-        assert (fov_deg - 60).abs().max() < 40
-        assert fov_deg.std() > 0.5
+    deviations = map_deviations(model, torch.rand(2, 3, 512, 512) * 2 - 1)
+    assert len(deviations) == 5
+    assert max(deviations) < 4 * min(deviations)
+    # As PyTorch initialises it, the angle varied by 0.025 degrees over pictures that vary by 20.
+    image = torch.rand(6, 3, 128, 128) * torch.linspace(0.2, 2, 6)[:, None, None, None] - 1
+    with torch.no_grad():
+        fov_deg = model.fov(image, coarsest_map(model, image))
+    assert (fov_deg - 60).abs().max() < 40
+    assert fov_deg.std() > 0.5
 
 
 def test_a_dead_start_is_avoided() -> None:
     model = DepthPro(TINY)
     prepare_scratch(model, replace(small(), layer_scale=1.0))
     gammas = [p for name, p in model.named_parameters() if name.endswith("gamma")]
-    assert gammas
-    assert all((gamma == 1).all() for gamma in gammas)
+    assert gammas and all((gamma == 1).all() for gamma in gammas)
     with torch.no_grad():
         assert (model(torch.rand(1, 3, 512, 512))[0] > 0).float().mean() > 0.99
     untouched = DepthPro(TINY)
@@ -252,7 +216,7 @@ def test_one_step_of_the_paper_on_the_meta_device() -> None:
     network = make_network(model, recipe, phase)
     groups = parameter_groups(network, phase)
     optimizer = torch.optim.AdamW(groups, foreach=False)
-    phase_losses(network(image), batch, phase)["stage2"].backward()
+    phase_loss(network(image), batch, phase).backward()
     optimizer.step()
     trained = sum(p.numel() for group in groups for p in group["params"])
     # The depth network of FACTS 1.7, less its frozen LayerNorms and the fusion without skip.
@@ -260,46 +224,46 @@ def test_one_step_of_the_paper_on_the_meta_device() -> None:
     assert trained == 647_731_777 - norms - unused
 
 
-def test_windows_predict_what_whole_pictures_do() -> None:
+def test_crops_predict_what_whole_pictures_do() -> None:
     """All but their margin, to which the neighbours' values are missing."""
     network, batch = DepthNetwork(make_model()), make_batch()
-    windows = Windows([(128, 200), (0, 352)], 160)
+    crops = FineCrops([(128, 200), (0, 352)], 160)
     with torch.no_grad():
-        whole, part = network(batch.image), network(batch.image, windows)
-    truth = windows.cut_truth(batch)
+        whole, part = network(batch.image), network(batch.image, crops)
+    truth = crops.cut_truth(batch)
     assert part.shape == truth.mask.shape
     inner = slice(MARGIN, -MARGIN)
-    assert_close(part[:, inner, inner], windows.cut(whole)[:, inner, inner], atol=1e-4, rtol=1e-4)
+    assert_close(part[:, inner, inner], crops.cut(whole)[:, inner, inner], atol=1e-4, rtol=1e-4)
     assert not truth.mask[:, 0].any()
     assert torch.equal(truth.mask[0, inner, inner], batch.mask[0, 144:272, 216:344])
     assert torch.equal(truth.inverse[1], batch.inverse[1, :160, 352:])
 
 
-def test_windows_are_weighted_as_their_pictures() -> None:
+def test_crops_are_weighted_as_their_pictures() -> None:
     phase = Phase("stage2", 10, weight_by_mean_depth=True, mse=0, mage=0, male=0, msge=0)
     batch = make_batch()
     batch = batch._replace(mask=torch.ones_like(batch.mask))
-    whole = stage2(batch.inverse + 0.1, batch, phase)
+    whole = depth_loss(batch.inverse + 0.1, batch, phase)
     for corner in ((0, 0), (256, 0), (128, 256)):
-        windows = Windows([corner, (0, 256)], 256)
-        part = stage2(windows.cut(batch.inverse) + 0.1, batch, phase, windows)
+        crops = FineCrops([corner, (0, 256)], 256)
+        part = depth_loss(crops.cut(batch.inverse) + 0.1, batch, phase, crops)
         assert_close(part, whole, rtol=1e-4, atol=0)  # the error is the same everywhere
 
 
-def test_each_picture_has_a_window_of_its_own() -> None:
-    phase, batch = Phase("stage2", 10, window=256), make_batch()
-    drawn = [random_windows(phase, batch) for _ in range(50)]
-    corners = [corner for windows in drawn for corner in windows.corners]
+def test_each_picture_has_a_crop_of_its_own() -> None:
+    batch = make_batch()
+    drawn = [random_crops(256, batch) for _ in range(50)]
+    corners = [corner for crops in drawn if crops for corner in crops.corners]
     assert all(value % 2 == 0 and 0 <= value <= 256 for corner in corners for value in corner)
     assert len({*corners}) > 90
-    assert random_windows(Phase("stage2", 10), batch) is None
+    assert random_crops(None, batch) is None
 
 
 def test_usual_fields_of_view_count_more() -> None:
     batch = make_batch()._replace(fov_deg=torch.tensor([60.0, 100.0]))
     predicted = torch.tensor([70.0, 80.0])  # squared errors of 1 and 4
-    assert float(fov_phase_loss(predicted, batch, Phase("fov", 1))) == pytest.approx(2.5)
+    assert float(phase_loss(predicted, batch, Phase("fov", 1))) == pytest.approx(2.5)
     phase = Phase("fov", 1, fov_spread_deg=10.0)
     weights = 1.05, math.exp(-8) + 0.05
     expected = (weights[0] + 4 * weights[1]) / sum(weights)
-    assert float(fov_phase_loss(predicted, batch, phase)) == pytest.approx(expected)
+    assert float(phase_loss(predicted, batch, phase)) == pytest.approx(expected)

@@ -8,11 +8,10 @@ import timm
 import torch
 from conftest import TINY
 from torch.testing import assert_close
-from training import make_samples
+from training import make_batch
 
 from depthpro import DepthPro
 from depthpro.config import DepthProConfig
-from depthpro.data.batches import RANDOM_NUMBERS, Batch, as_item
 from depthpro.preprocess import resize
 from depthpro.stem import load_imagenet
 from depthpro.training.window_pretraining import (
@@ -24,73 +23,44 @@ from depthpro.training.window_pretraining import (
     to_patch16,
     window_encoders,
 )
-from depthpro.vit import encode
+from depthpro.vit import build_vit, encode
 
 HYBRID = replace(TINY, stem="efficientnet_lite0")
 
 
-@pytest.fixture
-def batch() -> Batch:
-    items = [
-        as_item(sample, 512)._replace(random=torch.rand(RANDOM_NUMBERS))
-        for sample in make_samples(6)
-    ]
-    return Batch(*(torch.stack(field) for field in zip(*items, strict=True)))
-
-
-def test_windows_are_the_whole_pictures_and_a_part_of_each(batch: Batch) -> None:
-    random = batch.random.clone()
+def test_windows_are_the_whole_pictures_and_a_part_of_each() -> None:
+    batch = make_batch(6)
+    random = batch.random
     random[:, 16] = torch.tensor([0.1, 0.9, 0.1, 0.9, 0.1, 0.9])  # finest, middle, finest, ...
-    batch = batch._replace(random=random)
     windows = cut_windows(batch, TINY)
     assert windows.image.shape == (12, 3, 128, 128)
     assert windows.inverse.shape == (12, 64, 64)
     assert windows.metric.tolist() == [True] * 6 + [False] * 6
     assert torch.equal(windows.inverse[:6], batch.inverse[:, 4::8, 4::8])
-    # The finest parts come first. Each is where its numbers say, of its own scale.
-    order = [0, 2, 4, 1, 3, 5]
-    for place, number in enumerate(order):
+    for number in range(6):  # each part is where its numbers say, of its own scale
         span, step = (128, 2) if number % 2 == 0 else (256, 4)
         top, left = (random[number, 14:16] * (512 - span + 1)).long().tolist()
         part = batch.inverse[number, top : top + span, left : left + span]
         half = step // 2
-        assert torch.equal(windows.inverse[6 + place], part[half::step, half::step])
+        assert torch.equal(windows.inverse[6 + number], part[half::step, half::step])
         seen = batch.image[number, :, top : top + span, left : left + span]
-        assert_close(windows.image[6 + place], resize(seen[None], 128)[0])
-
-
-def test_numbers_reach_both_ends(batch: Batch) -> None:
-    for number, place in ((0.0, 0), (1 - 1e-7, 384)):
-        random = torch.full_like(batch.random, number)
-        random[:, 16] = 0
-        windows = cut_windows(batch._replace(random=random), TINY)
-        part = batch.inverse[0, place:, place:][:128, :128]
-        assert torch.equal(windows.inverse[6], part[1::2, 1::2])
+        assert_close(windows.image[6 + number], resize(seen[None], 128)[0])
 
 
 @pytest.mark.parametrize("config", [TINY, HYBRID])
-def test_windows_are_read_at_half_of_their_side(config: DepthProConfig) -> None:
-    network = WindowNetwork(config)
-    windows = torch.rand(3, 3, 128, 128)
-    with torch.no_grad():
-        predicted = network(windows)
-        alone = network(windows[1:2])
-    assert predicted.inverse.shape == predicted.relative.shape == (3, 64, 64)
-    assert predicted.fov_deg.shape == (3,)
-    for one, all_of_them in zip(alone, predicted, strict=True):
-        assert_close(one[0], all_of_them[1], rtol=1e-3, atol=1e-4)
-
-
-@pytest.mark.parametrize("config", [TINY, HYBRID])
-def test_one_encoder_becomes_all_three(config: DepthProConfig) -> None:
+def test_windows_are_read_by_one_encoder_that_becomes_all_three(config: DepthProConfig) -> None:
     network, model = WindowNetwork(config), DepthPro(config)
     copy_to_encoders(network.encoder, model)
-    windows = torch.rand(2, 3, 128, 128)
+    windows = torch.rand(3, 3, 128, 128)
     assert len(window_encoders(model)) == 3
     with torch.no_grad():
+        predicted, alone = network(windows), network(windows[1:2])
         expected = encode(network.encoder, windows)[0]
         for encoder in window_encoders(model):
             assert torch.equal(encode(encoder, windows)[0], expected)
+    assert predicted.inverse.shape == predicted.relative.shape == (3, 64, 64)
+    for one, all_of_them in zip(alone, predicted, strict=True):
+        assert_close(one[0], all_of_them[1], rtol=1e-3, atol=1e-4)
     copy_to_encoders(network.encoder, DepthPro(replace(config, fov=False)))
 
 
@@ -130,16 +100,10 @@ def test_patches_of_14_become_16() -> None:
 
 
 def test_published_sizes_fit() -> None:
+    config = DepthProConfig()
     with torch.device("meta"):
         vit = timm.create_model("vit_large_patch14_dinov2", num_classes=0)
-        config = DepthProConfig()
-        new = to_patch16(dict(vit.state_dict()), config)
-        from depthpro.vit import build_vit
-
-        ours = build_vit(config)
-    assert {n: t.shape for n, t in new.items()} == {
-        n: t.shape for n, t in ours.state_dict().items()
-    }
+        build_vit(config).load_state_dict(to_patch16(dict(vit.state_dict()), config), assign=True)
 
 
 def test_dinov2_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,16 +113,15 @@ def test_dinov2_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     vit = load_dinov2(f"{SOURCE}={tmp_path / 'vit.pth'}", SMALL)
     assert_close(vit.blocks[3].mlp.fc1.weight, source.blocks[3].mlp.fc1.weight)
     assert vit.pos_embed.shape == (1, 65, 192)
-    with pytest.raises(ValueError, match=r"does not fit DepthProConfig"):
+    with pytest.raises(ValueError, match=r"for DepthProConfig.*RuntimeError"):
         load_dinov2(f"{SOURCE}={tmp_path / 'vit.pth'}", TINY)
 
 
 def _with_layer_scale(create):
-    return lambda name, **options: create(name, init_values=1e-5, **options)
+    return lambda name, *given, **options: create(name, *given, init_values=1e-5, **options)
 
 
-def test_dinov2_that_cannot_be_had() -> None:
-    with pytest.raises(ValueError, match=r"there is no file gone\.pth"):
-        load_dinov2(f"{SOURCE}=gone.pth", SMALL)
-    with pytest.raises(ValueError, match=r"timm cannot give 'no_such_vit'.*phase `encoders`"):
-        load_dinov2("no_such_vit", SMALL)
+@pytest.mark.parametrize("name", [f"{SOURCE}=gone.pth", "no_such_vit"])
+def test_dinov2_that_cannot_be_had(name: str) -> None:
+    with pytest.raises(ValueError, match=r"no DINOv2 '\w+' .*phase `encoders`"):
+        load_dinov2(name, SMALL)

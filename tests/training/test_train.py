@@ -21,14 +21,14 @@ from training import joined, make_recipe, make_samples
 
 from depthpro import DepthPro
 from depthpro.__main__ import main
+from depthpro.data.augmentation import Augmentation
 from depthpro.data.open import metric_and_synthetic, open_dataset
 from depthpro.data.shards import write_shard
 from depthpro.training import loop
-from depthpro.training.log import Progress
 from depthpro.training.loop import (
-    Plan,
+    Progress,
+    RunOptions,
     make_loader,
-    mixed_precision,
     rate,
     share_done,
     start_phase,
@@ -36,8 +36,8 @@ from depthpro.training.loop import (
     train_phase,
 )
 from depthpro.training.phases import average_weights
-from depthpro.training.recipe import Augmentation, Phase, Recipe, paper
-from depthpro.training.train import first_model
+from depthpro.training.recipe import Phase, Recipe, paper
+from depthpro.training.train import first_model, mixed_precision
 
 ENVIRONMENT = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
 
@@ -45,8 +45,8 @@ ENVIRONMENT = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
-    write_shard(folder / "a.tar", make_samples(4), lossless=True)
-    write_shard(folder / "b.tar", make_samples(2), lossless=True)
+    write_shard(folder / "a.tar", make_samples(4))
+    write_shard(folder / "b.tar", make_samples(2))
     return folder
 
 
@@ -104,21 +104,18 @@ def test_each_phase_trains_its_own_part_and_starts_from_the_one_before(finished:
         assert changed == {"encoder", "decoder"} | ({"head"} if later == "stage1" else set())
 
 
-def test_a_finished_run_is_not_trained_again(finished: Path, data: Path) -> None:
-    before = (finished / "log.jsonl").read_text()
-    assert main(arguments(finished, data)) == 0
-    assert (finished / "log.jsonl").read_text() == before
-
-
-def test_a_folder_holds_one_run(
+def test_a_folder_holds_one_run_which_is_not_trained_again(
     finished: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = (finished / "run.json").read_text()
+    before = (finished / "log.jsonl").read_text()
+    assert main(arguments(finished, data)) == 0
+    record = (finished / "run.json").read_text()
     with pytest.raises(SystemExit) as stopped:
         main(arguments(finished, data, "--seed", "1"))
     assert stopped.value.code == 2
     assert "holds a run with seed 0" in capsys.readouterr().err
-    assert (finished / "run.json").read_text() == before
+    assert (finished / "run.json").read_text() == record
+    assert (finished / "log.jsonl").read_text() == before
 
 
 @pytest.mark.slow
@@ -168,44 +165,44 @@ def test_two_processes_are_one_at_the_same_batch(
         assert ours[2] == pytest.approx(theirs[2], rel=2e-4)
 
 
-def test_accumulated_parts_are_one_batch(data: Path, tmp_path: Path) -> None:
-    values = {}
+def train_losses(recipe: Recipe, out: Path, **options: object) -> list[float]:
+    torch.manual_seed(0)
+    samples = joined(make_samples(6))
+    train(first_model(recipe, None), recipe, RunOptions(out, samples, [], **options))
+    return [line[2] for line in losses(out)]
+
+
+def test_accumulated_parts_are_one_batch(tmp_path: Path) -> None:
+    values = []
     for parts in (1, 2):
         recipe = make_recipe(TINY, batch=4, accumulation=parts)
         recipe = replace(recipe, phases=(replace(recipe.phase("stage1"), steps=2),))
-        out = tmp_path / str(parts)
-        torch.manual_seed(0)
-        train(first_model(recipe, None), recipe, Plan(out, joined(make_samples(6)), [], seed=1))
-        values[parts] = [line[2] for line in losses(out)]
-    assert values[1] == pytest.approx(values[2], rel=1e-3)
+        values.append(train_losses(recipe, tmp_path / str(parts), seed=1))
+    assert values[0] == pytest.approx(values[1], rel=1e-3)
 
 
 def test_bfloat16_is_close_to_float32(tmp_path: Path) -> None:
-    values = {}
-    for precision in ("float32", "bfloat16"):
+    recipe, values = make_recipe(TINY), []
+    recipe = replace(recipe, phases=recipe.phases[:1])
+    for precision in ("no", "bf16"):
         AcceleratorState._reset_state(True)  # a process has one precision, but here
-        recipe = make_recipe(TINY)
-        recipe = replace(recipe, phases=recipe.phases[:1])
-        plan = Plan(tmp_path / precision, joined(make_samples(4)), [], precision=precision)
-        torch.manual_seed(0)
-        train(first_model(recipe, None), recipe, plan)
-        values[precision] = [line[2] for line in losses(tmp_path / precision)]
+        values.append(train_losses(recipe, tmp_path / precision, precision=precision))
     AcceleratorState._reset_state(True)
-    assert values["bfloat16"] != values["float32"]
-    assert values["bfloat16"] == pytest.approx(values["float32"], rel=0.05)
+    assert values[0] != values[1]
+    assert values[0] == pytest.approx(values[1], rel=0.05)
 
 
 def test_a_changed_rate_holds_when_a_run_goes_on(tmp_path: Path) -> None:
     # The optimiser's groups come back with a checkpoint, with the rates that were true then.
     recipe = make_recipe(TINY)
     phase = replace(recipe.phase("coarse"), steps=2, weight_decay=0.01)
-    plan = Plan(tmp_path, joined(make_samples(4)), [], save_minutes=0)
+    options = RunOptions(tmp_path, joined(make_samples(4)), [], save_minutes=0)
     model = first_model(recipe, None)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop.shutil, "rmtree", lambda *_, **__: None)
-        train_phase(model, recipe, phase, plan)
+        train_phase(model, recipe, phase, options)
     phase = replace(phase, decoder_lr=5e-5, encoder_lr=2e-5, weight_decay=0.2)
-    resumed = start_phase(model, recipe, phase, plan)
+    resumed = start_phase(model, recipe, phase, options)
     assert resumed.progress.step == 2
     groups = resumed.optimizer.param_groups
     assert {group["initial_lr"] for group in groups} == {5e-5, 2e-5}
@@ -226,13 +223,12 @@ def test_the_average_forgets_where_it_began() -> None:
 def test_the_field_of_view_sees_pictures_as_cameras_take_them() -> None:
     chances = Augmentation(colour=0, blur=0, crop=1.0, centred=0.0, stretch=0.4)
     recipe = replace(make_recipe(TINY), augmentation=chances)
-    plan = Plan(Path(), joined(make_samples(4)), [])
-    for name, side, centred in (("stage1", 512, 0.0), ("fov", 128, 1.0)):
-        stream = make_loader(recipe, recipe.phase(name), plan, 0).dataset
-        assert (stream.side, stream.augmentation.centred) == (side, centred)
-        assert stream.augmentation.crop == 1.0
-    fewer = make_loader(recipe, replace(recipe.phase("fov"), crop=0.2), plan, 0).dataset
-    assert fewer.augmentation.crop == 0.2
+    options = RunOptions(Path(), joined(make_samples(4)), [])
+    fewer = replace(recipe.phase("fov"), crop=0.2)
+    cases = [(recipe.phase("stage1"), 512, 0.0, 1.0), (recipe.phase("fov"), 128, 1.0, 1.0)]
+    for phase, *expected in [*cases, (fewer, 128, 1.0, 0.2)]:
+        stream = make_loader(recipe, phase, options, 0).dataset
+        assert [stream.side, stream.augmentation.centred, stream.augmentation.crop] == expected
 
 
 def test_auto_is_bfloat16_where_the_processor_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,8 +245,8 @@ def test_a_minute_budget_ends_a_phase(tmp_path: Path) -> None:
     # The rate falls from the first tenth on: how far a busy machine comes is not known.
     phase = replace(recipe.phase("encoders"), steps=10**9, constant=0.1, decay="linear")
     recipe = replace(recipe, phases=(phase,))
-    plan = Plan(tmp_path, joined(make_samples(4)), [], minutes=0.02)
-    train_phase(first_model(recipe, None), recipe, phase, plan)
+    options = RunOptions(tmp_path, joined(make_samples(4)), [], minutes=0.02)
+    train_phase(first_model(recipe, None), recipe, phase, options)
     assert log(tmp_path)[-1]["seconds"] >= 1.2
     assert log(tmp_path)[-1]["rate"] < 1
     assert (tmp_path / "encoders.safetensors").exists()
@@ -276,13 +272,10 @@ def test_the_rate_is_the_papers() -> None:
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
     recipe = make_recipe(TINY)
-    model = first_model(recipe, None)
-    with torch.no_grad():
-        model.head[4].weight.fill_(torch.inf)
+    model, options = first_model(recipe, None), RunOptions(tmp_path, joined(make_samples(2)), [])
+    torch.nn.init.constant_(model.head[4].weight, torch.inf)
     with pytest.raises(ValueError, match=r"the loss of step 1 of stage1 is nan: lower"):
-        train_phase(
-            model, recipe, recipe.phase("stage1"), Plan(tmp_path, joined(make_samples(2)), [])
-        )
+        train_phase(model, recipe, recipe.phase("stage1"), options)
     assert not (tmp_path / "stage1.safetensors").exists()
 
 
@@ -294,10 +287,12 @@ def test_stage2_takes_only_metric_synthetic_data(tmp_path: Path) -> None:
     opened = open_dataset(str(tmp_path))
     chosen = metric_and_synthetic(opened)
     assert [(one.metric, one.synthetic) for one in chosen] == [(True, True)] * 2
-    assert len(make_loader(recipe, stage2, Plan(tmp_path, opened, []), 0).dataset.samples) == 2
+    assert (
+        len(make_loader(recipe, stage2, RunOptions(tmp_path, opened, []), 0).dataset.samples) == 2
+    )
     write_shard(tmp_path / "a.tar", samples[:2])
     with pytest.raises(ValueError, match="stage 2 needs data that is metric and synthetic"):
-        make_loader(recipe, stage2, Plan(tmp_path, open_dataset(str(tmp_path)), []), 0)
+        make_loader(recipe, stage2, RunOptions(tmp_path, open_dataset(str(tmp_path)), []), 0)
 
 
 @pytest.mark.parametrize(

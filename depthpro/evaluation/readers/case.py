@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Num, Shaped, UInt8
+from jaxtyping import Bool, Float, Num, UInt8
 from numpy import ndarray
+
+from depthpro.data.frames import existing as existing
+from depthpro.data.frames import fitting as fitting
 
 Measure = Literal["depth", "cloud", "boundary", "recall", "focal", "ibims"]
 """Groups of measures: depth errors; point clouds; boundary F1 against depth; boundary recall
@@ -76,31 +79,6 @@ def listed(benchmark: Benchmark, root: str | Path, archives: str) -> Benchmark:
             "folder where they are unpacked"
         )
     return benchmark
-
-
-def existing(path: Path, archive: str = "it") -> Path:
-    """Return the path of a file, which comes out of an archive.
-
-    Raises:
-        ValueError: If there is no such file.
-    """
-    if not path.is_file():
-        raise ValueError(f"{path} is missing: unpack {archive} again")
-    return path
-
-
-def fitting(
-    values: Shaped[ndarray, "..."], rgb: UInt8[ndarray, "h w 3"], scale: int = 1
-) -> Shaped[ndarray, "..."]:
-    """Return a map of a picture's size, or `scale` times that.
-
-    Raises:
-        ValueError: If it has another size.
-    """
-    expected = scale * rgb.shape[0], scale * rgb.shape[1]
-    if values.shape != expected:
-        raise ValueError(f"{expected} was expected for its picture, got {values.shape}")
-    return values
 
 
 def with_camera(

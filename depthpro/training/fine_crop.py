@@ -1,0 +1,55 @@
+"""A crop of each picture, in which alone the finest level is trained.
+
+That level and the head cost the embedded network three quarters of a decoder's step. The coarser
+levels still read whole pictures, whose mean depth weights the crop's errors.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from depthpro.data.batches import Batch
+from depthpro.model import DepthPro
+from depthpro.training.recipe import MARGIN
+
+
+class FineCrops(NamedTuple):
+    """A square of each picture, in pixels of the network's input."""
+
+    corners: list[tuple[int, int]]
+    """Rows and columns, even numbers."""
+    side: int
+
+    def cut(self, maps: Tensor, scale: int = 1) -> Tensor:
+        """Return the crops of maps of 1/scale of the pictures' size, rows and columns last."""
+        size = self.side // scale
+        crops = [
+            each[..., top // scale :, left // scale :][..., :size, :size]
+            for each, (top, left) in zip(maps, self.corners, strict=True)
+        ]
+        return torch.stack(crops)
+
+    def cut_truth(self, batch: Batch) -> Batch:
+        """Return the crops of true depth, without the margin."""
+        mask = torch.zeros_like(batch.mask[:, : self.side, : self.side])
+        inner = slice(MARGIN, -MARGIN)
+        mask[:, inner, inner] = self.cut(batch.mask)[:, inner, inner]
+        return batch._replace(inverse=self.cut(batch.inverse), mask=mask)
+
+    def decode(self, model: DepthPro, projected: list[Tensor]) -> Float[Tensor, "b d h h"]:
+        """Return the decoder's features in the crops, from the five projected maps."""
+        decoder = model.decoder
+        coarser, _ = decoder(projected[1:])
+        finest = decoder.convs[0](self.cut(projected[0], 2))
+        return decoder.fusions[0](self.cut(coarser, 2), finest)
+
+
+def random_crops(side: int | None, batch: Batch) -> FineCrops | None:
+    """Return a crop of `side` pixels for each picture, or None if the finest level sees all."""
+    if side is None:
+        return None
+    count, whole = batch.mask.shape[:2]
+    corners = 2 * torch.randint((whole - side) // 2 + 1, (count, 2))
+    return FineCrops([(top, left) for top, left in corners.tolist()], side)
