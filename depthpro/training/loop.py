@@ -30,8 +30,8 @@ from depthpro.data.batches import Batch, TrainingSet, augment
 from depthpro.data.open import metric_and_synthetic
 from depthpro.data.sample import Sample
 from depthpro.model import DepthPro
-from depthpro.training.log import LOG, append_line, draw_curves, trim_log
 from depthpro.training.fine_crop import random_crops
+from depthpro.training.log import LOG, append_line, draw_curves, trim_log
 from depthpro.training.map_pool import MapPool
 from depthpro.training.phases import (
     DepthNetwork,
