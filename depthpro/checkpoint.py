@@ -85,11 +85,10 @@ def save(
         raise ValueError(f"weights are written to a .safetensors file or a folder, not to {path}")
     if path.suffix != ".safetensors":
         path = path / "model.safetensors"
-    metadata = {"config": config.to_json(), "licence": provenance.licence}
-    metadata["record"] = provenance.record
+    made = {"licence": provenance.licence, "record": provenance.record}
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     with whole_file(path) as temporary:
-        save_file(tensors, temporary, metadata)
+        save_file(tensors, temporary, {"config": config.to_json(), **made})
     return path
 
 

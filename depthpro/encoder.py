@@ -100,7 +100,7 @@ class Encoder(nn.Module):
         return [*merged, whole][finest - 6 :]
 
     def project(self, maps: list[Float[Tensor, "b _d _h _h"]]) -> list[Tensor]:
-        """Return what the decoder reads, from the maps of `read_windows`."""
+        """Return the decoder's inputs, from the maps of `read_windows`."""
         *finer, x2, whole = maps
         necks = (self.upsample_latent0, self.upsample_latent1, self.upsample0, self.upsample1)
         features = [neck(x) for neck, x in zip(necks[4 - len(finer) :], finer, strict=True)]

@@ -82,7 +82,7 @@ def _open(path: Path) -> Iterator[Image.Image]:
             "another kind; export it as one of these, or copy it again if it should be one."
         ) from None
     except Image.DecompressionBombError:
-        raise _too_large(name, "more than 178 megapixels") from None
+        raise _too_large(name) from None
     except Exception as error:
         raise ValueError(
             f"expected a whole photo; got {name}, which is truncated or damaged; copy it again."
@@ -92,17 +92,15 @@ def _open(path: Path) -> Iterator[Image.Image]:
 def _check(image: Image.Image, name: str) -> None:
     """Refuse pictures that are too large, and camera raw files, which start with a thumbnail."""
     if image.width * image.height > MAX_PIXELS:
-        raise _too_large(name, f"{image.width} x {image.height} pixels")
+        raise _too_large(name)
     exif = image.getexif() if image.format == "TIFF" else {}
     if _DNG_VERSION in exif or exif.get(_SUBFILE_TYPE, 0) & 1:
         raise _Refusal(f"expected a developed photo; got the raw file {name}; export a JPEG.")
 
 
-def _too_large(name: str, size: str) -> _Refusal:
-    return _Refusal(
-        f"expected at most {MAX_PIXELS / 1e6:.0f} megapixels; got {name} with {size}; make it "
-        "smaller first."
-    )
+def _too_large(name: str) -> _Refusal:
+    limit = f"{MAX_PIXELS / 1e6:.0f} megapixels"
+    return _Refusal(f"expected at most {limit}; got {name}, which has more; make it smaller.")
 
 
 def _to_8_bit(image: Image.Image, name: str) -> Image.Image:

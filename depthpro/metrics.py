@@ -110,10 +110,7 @@ def align_depth(
     depth_range: tuple[float, float] | None = None,
     alignment: Alignment = "none",
 ) -> Maps:
-    """Return the prediction as `depth_metrics` compares it; 1 at pixels that do not count.
-
-    Arguments and errors are those of `depth_metrics`.
-    """
+    """Return the prediction as `depth_metrics` compares it; 1 at pixels that do not count."""
     depth, _, _ = _align(prediction, target, mask, depth_range, alignment)
     return as_given(depth, prediction)
 

@@ -343,8 +343,8 @@ def test_truncated_file(tmp_path, fmt, part):
         (b"%!PS-Adobe-3.0 EPSF-3.0\n", "expected a JPEG, PNG"),
         (b"GIF89a" + bytes(50), "expected a JPEG, PNG"),
         (b"\xff\xd8\xff" + bytes(99), "or copy it again"),
-        (png_of(20_000, 20_000), "at most 100 megapixels; got 'x.jpg' with more than 178"),
-        (png_of(10_000, 10_001), r"at most 100 megapixels; got 'x.jpg' with 10000 x 10001 pixels"),
+        (png_of(20_000, 20_000), "at most 100 megapixels; got 'x.jpg'"),
+        (png_of(10_000, 10_001), "at most 100 megapixels; got 'x.jpg'"),
         (png_of(10_000, 10_000), "truncated or damaged"),  # 100 megapixels, of which none came
         (png_of(2, 2, data=b"\0\1\1\0\1\1").replace(b"IDAT", b"IDAX"), "copy it again"),
     ],
