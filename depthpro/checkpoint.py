@@ -81,7 +81,7 @@ def save(
 ) -> Path:
     """Write weights, config and provenance as safetensors; return the file that was written."""
     path = Path(path)
-    if str(path) == "small" or path.suffix in (".pt", ".pth"):  # "small" names what is embedded
+    if str(path) == "small" or path.suffix in (".pt", ".pth"):  # "small" is the embedded file
         raise ValueError(f"weights are written to a .safetensors file or a folder, not to {path}")
     if path.suffix != ".safetensors":
         path = path / "model.safetensors"
@@ -119,7 +119,7 @@ def _download(name: str) -> Path:
     files = [_PICKLE] if name == "apple/DepthPro" else ["config.json", "model.safetensors"]
     try:
         return Path(huggingface_hub.snapshot_download(name, allow_patterns=files))
-    except Exception as error:  # the client passes on what its HTTP library and the disk raise
+    except Exception as error:  # errors of the client's HTTP library and of the disk
         raise ValueError(
             f"there is no file or folder {name!r} here, and neither the hub nor its cache has it "
             f"({type(error).__name__}). Check the name, or fetch {' and '.join(files)} from "

@@ -25,7 +25,7 @@ Format = Literal["npz", "depth-png", "colour-png", "glb", "ply"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 MAX_RATIO = 1.08  # neighbouring pixels whose depths differ by more lie on different surfaces
-FAR_M = 200.0  # 3D files end here: what is farther is sky or a guess, and would dwarf the rest
+FAR_M = 200.0  # 3D files end here: farther points are sky or guesses, and would dwarf the rest
 _MAX_TEXTURE = 4096  # pixels; every GPU can hold it
 _MAX_16_BIT = 65535
 

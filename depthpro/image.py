@@ -58,12 +58,12 @@ def read_focal_px(path: str | os.PathLike[str]) -> float | None:
 
 
 class _Refusal(ValueError):
-    """A clear reason, to tell from what decoders raise."""
+    """An error with a clear reason, unlike the errors of decoders."""
 
 
 @contextmanager
 def _open(path: Path) -> Iterator[Image.Image]:
-    """Give the first picture, not yet decoded; whatever a decoder raises becomes one sentence."""
+    """Give the first picture, not yet decoded; errors of decoders become one sentence."""
     name = repr(path.name)
     try:
         pillow_heif.register_heif_opener()

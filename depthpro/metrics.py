@@ -73,7 +73,7 @@ def depth_metrics(
 
     | alignment | the prediction becomes |
     |---|---|
-    | "none" | what it is: metric depth |
+    | "none" | itself: metric depth |
     | "median_scale" | d times median(d*) / median(d), medians the lower middle ones |
     | "scale" | inverse depth a / d, the a by least squares against 1 / d* |
     | "scale_and_shift" | inverse depth a / d + b, likewise |

@@ -81,7 +81,7 @@ def _renamed(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         renamed[name] = tensor
     for query in [name for name in renamed if ".attn.query." in name]:
         parts = [query.replace(".query.", f".{part}.") for part in ("query", "key", "value")]
-        if all(part in renamed for part in parts):  # else the strict check names what is missing
+        if all(part in renamed for part in parts):  # else the strict check lists the missing ones
             joined = torch.cat([renamed.pop(part) for part in parts])
             renamed[query.replace(".query.", ".qkv.")] = joined
     return renamed
