@@ -74,6 +74,7 @@ def assign(model: nn.Module, weights: Weights) -> None:
             f"the weights {weights.provenance.name!r} do not fit this network. If they belong to "
             "another config, pass it as config=. " + textwrap.shorten(str(error), 1500)
         ) from None
+    model.requires_grad_(True)  # folding BatchNorm has made biases without
 
 
 def save(
