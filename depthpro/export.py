@@ -151,8 +151,8 @@ def write_ply(
     if not kept.any():
         kept[:] = True
     points, colours = unproject(depth, f_px)[kept], rgb[kept]
-    columns = [*points.T.astype("<f4"), *colours.T]
-    vertices = np.rec.fromarrays(columns, names="x, y, z, red, green, blue")
+    columns, names = [*points.T, *colours.T], "x, y, z, red, green, blue"
+    vertices = np.rec.fromarrays(columns, formats="<f4,<f4,<f4,u1,u1,u1", names=names)
     plain = " ".join(notice.split()).encode("ascii", "backslashreplace").decode()  # PLY is ASCII
     comments = ["metres; x right, y down, z forward", plain]
     data = PlyData([PlyElement.describe(vertices, "vertex")], byte_order="<", comments=comments)
