@@ -2,7 +2,7 @@
 
 Words used throughout:
 
-- canonical inverse depth C: what the network predicts, f_px / (w depth); 0 is infinity;
+- canonical inverse depth C: the network's output, f_px / (w depth); 0 is infinity;
 - depth: metres along the optical axis, f_px / (w C);
 - f_px: focal length in pixels; fov_deg: horizontal field of view in degrees;
 - window: one square that the vision transformer reads; 25 + 9 + 1 of them cover three scales.

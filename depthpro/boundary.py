@@ -45,10 +45,7 @@ class BoundaryCurve:
 def boundary_f1(
     prediction: Maps, target: Maps, mask: Mask | None = None, variant: Variant = "reference"
 ) -> PerPicture:
-    """Return the boundary F1 of each picture, in [0, 1]: its weighted mean over thresholds.
-
-    Arguments, errors and variants are those of `boundary_precision_recall`.
-    """
+    """Return each picture's boundary F1, in [0, 1]: weighted over `boundary_precision_recall`'s."""
     thinned = variant == "paper"
     weights, _, _, f1 = _curve(*as_batch(prediction, target, mask), variant, thinned)
     return as_given(f1 @ weights, prediction)

@@ -74,6 +74,7 @@ def assign(model: nn.Module, weights: Weights) -> None:
             f"the weights {weights.provenance.name!r} do not fit this network. If they belong to "
             "another config, pass it as config=. " + textwrap.shorten(str(error), 1500)
         ) from None
+    model.requires_grad_(True)  # folding BatchNorm has made biases without
 
 
 def save(
@@ -81,15 +82,14 @@ def save(
 ) -> Path:
     """Write weights, config and provenance as safetensors; return the file that was written."""
     path = Path(path)
-    if str(path) == "small" or path.suffix in (".pt", ".pth"):  # "small" names what is embedded
+    if str(path) == "small" or path.suffix in (".pt", ".pth"):  # "small" is the embedded file
         raise ValueError(f"weights are written to a .safetensors file or a folder, not to {path}")
     if path.suffix != ".safetensors":
         path = path / "model.safetensors"
-    metadata = {"config": config.to_json(), "licence": provenance.licence}
-    metadata["record"] = provenance.record
+    made = {"licence": provenance.licence, "record": provenance.record}
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     with whole_file(path) as temporary:
-        save_file(tensors, temporary, metadata)
+        save_file(tensors, temporary, {"config": config.to_json(), **made})
     return path
 
 
@@ -120,7 +120,7 @@ def _download(name: str) -> Path:
     files = [_PICKLE] if name == "apple/DepthPro" else ["config.json", "model.safetensors"]
     try:
         return Path(huggingface_hub.snapshot_download(name, allow_patterns=files))
-    except Exception as error:  # the client passes on what its HTTP library and the disk raise
+    except Exception as error:  # errors of the client's HTTP library and of the disk
         raise ValueError(
             f"there is no file or folder {name!r} here, and neither the hub nor its cache has it "
             f"({type(error).__name__}). Check the name, or fetch {' and '.join(files)} from "

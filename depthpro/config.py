@@ -10,7 +10,6 @@ Stem = Literal["patch", "efficientnet_lite0"]
 # Scale of the image and overlap of neighbouring windows, finest level first.
 # Source: Table 16 gives 25 %; the published network uses 50 % at the middle scale.
 _PYRAMID = ((1.0, 0.25), (0.5, 0.5), (0.25, 0.0))
-_SCALE_OF_IMAGE = 4  # the network's input is four windows wide: 4 x 384 = 1536
 
 
 class PyramidLevel(NamedTuple):
@@ -69,8 +68,8 @@ class DepthProConfig:
 
     @property
     def image_size(self) -> int:
-        """Side of the square image that the network reads, in pixels."""
-        return _SCALE_OF_IMAGE * self.window
+        """Side of the square image that the network reads, in pixels: four windows."""
+        return 4 * self.window
 
     @property
     def tokens(self) -> int:

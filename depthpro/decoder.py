@@ -64,7 +64,7 @@ class Decoder(nn.Module):
         Without the finest maps, the result has the resolution of the finest one given.
         """
         first = 5 - len(features)
-        projected = [conv(x) for conv, x in zip(self.convs[first:], features, strict=True)]
+        projected = [conv(x) for conv, x in zip(list(self.convs)[first:], features, strict=True)]
         lowres = projected.pop()
         x = self.fusions[-1](lowres)
         for fusion in list(self.fusions)[first:-1][::-1]:

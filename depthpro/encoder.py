@@ -26,8 +26,8 @@ def split(
 def merge(windows: Float[Tensor, "n d t t"], grid: int, trim: int) -> Float[Tensor, "b d h h"]:
     """Return one map from the feature maps of `grid * grid` windows, in the order of `split`.
 
-    Where windows overlap, each keeps what is nearer to its own centre (the paper's Voronoi
-    partition, Appendix C.1): on a regular grid, `trim` tokens are cut from every inner edge.
+    Where windows overlap, a token comes from the window with the nearest centre (the paper's
+    Voronoi partition, Appendix C.1): `trim` tokens are cut from every inner edge of the grid.
     """
     side = windows.shape[-1]
     kept = [slice(trim if i > 0 else 0, side - trim if i < grid - 1 else side) for i in range(grid)]
@@ -100,7 +100,7 @@ class Encoder(nn.Module):
         return [*merged, whole][finest - 6 :]
 
     def project(self, maps: list[Float[Tensor, "b _d _h _h"]]) -> list[Tensor]:
-        """Return what the decoder reads, from the maps of `read_windows`."""
+        """Return the decoder's inputs, from the maps of `read_windows`."""
         *finer, x2, whole = maps
         necks = (self.upsample_latent0, self.upsample_latent1, self.upsample0, self.upsample1)
         features = [neck(x) for neck, x in zip(necks[4 - len(finer) :], finer, strict=True)]

@@ -25,7 +25,7 @@ Format = Literal["npz", "depth-png", "colour-png", "glb", "ply"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 MAX_RATIO = 1.08  # neighbouring pixels whose depths differ by more lie on different surfaces
-FAR_M = 200.0  # 3D files end here: what is farther is sky or a guess, and would dwarf the rest
+FAR_M = 200.0  # 3D files end here: farther points are sky or guesses, and would dwarf the rest
 _MAX_TEXTURE = 4096  # pixels; every GPU can hold it
 _MAX_16_BIT = 65535
 
@@ -166,8 +166,8 @@ def write_ply(
     if not kept.any():
         kept[:] = True
     points, colours = unproject(depth, f_px)[kept], rgb[kept]
-    columns = [*points.T.astype("<f4"), *colours.T]
-    vertices = np.rec.fromarrays(columns, names="x, y, z, red, green, blue")
+    columns, names = [*points.T, *colours.T], "x, y, z, red, green, blue"
+    vertices = np.rec.fromarrays(columns, formats="<f4,<f4,<f4,u1,u1,u1", names=names)
     plain = " ".join(notice.split()).encode("ascii", "backslashreplace").decode()  # PLY is ASCII
     comments = ["metres; x right, y down, z forward", plain]
     data = PlyData([PlyElement.describe(vertices, "vertex")], byte_order="<", comments=comments)

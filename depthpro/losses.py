@@ -141,10 +141,7 @@ def stage2_loss(
     msge_weight: float = 1.0,
     scales: int = SCALES,
 ) -> Loss:
-    """Return MAE + MSE + MAGE + MALE + MSGE, the second stage's loss (Table 17).
-
-    Terms of weight 0 are not computed.
-    """
+    """Return MAE + MSE + MAGE + MALE + MSGE (Table 17); terms of weight 0 are not computed."""
     prediction, target, mask = _comparable(prediction, target, mask)
     difference = prediction - target
     loss = difference.new_zeros(len(difference))

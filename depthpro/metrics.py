@@ -73,7 +73,7 @@ def depth_metrics(
 
     | alignment | the prediction becomes |
     |---|---|
-    | "none" | what it is: metric depth |
+    | "none" | itself: metric depth |
     | "median_scale" | d times median(d*) / median(d), medians the lower middle ones |
     | "scale" | inverse depth a / d, the a by least squares against 1 / d* |
     | "scale_and_shift" | inverse depth a / d + b, likewise |
@@ -110,10 +110,7 @@ def align_depth(
     depth_range: tuple[float, float] | None = None,
     alignment: Alignment = "none",
 ) -> Maps:
-    """Return the prediction as `depth_metrics` compares it; 1 at pixels that do not count.
-
-    Arguments and errors are those of `depth_metrics`.
-    """
+    """Return the prediction as `depth_metrics` compares it; 1 at pixels that do not count."""
     depth, _, _ = _align(prediction, target, mask, depth_range, alignment)
     return as_given(depth, prediction)
 

@@ -135,7 +135,7 @@ class DepthPro(nn.Module):
         Raises:
             ValueError: If the photo or the focal length is not as above, or neither given nor
                 estimated.
-            MemoryError: If the device has too little memory; the message says what to try.
+            MemoryError: If the device has too little memory; the message names remedies.
         """
         pictures = to_batch(rgb)
         height, width = pictures.shape[-2:]
@@ -190,7 +190,7 @@ def usable_device(device: torch.device | str) -> torch.device:
 
 @contextlib.contextmanager
 def _explain_memory(device: torch.device, batch: int) -> Iterator[None]:
-    """Turn an allocator's error into a MemoryError that says what to try."""
+    """Turn an allocator's error into a MemoryError that names remedies."""
     try:
         yield
     except RuntimeError as error:

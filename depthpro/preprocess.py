@@ -1,4 +1,4 @@
-"""From pixels to what the network reads: a batch, stretched to a square, in [-1, 1]."""
+"""From pixels to the network's input: a batch, stretched to a square, in [-1, 1]."""
 
 import numpy as np
 import torch

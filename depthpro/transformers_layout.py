@@ -51,10 +51,8 @@ def from_transformers(
     Settings that its config.json leaves out have transformers' defaults.
     """
     if settings.get("model_type") != "depth_pro" or _PROJECTION not in tensors:
-        raise ValueError(
-            "expected the transformers layout of Depth Pro, model_type 'depth_pro'; got "
-            f"model_type {settings.get('model_type')!r}"
-        )
+        got = settings.get("model_type")
+        raise ValueError(f"expected the weights and config of model_type 'depth_pro'; got {got!r}")
     dim, _, patch, _ = tensors[_PROJECTION].shape
     coarse, middle, fine = settings.get("scaled_images_feature_dims", (1024, 1024, 512))
     late, early = settings.get("intermediate_hook_ids", (11, 5))
@@ -83,7 +81,7 @@ def _renamed(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         renamed[name] = tensor
     for query in [name for name in renamed if ".attn.query." in name]:
         parts = [query.replace(".query.", f".{part}.") for part in ("query", "key", "value")]
-        if all(part in renamed for part in parts):  # else the strict check names what is missing
+        if all(part in renamed for part in parts):  # else the strict check lists the missing ones
             joined = torch.cat([renamed.pop(part) for part in parts])
             renamed[query.replace(".query.", ".qkv.")] = joined
     return renamed

@@ -84,7 +84,7 @@ def bar_ticks(
     ticks = [(0.0, label(span.far_m)), (1.0, label(span.near_m))]
     decades = range(math.floor(math.log10(span.near_m)), math.ceil(math.log10(span.far_m)) + 1)
     round_numbers = [digit * 10.0**decade for digit in _TICK_DIGITS for decade in decades]
-    even_numbers = MaxNLocator(5).tick_values(span.near_m, span.far_m).tolist()
+    even_numbers = [float(tick) for tick in MaxNLocator(5).tick_values(span.near_m, span.far_m)]
     linear = scale == "linear"
     for value in even_numbers + round_numbers if linear else round_numbers + even_numbers:
         if span.near_m < value < span.far_m:

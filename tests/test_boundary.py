@@ -125,15 +125,6 @@ def test_foreground_is_above_a_tenth() -> None:
 # Invariances, arrays and tensors, masks
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_scale_does_not_matter(variant: str) -> None:
-    depth, target, alpha = GOLDEN["pr1"].astype(float), GOLDEN["gt1"], GOLDEN["alpha1"]
-    for scale in (0.037, 1000.0):
-        for measure, truth in ((boundary_f1, target), (boundary_recall, alpha)):
-            wanted = measure(depth, truth, variant=variant)
-            assert measure(scale * depth, truth, variant=variant) == pytest.approx(wanted)
-
-
 def test_a_perfect_prediction_scores_one() -> None:
     rng = np.random.default_rng(0)
     target = rng.choice([1.0, 2.0, 4.0], (20, 20)).repeat(2, 0).repeat(2, 1)

@@ -189,20 +189,6 @@ def test_pickles_of_other_things_are_refused(tmp_path: Path, value: object, mess
         load(tmp_path / "other.pt", TINY)
 
 
-@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
-def test_no_broken_pickle_raises_anything_else(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    torch.save({"a": torch.ones(3)}, tmp_path / "zip.pt")
-    torch.save({"a": torch.ones(3)}, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
-    for good in (tmp_path / "zip.pt", tmp_path / "old.pt"):
-        for _ in range(30):
-            broken = np.frombuffer(good.read_bytes(), np.uint8).copy()
-            broken[rng.integers(0, len(broken), 3)] = rng.integers(0, 256, 3)
-            (tmp_path / "broken.pt").write_bytes(broken[: rng.integers(1, 2 * len(broken))])
-            with assert_refused():
-                load(tmp_path / "broken.pt", TINY)
-
-
 # --- broken files --------------------------------------------------------------------------------
 
 
@@ -390,7 +376,7 @@ def test_a_tensor_that_transformers_left_out_is_named(tmp_path: Path, theirs: Pa
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model_type": "dpt"}, "model_type 'depth_pro'; got model_type 'dpt'"),
+        ({"model_type": "dpt"}, "model_type 'depth_pro'; got 'dpt'"),
         ({"intermediate_hook_ids": [0, 2]}, "two ascending block numbers"),
         ({"patch_model_config": {"num_attention_heads": 5}}, "heads must be a divisor of dim"),
         ({"fusion_hidden_size": 32}, r"size mismatch for .*shape in current model .*\(?\[32"),

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import reference
 import torch
-from conftest import make_model
 from torch import Tensor
 
 from depthpro import DepthPro, DepthProConfig
@@ -33,17 +32,6 @@ def test_merge_takes_each_token_from_the_nearest_window(level) -> None:
     merged = merge(windows, level.grid, level.trim)
     expected = reference.merge(windows.numpy(), level.grid, stride=level.stride // 16)
     np.testing.assert_array_equal(merged, expected)
-
-
-@pytest.mark.parametrize("batch", [1, 3])
-@pytest.mark.parametrize(
-    ("grid", "tokens", "trim"), [(5, 24, 3), (3, 24, 6), (1, 24, 0), (2, 7, 1)]
-)
-def test_merge_undoes_split(grid: int, tokens: int, trim: int, batch: int) -> None:
-    stride = tokens - 2 * trim
-    side = stride * (grid - 1) + tokens
-    token_map = noise(batch, 2, side, side)
-    assert torch.equal(merge(split(token_map, tokens, stride), grid, trim), token_map)
 
 
 @pytest.mark.parametrize(
@@ -78,14 +66,3 @@ def test_each_part_of_the_picture_lands_where_it_lies(tiny_model: DepthPro) -> N
     # a token is 8 cells of this map, which has half of the picture's resolution.
     assert (int(rows.min()), int(rows.max())) == (0, 7 * 8 - 1)
     assert (int(columns.min()), int(columns.max())) == (256 - 7 * 8, 255)
-
-
-def test_pictures_of_a_batch_do_not_mix() -> None:
-    model = make_model()
-    images = noise(3, 3, 512, 512)
-    with torch.no_grad():
-        together = model.encoder(images)
-        alone = [model.encoder(image[None]) for image in images]
-    for i, level in enumerate(together):
-        expected = torch.cat([maps[i] for maps in alone])
-        torch.testing.assert_close(level, expected, rtol=1e-4, atol=1e-4)

@@ -34,17 +34,6 @@ def test_angle_is_the_last_bias_where_nothing_else_counts() -> None:
     assert fov(*inputs(TINY)).tolist() == [-7.5, -7.5]
 
 
-def test_picture_and_decoder_both_count_and_batches_do_not_mix() -> None:
-    fov = make_model().fov
-    assert fov is not None
-    image, lowres = inputs(TINY)
-    with torch.no_grad():
-        first, second = fov(image, lowres)
-        assert abs(fov(-image, lowres)[0] - first) > 1e-3
-        assert abs(fov(image, -lowres)[0] - first) > 1e-3
-        torch.testing.assert_close(fov(image.flip(0), lowres.flip(0)), torch.stack([second, first]))
-
-
 def test_tokens_and_decoder_are_added_before_the_head() -> None:
     fov = make_model().fov
     assert fov is not None

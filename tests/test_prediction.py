@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import pytest
-import reference
 import torch
 from conftest import make_model
 
@@ -23,13 +22,6 @@ def prediction() -> Prediction:
         height=20,
         width=30,
     )
-
-
-def test_depth_is_that_of_a_loop(prediction: Prediction) -> None:
-    for i in range(2):
-        canonical = prediction.canonical_inverse_depth[i].numpy()
-        expected = reference.metric_depth(canonical, prediction.f_px[i].item(), 20, 30)
-        np.testing.assert_allclose(prediction.depth[i], expected, rtol=2e-5)
 
 
 def test_field_of_view_belongs_to_the_focal_length(prediction: Prediction) -> None:
