@@ -1,4 +1,4 @@
-"""What a network costs by its parts: parameters and arithmetic, counted without computing."""
+"""Parameters and FLOPs of each part of a network, counted without computing."""
 
 from typing import Any, NamedTuple
 

@@ -1,4 +1,4 @@
-"""Where a system is right and wrong: its worst and best pictures, and its error over depth."""
+"""Figures of a system's errors: its worst and best pictures, and its error over depth."""
 
 import heapq
 from collections.abc import Collection, Iterable
@@ -13,7 +13,7 @@ from PIL import Image
 
 from depthpro.evaluation.readers.case import Case
 from depthpro.evaluation.report import METRICS, Results
-from depthpro.evaluation.scoring import CURVE_M, Row, SystemOutput, at_size, counted
+from depthpro.evaluation.scoring import CURVE_M, Range, Row, SystemOutput, at_size, counted
 from depthpro.files import whole_file
 from depthpro.metrics import Alignment, align_depth
 from depthpro.viz import colorize, depth_range
@@ -21,9 +21,9 @@ from depthpro.viz import colorize, depth_range
 KEYS = ("delta1", "boundary_f1", "boundary_recall")
 """Measures that pictures are ordered by: the first one that they have."""
 SHOWN = 3
-"""Worst and best pictures, so many of each."""
+"""Number of worst, and of best pictures."""
 HEIGHT = 240
-"""Of a picture in the figure, in pixels."""
+"""Height of a picture in the figure, in pixels."""
 FACTOR = 1.5
 """Ratio of depths that the map of errors shows in its strongest colours."""
 
@@ -41,11 +41,7 @@ def worst_and_best(rows: Collection[Row]) -> tuple[str, list[Row]]:
 
 
 def save_panels(
-    path: Path,
-    case: Case,
-    output: SystemOutput,
-    range_m: tuple[float, float] | None,
-    alignment: Alignment,
+    path: Path, case: Case, output: SystemOutput, range_m: Range, alignment: Alignment
 ) -> None:
     """Write photo, truth, prediction in the truth's colours, and a map of its errors, side by side.
 
@@ -58,12 +54,11 @@ def save_panels(
         assert case.alpha is not None
         matte = np.repeat((255 * case.alpha).astype(np.uint8)[..., None], 3, axis=2)
         panels = [matte, colorize(at_size(output, case.alpha.shape))]
-    images = [Image.fromarray(panel) for panel in (case.rgb, *panels)]
-    # Nearest, so that measured pixels which stand alone do not vanish into black.
-    small = [
-        image.resize((round(image.width * HEIGHT / image.height), HEIGHT), Image.Resampling.NEAREST)
-        for image in images
-    ]
+    small = []
+    for image in (Image.fromarray(panel) for panel in (case.rgb, *panels)):
+        size = round(image.width * HEIGHT / image.height), HEIGHT
+        # Nearest, so that measured pixels which stand alone do not vanish into black.
+        small.append(np.asarray(image.resize(size, Image.Resampling.NEAREST)))
     with whole_file(path) as temporary:
         Image.fromarray(np.hstack(small)).save(temporary, quality=90)
 
@@ -116,7 +111,7 @@ def draw_curves(path: Path, results: Iterable[Results]) -> None:
 
 
 def _depth_panels(
-    case: Case, output: SystemOutput, range_m: tuple[float, float] | None, alignment: Alignment
+    case: Case, output: SystemOutput, range_m: Range, alignment: Alignment
 ) -> list[UInt8[ndarray, "_ _ 3"]]:
     truth, valid = counted(case, range_m)
     ours = at_size(output, truth.shape)

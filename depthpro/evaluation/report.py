@@ -1,4 +1,4 @@
-"""The report: what was measured and what the paper says, side by side, as Markdown and CSV."""
+"""The report: measured and published numbers side by side, as Markdown and CSV."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -96,7 +96,7 @@ def report_table(results: Sequence[Results]) -> pd.DataFrame:
 
 
 def measured_rows(result: Results) -> Iterator[dict[str, Any]]:
-    """Give the means of a system on a benchmark, then on each family if there are several."""
+    """Yield the means of a system on a benchmark, then on each family if there are several."""
     record, rows = result.record, pd.DataFrame(result.rows)
     families = dict(list(rows.query("family != ''").groupby("family", sort=False)))
     parts = {"": rows} | (families if len(families) > 1 else {})
@@ -157,14 +157,14 @@ def _labels(rows: pd.DataFrame) -> pd.Series:
 
 
 def _ranks(table: pd.DataFrame) -> Iterator[str]:
-    """Give a table of ranks for each measure that the paper has for several of the benchmarks.
+    """Yield a table of ranks for each measure that the paper has for several of the benchmarks.
 
     As in the paper, a system's rank is averaged over the benchmarks that it has, and relative
     systems and those with a model for each domain are ranked with the others.
     """
     for name in (name for name in RANKED if name in table):
         rows = table.query("family == ''").dropna(subset=[name]).assign(system=_labels)
-        in_paper = rows["benchmark"][rows["source"].str.startswith("published")].unique()
+        in_paper = list(rows["benchmark"][rows["source"].str.startswith("published")].unique())
         if len(in_paper) < 2:
             continue
         scores = rows.pivot(index="system", columns="benchmark", values=name)[in_paper]

@@ -106,7 +106,7 @@ def measure(
     """Measure the cases that have no row yet, draw the worst and best, and return all rows.
 
     Rows are added to the file at `path`, and figures go beside it. `record` is what rows depend
-    on, such as `alignment`; `samples` limits the cases to the first so many.
+    on, such as `alignment`; `samples` limits the number of cases.
 
     Raises:
         ValueError: If the file has rows of other settings, or a case cannot be measured.
@@ -171,7 +171,7 @@ def slug(title: str) -> str:
 
 
 def _systems(options: argparse.Namespace) -> Iterator[System]:
-    """Give the systems; weights are loaded one after the other."""
+    """Yield the systems, so that weights are loaded one after the other."""
     models = options.model or ([] if options.predictions else ["small"])
     if options.predictions and not options.title:
         raise ValueError("--predictions needs --title, the system's name in the report")

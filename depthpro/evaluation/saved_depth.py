@@ -1,4 +1,4 @@
-"""Depth maps in files, as other systems save them: values in whatever unit.
+"""Depth maps in files, as other systems save them, in any unit.
 
 | suffix | holds |
 |---|---|

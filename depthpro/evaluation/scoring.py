@@ -31,12 +31,14 @@ CLOUD_POINTS = 50_000
 """Most points of each cloud; larger ones are sampled, at the same pixels in both. Twice as many
 take four times as long, and made Motorcycle's chamfer distance 0.3 % smaller."""
 NEAREST_M = 1e-3
-"""Predicted depth below this counts as this; so does 0, where a system predicts nothing."""
+"""Least predicted depth: nearer points count as this, and 0, where a system predicts nothing."""
 CURVE_M = np.geomspace(0.25, 256, 11)
 """Edges of the bins of true depth in the curve of errors."""
 
 Map = Float[ndarray, "h w"]
 Mask = Bool[ndarray, "h w"]
+Range = tuple[float, float] | None
+"""Least and greatest depth in metres that count; None for 0.0001 to 10000, the network's range."""
 Row = dict[str, Any]
 """Scores by name; in files with `case` and `family`."""
 
@@ -50,14 +52,14 @@ class SystemOutput(NamedTuple):
     f_px: float | None = None
     """Estimated focal length in pixels of the picture's width."""
     inverse: bool = False
-    """Whether the system predicts inverse depth: then that is what is resized."""
+    """Whether the system predicts inverse depth, which is then resized instead of depth."""
 
 
 def score(
     output: SystemOutput,
     case: Case,
     measures: Collection[Measure],
-    range_m: tuple[float, float] | None = None,
+    range_m: Range = None,
     alignment: Alignment = "none",
 ) -> Row:
     """Return the scores of a case by name; those that do not apply to it are missing.
@@ -66,8 +68,7 @@ def score(
     `abs_rel_aligned` after alignment by the median, and by scale and shift; other depth errors
     after `alignment`. `boundary_depth_recall` is against edges of true depth, without thinning;
     `boundary_recall` against a mask, with it. `error_by_depth` and `pixels_by_depth` are mean
-    |d - d*| / d* and counts in bins of `CURVE_M`. True depths in `range_m` count; None is for
-    0.0001 to 10000, the network's range.
+    |d - d*| / d* and counts in bins of `CURVE_M`. True depths in `range_m` count.
 
     Raises:
         ValueError: If predicted depth is NaN in places.
@@ -98,7 +99,7 @@ def score(
 def at_size(output: SystemOutput, shape: tuple[int, ...]) -> Map:
     """Return predicted depth resized bilinearly to a shape (h, w), clamped to `NEAREST_M` to 10 km.
 
-    Inverse depth is resized as such: else the depth of an edge would lie where there is nothing.
+    Inverse depth is resized as such: else pixels at an edge would get a depth where nothing is.
 
     Raises:
         ValueError: If it is NaN in places.
@@ -117,7 +118,7 @@ def resized(values: Float[ndarray, "H W"], shape: tuple[int, ...]) -> Map:
     return F.interpolate(maps, shape, mode="bilinear")[0, 0].numpy()
 
 
-def counted(case: Case, range_m: tuple[float, float] | None = None) -> tuple[Map, Mask]:
+def counted(case: Case, range_m: Range = None) -> tuple[Map, Mask]:
     """Return true depth in metres, and where it is known and lies in a range, as in `score`."""
     assert case.depth is not None
     truth = case.depth.astype(np.float32)
@@ -150,13 +151,7 @@ def _boundary_scores(depth: Map, truth: Map, mask: Mask | None) -> Row:
     }
 
 
-def _depth_errors(
-    ours: Map,
-    truth: Map,
-    valid: Mask,
-    range_m: tuple[float, float] | None,
-    alignment: Alignment,
-) -> Row:
+def _depth_errors(ours: Map, truth: Map, valid: Mask, range_m: Range, alignment: Alignment) -> Row:
     errors = depth_metrics(ours, truth, valid, range_m, alignment)
     scaled = depth_metrics(ours, truth, valid, range_m, "median_scale")
     fitted = depth_metrics(ours, truth, valid, range_m, "scale_and_shift")

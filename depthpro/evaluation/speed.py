@@ -71,15 +71,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--full", action="store_true", help=text)
     text = "the same network in transformers, in turns, at the same random weights"
     add("--vs", choices=["transformers"], help=text)
-    group = parser.add_argument_group("other measurements, instead of photos")
-    add = group.add_mutually_exclusive_group().add_argument
-    others = {"dest": "measure", "action": "store_const", "default": _photos}
-    text = "time training steps and their losses"
-    add("--training", const=_training, help=text, **others)
-    text = "count parameters and FLOPs, of the published network too"
-    add("--cost", const=_cost, help=text, **others)
-    text = "time the thinning of dense boundaries, against a loop over runs"
-    add("--thinning", const=_thinning, help=text, **others)
+    parser.set_defaults(measure=_photos)
+    others = parser.add_argument_group("other measurements, instead of photos")
+    add = others.add_mutually_exclusive_group().add_argument
+    for name, measure, text in (
+        ("--training", _training, "time training steps and their losses"),
+        ("--cost", _cost, "count parameters and FLOPs, of the published network too"),
+        ("--thinning", _thinning, "time the thinning of dense boundaries, against a Python loop"),
+    ):
+        add(name, dest="measure", action="store_const", const=measure, help=text)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -155,7 +155,7 @@ def take_turns(
 ) -> tuple[dict[str, list[Times]], list[Tensor]]:
     """Return seconds of each run after the first by the backends' names, and each one's depth.
 
-    The backends take turns, so that whatever else the machine does happens to all of them.
+    The backends take turns, so that other load on the machine slows all of them alike.
     """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)

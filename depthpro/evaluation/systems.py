@@ -51,11 +51,11 @@ class System:
     predict: Callable[[str, Case], SystemOutput]
     """Predicts depth from the name and the picture of a case."""
     note: str = ""
-    """Licence, provenance, and what else a reader of the scores has to know."""
+    """Licence, provenance, and other notes for readers of the scores."""
     focal: Focal | None = None
-    """The focal length behind its metres; None if it uses none, or which is unknown."""
+    """Focal length that its metres follow from; None if it uses none, or an unknown one."""
     files: Path | None = None
-    """Its weights or predictions on disk."""
+    """Weights or predictions on disk."""
 
 
 def open_system(

@@ -76,13 +76,10 @@ def test_the_first_few_and_then_the_rest(tmp_path: Path) -> None:
 def test_rows_of_other_settings_are_not_mixed(tmp_path: Path) -> None:
     path, other = tmp_path / "toy.jsonl", RECORD | {"alignment": "scale"}
     measure(counting([]), make_benchmark(), RECORD, path)
-    before = path.read_bytes()
-    for gone in (False, True):
-        if gone:
-            path.with_suffix(".json").unlink()
+    for _ in range(2):
         with pytest.raises(ValueError, match=r"toy\.jsonl was measured with other .*alignment"):
             measure(counting([]), make_benchmark(), other, path)
-    assert path.read_bytes() == before
+        path.with_suffix(".json").unlink(missing_ok=True)  # then no row is known to fit
     path.unlink()  # which is what the error says
     assert len(measure(counting([]), make_benchmark(), other, path)) == 5
 

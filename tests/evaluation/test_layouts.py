@@ -127,13 +127,6 @@ def disparity(unknown: float, offset_px: float = 0) -> np.ndarray:
     return pixels.astype(np.float32)
 
 
-def save_pfm(path: Path, pixels: np.ndarray, scale: str = "-0.003922") -> None:
-    """Write a PFM: its rows from the bottom up, little-endian if the scale is negative."""
-    order = "<f4" if scale.startswith("-") else ">f4"
-    header = f"Pf\n{pixels.shape[1]} {pixels.shape[0]}\n{scale}\n"
-    path.write_bytes(header.encode() + pixels[::-1].astype(order).tobytes())
-
-
 def write_booster(root: Path, scene: str, light: str) -> list[Path]:
     folder = root / "train/balanced" / scene
     left = folder / f"camera_00/im{light}.png"
@@ -151,7 +144,10 @@ def write_middlebury(root: Path, scene: str, scale: str) -> list[Path]:
     for path in (folder / "im0.png", root / "testF/Bicycle2/im0.png"):
         save(path, picture())
     save(folder / "im1.png", picture(100))
-    save_pfm(folder / "disp0GT.pfm", disparity(np.inf, offset_px=1.125), scale)
+    # A PFM's rows go from the bottom up, little-endian if the scale is negative.
+    pixels = disparity(np.inf, offset_px=1.125)[::-1].astype("<f4" if scale[0] == "-" else ">f4")
+    header = f"Pf\n{WIDTH} {HEIGHT}\n{scale}\n"
+    (folder / "disp0GT.pfm").write_bytes(header.encode() + pixels.tobytes())
     (folder / "calib.txt").write_text(CALIBRATION)
     return [folder / name for name in ("im0.png", "disp0GT.pfm", "calib.txt")]
 
@@ -163,12 +159,12 @@ def check_stereo(case: Case, name: str) -> None:
     assert camera_of(case) == RECTIFIED
 
 
-def test_depth_is_in_metres() -> None:
+@pytest.mark.parametrize(("offset_px", "depth"), [(0, 5.0), (10, 4.0)])
+def test_depth_is_in_metres(offset_px: float, depth: float) -> None:
     # 1000 px times 0.2 m over 40 px is 5 m; over 40 + 10 px, 4 m.
     pixels = np.array([[40.0, 0.0, -1.0, np.nan, np.inf]], np.float32)
-    for offset_px, depth in ((0, 5.0), (10, 4.0)):
-        metres = depth_from_disparity(pixels, 1000, 0.2, offset_px)
-        np.testing.assert_array_equal(metres, [[depth] + 4 * [np.inf]])
+    metres = depth_from_disparity(pixels, 1000, 0.2, offset_px)
+    np.testing.assert_array_equal(metres, [[depth] + 4 * [np.inf]])
 
 
 # --- Spring ---------------------------------------------------------------------------------------
