@@ -104,14 +104,9 @@ def open_predictions(folder: Path, title: str, kind: Kind = "depth", scale: floa
     | "relative" | inverse depth up to scale and shift |
     | "relative-depth" | depth up to scale and shift, as Marigold predicts it |
 
-    Maps cover the picture, at any size. "relative-depth" is fitted to all true depth of the case by
-    least squares, as Marigold's authors do; where none is known, values stay.
-
-    Args:
-        folder: Of the files; a case named a/b is in its folder a.
-        title: Of the system, for the report.
-        kind: As in the table.
-        scale: Units in a metre or in 1/m, such as 1000 for millimetres in PNG.
+    Maps cover the picture, at any size; `scale` is 1000 for millimetres. "relative-depth" is fitted
+    to all true depth of the case by least squares, as Marigold's authors do; where none is known,
+    values stay.
 
     Raises:
         ValueError: If there is no such folder or scale; and from `predict`, if a file is missing

@@ -56,11 +56,9 @@ class TransformersDepth(NamedTuple):
 
 
 def load(name: str, device: str | None = None) -> TransformersDepth:
-    """Return a depth network of transformers, in float32.
+    """Return a depth network of transformers, in float32, by its name on the hub or its folder.
 
-    Args:
-        name: On the hub, or a folder with config.json, preprocessor_config.json and weights.
-        device: None takes CUDA or MPS where there is one, else the CPU.
+    The folder holds config.json, preprocessor_config.json and weights.
 
     Raises:
         ValueError: If it cannot be loaded, lacks weights, or has an unknown unit.

@@ -32,14 +32,12 @@ Matrix = Float[ndarray, "_ _"]
 def nuscenes(root: str | Path) -> Benchmark:
     """List the key frames of the front camera, all of one version.
 
-    The paper measures 881 without naming them; v1.0-mini has 404, v1.0-trainval 34149.
+    The paper measures 881 without naming them; v1.0-mini has 404, v1.0-trainval 34149. `root` is
+    the folder that holds a version's, or the version's own where there are several.
 
     Depth is that of the same sample's lidar points, at the pixels whose centres they are nearest
     to; the nearest point where there are several. The lidar stands higher than the camera, so it
     also hits some surfaces that are hidden from the camera: their points stay.
-
-    Args:
-        root: The folder that holds a version's, or the version's own where there are several.
 
     Raises:
         ValueError: If there is not one version, a table is broken, or files are missing.
