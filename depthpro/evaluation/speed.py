@@ -43,7 +43,8 @@ class Stopwatch:
 
     def __init__(self, device: torch.device) -> None:
         """Start."""
-        self.device, self.seconds, self.start = device, {}, time.perf_counter()
+        self.device, self.start = device, time.perf_counter()
+        self.seconds: Times = {}
 
     def mark(self, part: str) -> None:
         """Note the seconds since the mark before."""
@@ -278,7 +279,7 @@ def recall_by_loop(depth: Float[ndarray, "h w"], mask: Bool[ndarray, "h w"]) -> 
                 for start, end in ends.reshape(-1, 2).tolist():  # of the run, its largest ratio
                     hits += hit[start + line[start:end].argmax()]
             recall += threshold * hits / max(outline.sum(), 1)
-    return recall / 4 / THRESHOLDS.sum()
+    return float(recall / 4 / THRESHOLDS.sum())
 
 
 def print_medians(runs: dict[str, list[Times]]) -> dict[str, Times]:
