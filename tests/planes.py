@@ -1,15 +1,13 @@
 """A slanted plane of known depth, and files to write it to; what tests of data sets share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
 import numpy as np
-import pytest
 from PIL import Image
 
 from depthpro.data.sample import Sample
-from depthpro.evaluation.readers.case import Benchmark
 
 SIZE = HEIGHT, WIDTH = 24, 32
 CAMERA = (30.0, 28.0, 17.0, 10.5)  # f_px, fy_px, cx_px, cy_px, no two directions alike
@@ -45,28 +43,3 @@ def save(path: Path, pixels: np.ndarray) -> None:
 
 def picture(seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
-
-
-def assert_broken_files_are_named(
-    files: Sequence[Path],
-    read: Callable[[Path], Benchmark],
-    root: Path,
-    cut: Callable[[bytes], bytes] = lambda whole: whole[: len(whole) // 2],
-) -> None:
-    """Check that a case names each of its files when cut, and the listing each when missing.
-
-    The first file is the picture: without it there is no case.
-    """
-    with pytest.raises(ValueError, match=r"no pictures of .*: unpack"):
-        read(root / "empty")
-    for path in files:
-        whole = path.read_bytes()
-        path.write_bytes(cut(whole))
-        (case,) = read(root).cases.values()  # which reads no file yet
-        with pytest.raises(ValueError, match=f"cannot read {path}"):
-            case()
-        path.unlink()
-        missing = "no pictures of" if path == files[0] else f"{path} is missing: unpack it again"
-        with pytest.raises(ValueError, match=missing):
-            read(root)
-        path.write_bytes(whole)

@@ -2,8 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -16,8 +15,7 @@ from depthpro.fov import FieldOfView
 from depthpro.model import DepthPro, Precision
 
 
-@dataclass(frozen=True)
-class Backend:
+class Backend(NamedTuple):
     """A network, and the whole call from photos to depth that uses it."""
 
     name: str
@@ -84,7 +82,6 @@ def _transformers_config(config: DepthProConfig):
 
     has_vit = config.stem == "patch"
     early, late = config.taps if has_vit else (config.depth // 4 - 1, config.depth // 2 - 1)
-    _, fine, middle, coarse = config.neck_dims
     vit = {
         "model_type": "dinov2",
         "hidden_size": config.dim,
@@ -98,12 +95,10 @@ def _transformers_config(config: DepthProConfig):
         fusion_hidden_size=config.decoder_dim,
         intermediate_hook_ids=[late, early],
         intermediate_feature_dims=[config.decoder_dim, config.decoder_dim],
-        scaled_images_feature_dims=[coarse, middle, fine],
+        scaled_images_feature_dims=list(config.neck_dims[:0:-1]),
         merge_padding_value=config.pyramid[0].trim,
         use_fov_model=True,
-        image_model_config=dict(vit),
-        patch_model_config=dict(vit),
-        fov_model_config=dict(vit),
+        **{f"{part}_model_config": dict(vit) for part in ("image", "patch", "fov")},
     )
 
 
@@ -123,8 +118,8 @@ def _transformers_backend(network: Any, precision: Precision) -> Backend:
         outputs.predicted_depth = outputs.predicted_depth.float()
         outputs.field_of_view = outputs.field_of_view.float()
         sizes = [photo.shape[:2] for photo in photos]
-        found = processor.post_process_depth_estimation(outputs, target_sizes=sizes)
-        return torch.stack([cast(Tensor, each["predicted_depth"]) for each in found]).cpu()
+        results = processor.post_process_depth_estimation(outputs, target_sizes=sizes)
+        return torch.stack([cast(Tensor, each["predicted_depth"]) for each in results]).cpu()
 
     return Backend("transformers", network, estimate_depth)
 

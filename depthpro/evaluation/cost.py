@@ -1,4 +1,4 @@
-"""What a network costs by its parts: parameters and arithmetic, counted without computing."""
+"""Parameters and FLOPs of each part of a network, counted without computing."""
 
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from depthpro.model import DepthPro
 
 
 class Part(NamedTuple):
-    """A part of the network and what it costs for one picture."""
+    """Cost of a part of the network for one picture."""
 
     name: str
     parameters: int
@@ -22,9 +22,7 @@ class Part(NamedTuple):
 def count(config: DepthProConfig) -> list[Part]:
     """Return the cost of each part; the sum is that of the network.
 
-    On the meta device: no weights are made, whatever the size.
-
-    Source: FACTS 1.7, 7.
+    On the meta device: no weights are made, whatever the size. Source: FACTS 1.7, 7.
     """
     windows = sum(level.grid**2 for level in config.pyramid)
     with torch.device("meta"):

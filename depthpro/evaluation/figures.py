@@ -1,4 +1,4 @@
-"""Where a system is right and wrong: its worst and best pictures, and its error over depth."""
+"""Figures of a system's errors: its worst and best pictures, and its error over depth."""
 
 import heapq
 from collections.abc import Collection, Iterable
@@ -12,19 +12,18 @@ from numpy import ndarray
 from PIL import Image
 
 from depthpro.evaluation.readers.case import Case
-from depthpro.evaluation.report import METRICS
-from depthpro.evaluation.rows import Results
-from depthpro.evaluation.scoring import CURVE_M, Row, SystemOutput, aligned, at_size, counted
+from depthpro.evaluation.report import METRICS, Results
+from depthpro.evaluation.scoring import CURVE_M, Range, Row, SystemOutput, at_size, counted
 from depthpro.files import whole_file
-from depthpro.metrics import Alignment
+from depthpro.metrics import Alignment, align_depth
 from depthpro.viz import colorize, depth_range
 
 KEYS = ("delta1", "boundary_f1", "boundary_recall")
-"""What pictures are ordered by: the first one that they have."""
+"""Measures that pictures are ordered by: the first one that they have."""
 SHOWN = 3
-"""Worst and best pictures, so many of each."""
+"""Number of worst, and of best pictures."""
 HEIGHT = 240
-"""Of a picture in the figure, in pixels."""
+"""Height of a picture in the figure, in pixels."""
 FACTOR = 1.5
 """Ratio of depths that the map of errors shows in its strongest colours."""
 
@@ -42,20 +41,26 @@ def worst_and_best(rows: Collection[Row]) -> tuple[str, list[Row]]:
 
 
 def save_panels(
-    path: Path,
-    case: Case,
-    output: SystemOutput,
-    range_m: tuple[float, float] | None,
-    alignment: Alignment,
+    path: Path, case: Case, output: SystemOutput, range_m: Range, alignment: Alignment
 ) -> None:
     """Write photo, truth, prediction in the truth's colours, and a map of its errors, side by side.
 
     Errors are blue where the prediction is too near, red where too far, fully at a factor of 1.5.
     Of a case with a mask instead of depth there is no such map.
     """
-    panels = [_small(panel) for panel in _panels(case, output, range_m, alignment)]
+    if case.depth is not None:
+        panels = _depth_panels(case, output, range_m, alignment)
+    else:
+        assert case.alpha is not None
+        matte = np.repeat((255 * case.alpha).astype(np.uint8)[..., None], 3, axis=2)
+        panels = [matte, colorize(at_size(output, case.alpha.shape))]
+    small = []
+    for image in (Image.fromarray(panel) for panel in (case.rgb, *panels)):
+        size = round(image.width * HEIGHT / image.height), HEIGHT
+        # Nearest, so that measured pixels which stand alone do not vanish into black.
+        small.append(np.asarray(image.resize(size, Image.Resampling.NEAREST)))
     with whole_file(path) as temporary:
-        Image.fromarray(np.concatenate(panels, axis=1)).save(temporary, quality=90)
+        Image.fromarray(np.hstack(small)).save(temporary, quality=90)
 
 
 def draw_cases(path: Path, rows: Collection[Row], folder: Path) -> None:
@@ -89,11 +94,11 @@ def draw_curves(path: Path, results: Iterable[Results]) -> None:
     for record, rows in results:
         rows = [row for row in rows if "error_by_depth" in row]
         if rows:
-            pixels = np.array([row["pixels_by_depth"] for row in rows])
-            total = (pixels * [row["error_by_depth"] for row in rows]).sum(0)[1:-1]
-            pixels, least = pixels.sum(0)[1:-1], 1e-3 * pixels.sum()
-            shown = pixels > least
-            axes.plot(middles[shown], (total[shown] / pixels[shown]), "o-", label=record["system"])
+            counts = np.array([row["pixels_by_depth"] for row in rows])
+            errors = (counts * [row["error_by_depth"] for row in rows]).sum(0)[1:-1]
+            pixels = counts.sum(0)[1:-1]
+            shown = pixels > 1e-3 * counts.sum()
+            axes.plot(middles[shown], errors[shown] / pixels[shown], "o-", label=record["system"])
     if not axes.lines:
         return
     axes.set(xscale="log", yscale="log", xlabel="true depth in metres", ylabel="mean |d - d*| / d*")
@@ -105,30 +110,19 @@ def draw_curves(path: Path, results: Iterable[Results]) -> None:
         figure.savefig(temporary, dpi=120)
 
 
-def _panels(
-    case: Case, output: SystemOutput, range_m: tuple[float, float] | None, alignment: Alignment
+def _depth_panels(
+    case: Case, output: SystemOutput, range_m: Range, alignment: Alignment
 ) -> list[UInt8[ndarray, "_ _ 3"]]:
-    if case.depth is None:
-        assert case.alpha is not None
-        alpha = np.repeat((255 * case.alpha).astype(np.uint8)[..., None], 3, axis=2)
-        return [case.rgb, alpha, colorize(at_size(output, case.alpha.shape))]
     truth, valid = counted(case, range_m)
     ours = at_size(output, truth.shape)
-    depth = aligned(ours, truth, valid, range_m, alignment) if valid.any() else ours
+    depth = np.where(valid, align_depth(ours, truth, valid, range_m, alignment), ours)
     shown = np.where(valid, truth, np.inf)
     span = depth_range(shown)
     error = np.log(depth / np.where(valid, truth, depth)) / np.log(FACTOR)
-    colours = matplotlib.colormaps["coolwarm"](np.clip((error + 1) / 2, 0, 1))[..., :3]
+    colours = matplotlib.colormaps["coolwarm"](np.clip((error + 1) / 2, 0, 1), bytes=True)[..., :3]
     known = np.ones(truth.shape, bool) if case.mask is None else case.mask
     return [
-        case.rgb,
         colorize(shown, span) * known[..., None],
-        colorize(np.where(valid, depth, ours), span),
-        (255 * colours).astype(np.uint8) * valid[..., None],
+        colorize(depth, span),
+        colours * valid[..., None],
     ]
-
-
-def _small(picture: UInt8[ndarray, "h w 3"]) -> UInt8[ndarray, "_ _ 3"]:
-    image = Image.fromarray(picture)
-    # Nearest, so that measured pixels which stand alone do not vanish into black.
-    return np.asarray(image.resize((round(image.width * HEIGHT / image.height), HEIGHT), 0))

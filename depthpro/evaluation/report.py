@@ -1,4 +1,4 @@
-"""The report: what was measured and what the paper says, side by side, as Markdown and CSV."""
+"""The report: measured and published numbers side by side, as Markdown and CSV."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,14 +8,22 @@ import numpy as np
 import pandas as pd
 
 from depthpro.evaluation.paper_tables import published_of
-from depthpro.evaluation.rows import Results
+from depthpro.evaluation.scoring import Row
 from depthpro.evaluation.systems import System
 from depthpro.files import whole_file
 from depthpro.metrics import Alignment, average_rank
 
 
+class Results(NamedTuple):
+    """The rows of one system on one benchmark."""
+
+    record: dict[str, Any]
+    """Settings of the measurement: at least `benchmark`, `system` and `notes`, all strings."""
+    rows: list[Row]
+
+
 class Metric(NamedTuple):
-    """How a number is printed."""
+    """Format of a number."""
 
     title: str
     factor: float = 1.0
@@ -64,7 +72,7 @@ _NOTE = (
 
 
 def row_notes(system: System, alignment: Alignment) -> str:
-    """Return what a reader has to know of a system's rows: alignment, focal length, licence."""
+    """Return notes on a system's rows for readers: alignment, focal length, licence."""
     notes = [f"aligned by {alignment.replace('_', ' ')}"] if alignment != "none" else []
     notes += ["relative depth"] if not system.metric else []
     notes += [f"{system.focal} focal length"] if system.focal else []
@@ -77,9 +85,8 @@ def report_table(results: Sequence[Results]) -> pd.DataFrame:
     The columns are benchmark, system, family (empty for the whole benchmark), source, and those
     measures of `METRICS` that a row has, as means in the paper's units.
     """
-    titles = dict.fromkeys(result.record["benchmark"] for result in results)
     rows = []
-    for title in titles:
+    for title in dict.fromkeys(result.record["benchmark"] for result in results):
         for result in results:
             if result.record["benchmark"] == title:
                 rows += measured_rows(result)
@@ -89,38 +96,29 @@ def report_table(results: Sequence[Results]) -> pd.DataFrame:
 
 
 def measured_rows(result: Results) -> Iterator[dict[str, Any]]:
-    """Give the means of a system on a benchmark, then on each family if there are several."""
+    """Yield the means of a system on a benchmark, then on each family if there are several."""
     record, rows = result.record, pd.DataFrame(result.rows)
     families = dict(list(rows.query("family != ''").groupby("family", sort=False)))
     parts = {"": rows} | (families if len(families) > 1 else {})
     factors = pd.Series({name: metric.factor for name, metric in METRICS.items()})
     for family, part in parts.items():
-        pictures = f"measured, {len(part)} picture{'s' * (len(part) > 1)}"
-        row = {
-            "benchmark": record["benchmark"],
-            "system": record["system"],
-            "family": family,
-            "source": f"{pictures}, {record['notes']}" if record["notes"] else pictures,
-        }
+        source = f"measured, {len(part)} picture{'s' * (len(part) > 1)}"
+        source += f", {record['notes']}" if record["notes"] else ""
+        row = {"benchmark": record["benchmark"], "system": record["system"]}
+        row |= {"family": family, "source": source}
         yield row | dict(part.reindex(columns=list(METRICS)).mean() * factors)
 
 
 def paper_rows(benchmark: str) -> list[dict[str, Any]]:
     """Return the paper's rows on a benchmark; none if it is not in the paper."""
-    found: dict[str, dict[str, Any]] = {}
+    rows: dict[str, dict[str, Any]] = {}
     for number in published_of(benchmark):
-        start = {
-            "benchmark": benchmark,
-            "system": number.system,
-            "family": "",
-            "source": "published",
-        }
-        row = found.setdefault(number.system, start)
+        start = {"benchmark": benchmark, "system": number.system, "family": ""}
+        row = rows.setdefault(number.system, start | {"source": "published"})
         row[number.metric] = number.value
         note = f", Table {number.table}" + (f" ({number.note})" if number.note else "")
-        if note not in row["source"]:
-            row["source"] += note
-    return list(found.values())
+        row["source"] += note if note not in row["source"] else ""
+    return list(rows.values())
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -148,7 +146,7 @@ def _formatted(rows: pd.DataFrame) -> str:
     shown = pd.DataFrame({"system": _labels(rows), "source": rows["source"]})
     for name, metric in METRICS.items():
         if name in rows and rows[name].notna().any():
-            shown[metric.title] = rows[name].map(lambda value, metric=metric: _cell(value, metric))
+            shown[metric.title] = [_cell(value, metric) for value in rows[name]]
     return _as_markdown(shown)
 
 
@@ -159,22 +157,18 @@ def _labels(rows: pd.DataFrame) -> pd.Series:
 
 
 def _ranks(table: pd.DataFrame) -> Iterator[str]:
-    """Give a table of ranks for each measure that the paper has for several of the benchmarks.
+    """Yield a table of ranks for each measure that the paper has for several of the benchmarks.
 
     As in the paper, a system's rank is averaged over the benchmarks that it has, and relative
     systems and those with a model for each domain are ranked with the others.
     """
-    for name in RANKED:
-        if name not in table:
-            continue
-        rows = table.query("family == ''").dropna(subset=[name])
-        sources = zip(rows["benchmark"], rows["source"], strict=True)
-        in_paper = list(dict.fromkeys(b for b, source in sources if source.startswith("published")))
+    for name in (name for name in RANKED if name in table):
+        rows = table.query("family == ''").dropna(subset=[name]).assign(system=_labels)
+        in_paper = list(rows["benchmark"][rows["source"].str.startswith("published")].unique())
         if len(in_paper) < 2:
             continue
-        rows = rows.query("benchmark in @in_paper").assign(system=_labels)
-        scores = rows.pivot(index="system", columns="benchmark", values=name)
-        scores = scores.reindex(columns=in_paper)
+        scores = rows.pivot(index="system", columns="benchmark", values=name)[in_paper]
+        scores = scores.dropna(how="all")
         shown = scores.map(lambda value, metric=METRICS[name]: _cell(value, metric))
         ranks = average_rank(scores.to_numpy())
         shown["average rank"], shown["of"] = [f"{rank:.1f}" for rank in ranks], scores.count(axis=1)

@@ -8,6 +8,7 @@ Rows go to OUT/BENCHMARK/SYSTEM.jsonl, and a run that was stopped resumes where 
 
 import argparse
 import dataclasses
+import hashlib
 import json
 import re
 from collections.abc import Collection, Iterator
@@ -21,17 +22,10 @@ from tqdm import tqdm
 
 from depthpro.evaluation import figures, systems
 from depthpro.evaluation.readers import READERS, Benchmark, open_benchmark
-from depthpro.evaluation.report import row_notes, write_report
-from depthpro.evaluation.rows import (
-    Results,
-    append_row,
-    check_record,
-    fingerprint,
-    read_rows,
-    write_rows,
-)
+from depthpro.evaluation.report import Results, row_notes, write_report
 from depthpro.evaluation.scoring import Row, score
 from depthpro.evaluation.systems import System
+from depthpro.files import whole_file
 from depthpro.metrics import Alignment
 from depthpro.version import __version__
 
@@ -39,25 +33,14 @@ from depthpro.version import __version__
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     add = parser.add_argument
-    add(
-        "--data",
-        action="append",
-        required=True,
-        metavar="[KIND:]FOLDER",
-        help=f"a benchmark, {', '.join(READERS)}; held-out shards; or motorcycle; may be repeated",
-    )
-    add(
-        "--model",
-        nargs="+",
-        help="'small', the default, a file, a folder or a hub name, ours or of transformers; "
-        "'constant' and 'ramp' are baselines that ignore the picture",
-    )
-    add("--focal", choices=("estimated", "true"), default="estimated", help="of networks")
-    add(
-        "--alignment",
-        choices=get_args(Alignment),
-        help="of predicted depth to the truth; none for metric systems, scale_and_shift for others",
-    )
+    text = f"a benchmark, {', '.join(READERS)}; held-out shards; or motorcycle; may be repeated"
+    add("--data", action="append", required=True, metavar="[KIND:]FOLDER", help=text)
+    text = "'small', the default, a file, a folder or a hub name, ours or of transformers; "
+    text += "'constant' and 'ramp' are baselines that ignore the picture"
+    add("--model", nargs="+", help=text)
+    add("--focal", choices=get_args(systems.Focal), default="estimated", help="of networks")
+    text = "of predicted depth to the truth; none for metric systems, scale_and_shift for others"
+    add("--alignment", choices=get_args(Alignment), help=text)
     add("--samples", type=int, help="only the first so many of each benchmark")
     add("--device", help="cuda, mps or cpu; the best there is if not given")
     add("--earlier", action="store_true", help="report what is in OUT on the same data, too")
@@ -65,13 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("maps that another system has saved").add_argument
     add("--predictions", type=Path, help="their folder, a file for each case")
     add("--title", help="the system's name in the report; also of a single --model")
-    add(
-        "--kind",
-        choices=get_args(systems.Kind),
-        default="depth",
-        help="depth in metres, the default, inverse (1/m), relative (inverse depth up to scale and "
-        "shift), or relative-depth (depth likewise)",
-    )
+    text = "depth in metres, the default, inverse (1/m), relative (inverse depth up to scale and "
+    text += "shift), or relative-depth (depth likewise)"
+    add("--kind", choices=get_args(systems.Kind), default="depth", help=text)
     add("--scale", type=float, default=1.0, help="units in a metre, or in 1/m; 1 if not given")
 
 
@@ -85,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"--samples must be at least 1, got {options.samples}")
     benchmarks = {spec: open_benchmark(spec) for spec in options.data}
     folders = {spec: options.out / slug(each.title) for spec, each in benchmarks.items()}
-    files = {spec: _data_fingerprint(spec, folder) for spec, folder in folders.items()}
+    data = {spec: [spec, _data_fingerprint(spec, folder)] for spec, folder in folders.items()}
     state = PartialState(cpu=options.device == "cpu" or not torch.cuda.is_available())
     results: dict[Path, Results] = {}
     for system in _systems(options):
@@ -100,8 +79,8 @@ def run(options: argparse.Namespace) -> int:
                 "notes": row_notes(system, alignment),
                 "alignment": alignment,
                 "kind": [options.kind, options.scale],
-                "weights": fingerprint(system.files) if system.files else "",
-                "data": [spec, files[spec]],
+                "weights": _fingerprint(system.files) if system.files else "",
+                "data": data[spec],
                 "depthpro": __version__,
             }
             rows = measure(system, benchmark, record, path, options.samples)
@@ -109,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
     if state.is_main_process:
         for spec, folder in folders.items():
             if options.earlier:
-                results |= _earlier(folder, [spec, files[spec]], results)
+                results |= _earlier(folder, data[spec], results)
             here = [result for path, result in results.items() if path.parent == folder]
             figures.draw_curves(folder / "error_over_depth.png", here)
         print(write_report(options.out, list(results.values())))
@@ -127,28 +106,31 @@ def measure(
     """Measure the cases that have no row yet, draw the worst and best, and return all rows.
 
     Rows are added to the file at `path`, and figures go beside it. `record` is what rows depend
-    on, such as `alignment`; `samples` limits the cases to the first so many.
+    on, such as `alignment`; `samples` limits the number of cases.
 
     Raises:
-        ValueError: If the file has rows that were made otherwise, or a case cannot be measured.
+        ValueError: If the file has rows of other settings, or a case cannot be measured.
     """
-    check_record(path, record)
-    rows = {row["case"]: row for row in read_rows(path)}
+    _check_record(path, record)
+    rows = {row["case"]: row for row in _read_rows(path)}
     names = list(benchmark.cases)[:samples]
     missing = [name for name in names if name not in rows]
     state = PartialState()
-    rank, count = state.process_index, state.num_processes
     if state.is_main_process and missing:
-        write_rows(path, rows.values(), record)  # without half a line that a killed run has left
+        with whole_file(path.with_suffix(".json")) as temporary:
+            temporary.write_text(json.dumps(record, indent=1) + "\n")
+        with whole_file(path) as temporary:  # without half a line that a killed run has left
+            temporary.write_text("".join(json.dumps(row) + "\n" for row in rows.values()))
     title = f"{system.title}, {benchmark.title}"
-    rounds = range(0, len(missing), count)
+    rounds = range(0, len(missing), state.num_processes)
     for first in tqdm(rounds, desc=title, disable=not state.is_main_process):
-        mine = missing[first : first + count][rank : rank + 1]
+        mine = missing[first : first + state.num_processes][state.process_index :][:1]
         new = [measure_case(system, benchmark, name, record, path, rows.values()) for name in mine]
         for row in gather_object(new):
             rows[row["case"]] = row
             if state.is_main_process:
-                append_row(path, row)
+                with path.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
     chosen = [rows[name] for name in names]
     if state.is_main_process:
         figures.draw_cases(path.with_suffix(".jpg"), chosen, path.with_suffix(""))
@@ -189,7 +171,7 @@ def slug(title: str) -> str:
 
 
 def _systems(options: argparse.Namespace) -> Iterator[System]:
-    """Give the systems; weights are loaded one after the other."""
+    """Yield the systems, so that weights are loaded one after the other."""
     models = options.model or ([] if options.predictions else ["small"])
     if options.predictions and not options.title:
         raise ValueError("--predictions needs --title, the system's name in the report")
@@ -202,9 +184,8 @@ def _systems(options: argparse.Namespace) -> Iterator[System]:
             system = systems.open_system(model, options.device, options.focal)
         yield dataclasses.replace(system, title=options.title or system.title)
     if options.predictions:
-        yield systems.open_predictions(
-            options.predictions, options.title, options.kind, options.scale
-        )
+        saved = options.predictions, options.title, options.kind, options.scale
+        yield systems.open_predictions(*saved)
 
 
 def _data_fingerprint(spec: str, results: Path) -> str:
@@ -213,7 +194,7 @@ def _data_fingerprint(spec: str, results: Path) -> str:
     folder = Path(rest if rest and not Path(spec).exists() else spec)
     if results.resolve().is_relative_to(folder.resolve()):
         raise ValueError(f"{results} is in the data, {folder}: choose another --out")
-    return fingerprint(folder)
+    return _fingerprint(folder)
 
 
 def _earlier(folder: Path, data: list[str], known: Collection[Path]) -> dict[Path, Results]:
@@ -222,5 +203,35 @@ def _earlier(folder: Path, data: list[str], known: Collection[Path]) -> dict[Pat
     for path in sorted(folder.glob("[!.]*.jsonl")):
         record = json.loads(path.with_suffix(".json").read_text())
         if record["data"] == data and path not in known:
-            found[path] = Results(record, read_rows(path))
+            found[path] = Results(record, _read_rows(path))
     return found
+
+
+def _read_rows(path: Path) -> list[Row]:
+    """Return the rows of a file, none if it is missing, without a last line that was cut off."""
+    text = path.read_text() if path.exists() else ""
+    return [json.loads(line) for line in text.split("\n")[:-1]]
+
+
+def _check_record(path: Path, record: dict[str, Any]) -> None:
+    """Raise a ValueError if a file has rows that were measured with other settings."""
+    if not path.exists():
+        return
+    beside = path.with_suffix(".json")
+    before = json.loads(beside.read_text()) if beside.exists() else {}
+    if differing := [key for key in {**before, **record} if before.get(key) != record.get(key)]:
+        raise ValueError(
+            f"{path} was measured with other {', '.join(differing)}: choose another --out or "
+            f"--title, or delete {path.name}"
+        )
+
+
+def _fingerprint(path: Path) -> str:
+    """Return a digest of names, sizes and times of the files at a path, hidden ones apart.
+
+    Empty if there are none.
+    """
+    files = sorted(path.rglob("[!.]*")) if path.is_dir() else [path]
+    stats = [(file.relative_to(path), file.stat()) for file in files if file.is_file()]
+    text = "".join(f"{name} {stat.st_size} {stat.st_mtime_ns}\n" for name, stat in stats)
+    return hashlib.sha256(text.encode()).hexdigest() if text else ""

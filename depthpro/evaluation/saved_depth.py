@@ -1,4 +1,4 @@
-"""Depth maps in files, as other systems save them: values in whatever unit.
+"""Depth maps in files, as other systems save them, in any unit.
 
 | suffix | holds |
 |---|---|
@@ -22,7 +22,7 @@ SUFFIXES = (".npz", ".npy", ".png", ".exr", ".pfm")
 
 
 class SavedDepth(NamedTuple):
-    """What a file holds."""
+    """Contents of a file."""
 
     values: Num[ndarray, "H W"]
     """As stored."""
@@ -51,8 +51,19 @@ def read_map(path: Path) -> SavedDepth:
     Raises:
         ValueError: If it cannot be read, or is not one map of numbers.
     """
+    f_px, suffix = None, path.suffix.lower()
     try:
-        values, f_px = _read(path)
+        if suffix == ".npz":
+            values, f_px = _read_npz(path)
+        elif suffix == ".npy":
+            values = np.load(path)
+        elif suffix == ".exr":
+            values = _read_exr(path)
+        else:
+            with Image.open(path, formats=["PNG" if suffix == ".png" else "PPM"]) as image:
+                if suffix == ".png" and image.mode not in ("I;16", "I"):
+                    raise ValueError(f"16-bit grey was expected, got {image.mode}")
+                values = np.array(image)  # of PFM, Pillow turns the rows and swaps the bytes
         if values.ndim != 2 or not values.size or values.dtype.kind not in "fui":
             raise ValueError(f"a map (h, w) was expected, got {values.dtype} {values.shape}")
     except Exception as error:  # a broken file raises whatever its library raises
@@ -60,27 +71,17 @@ def read_map(path: Path) -> SavedDepth:
     return SavedDepth(values, f_px)
 
 
-def _read(path: Path) -> tuple[ndarray, float | None]:
-    suffix = path.suffix.lower()
-    if suffix == ".npz":
-        with np.load(path) as file:
-            f_px = float(file["f_px"].item()) if "f_px" in file.files else None
-            if f_px is not None and not 0 < f_px < math.inf:
-                raise ValueError(f"f_px must be positive and finite, got {f_px:g}")
-            names = [name for name in file.files if name != "f_px"]
-            if f_px and not names:  # of a system for focal lengths alone: no depth is predicted
-                return np.zeros((1, 1)), f_px
-            if "depth" not in names and len(names) != 1:
-                raise ValueError(f"an array 'depth' or a single one was expected, got {names}")
-            return file["depth" if "depth" in names else names[0]], f_px
-    if suffix == ".npy":
-        return np.load(path), None
-    if suffix == ".exr":
-        return _read_exr(path), None
-    with Image.open(path, formats=["PNG" if suffix == ".png" else "PPM"]) as image:
-        if suffix == ".png" and image.mode not in ("I;16", "I"):
-            raise ValueError(f"16-bit grey was expected, got {image.mode}")
-        return np.array(image), None  # of PFM, Pillow turns the rows and swaps the bytes
+def _read_npz(path: Path) -> tuple[ndarray, float | None]:
+    with np.load(path) as file:
+        f_px = float(file["f_px"].item()) if "f_px" in file else None
+        if f_px is not None and not 0 < f_px < math.inf:
+            raise ValueError(f"f_px must be positive and finite, got {f_px:g}")
+        names = [name for name in file if name != "f_px"]
+        if f_px and not names:  # of a system for focal lengths alone: no depth is predicted
+            return np.zeros((1, 1)), f_px
+        if "depth" not in names and len(names) != 1:
+            raise ValueError(f"an array 'depth' or a single one was expected, got {names}")
+        return file["depth" if "depth" in names else names[0]], f_px
 
 
 def _read_exr(path: Path) -> ndarray:

@@ -9,7 +9,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,7 +29,7 @@ from depthpro.evaluation.paper_tables import published
 from depthpro.export import write_json
 from depthpro.image import load_image
 from depthpro.losses import stage2_loss
-from depthpro.model import DepthPro, default_device, usable_device
+from depthpro.model import DepthPro, Precision, default_device, usable_device
 from depthpro.version import __version__
 
 _PHOTO, _MAP = (4032, 3024), (4112, 3008)  # a phone's photo, and a depth map of Booster
@@ -40,24 +39,21 @@ _AGREEMENT = {"float32": 1e-3, "float16": 0.05, "bfloat16": 0.2}
 
 
 class Stopwatch:
-    """Takes the time at each mark, once the device has finished its work."""
+    """Seconds of each part of a run, once the device has finished its work."""
 
     def __init__(self, device: torch.device) -> None:
         """Start."""
-        self.device, self.times = device, []
-        self.mark()
+        self.device, self.start = device, time.perf_counter()
+        self.seconds: Times = {}
 
-    def mark(self, *_: Any) -> None:
-        """Take the time; arguments are those of a module's hooks, and ignored."""
+    def mark(self, part: str) -> None:
+        """Note the seconds since the mark before."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         elif self.device.type == "mps":
             torch.mps.synchronize()
-        self.times.append(time.perf_counter())
-
-    def seconds(self, *parts: str) -> Times:
-        """Return the seconds between the marks by the name of each part."""
-        return {part: b - a for part, (a, b) in zip(parts, pairwise(self.times), strict=True)}
+        now = time.perf_counter()
+        self.seconds[part], self.start = now - self.start, now
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,12 +75,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(measure=_photos)
     others = parser.add_argument_group("other measurements, instead of photos")
     add = others.add_mutually_exclusive_group().add_argument
-    for measure, text in {
-        _training: "time training steps and their losses",
-        _cost: "count parameters and FLOPs, of the published network too",
-        _thinning: "time the thinning of dense boundaries, against a loop over runs",
-    }.items():
-        name = f"--{measure.__name__.strip('_')}"
+    for name, measure, text in (
+        ("--training", _training, "time training steps and their losses"),
+        ("--cost", _cost, "count parameters and FLOPs, of the published network too"),
+        ("--thinning", _thinning, "time the thinning of dense boundaries, against a Python loop"),
+    ):
         add(name, dest="measure", action="store_const", const=measure, help=text)
 
 
@@ -113,50 +108,55 @@ def _photos(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
             photo = Path(folder) / "sample.jpg"
             write_sample_photo(photo, *(options.size or _PHOTO))
         for device in _devices(options):
+            precision = options.dtype or ("float16" if device.type == "cuda" else "float32")
             for full in (False, True) if options.full else (False,):
-                yield from _time_network(options, photo, device, full)
+                backends = _backends(options, device, full, precision)
+                name = cast(DepthPro, backends[0].network).provenance.name
+                about = {"network": name, "device": str(device), "precision": precision}
+                for batch in options.batch:
+                    print(*about.values(), f"batch {batch}, {options.runs} runs", sep=", ")
+                    runs, depths = take_turns(backends, photo, batch, options.runs, device)
+                    height, width = depths[0].shape[-2:]
+                    result = about | {"batch": batch, "photo": [width, height]}
+                    result["seconds"] = print_medians(runs)
+                    yield result | _verdict(depths, precision, device)
 
 
-def _time_network(
-    options: argparse.Namespace, photo: Path, device: torch.device, full: bool
-) -> Iterator[dict[str, Any]]:
-    dtype = getattr(torch, options.dtype or "float32")
-    precision = options.dtype or ("float16" if device.type == "cuda" else "float32")
-    config = DepthProConfig()
+def _backends(
+    options: argparse.Namespace, device: torch.device, full: bool, precision: Precision
+) -> list[Backend]:
+    dtype, config = getattr(torch, options.dtype or "float32"), DepthProConfig()
+    if options.vs and not full:
+        config = DepthPro.from_pretrained(options.model, device="cpu").config
     if options.vs:
-        if not full:
-            config = DepthPro.from_pretrained(options.model, device="cpu").config
-        backends = random_backends(config, device, dtype, precision)
-    elif full:
-        backends = [our_backend(random_network(config, device, dtype), precision)]
-    else:
-        model = DepthPro.from_pretrained(options.model, device=device, dtype=dtype)
-        backends = [our_backend(model, precision)]
-    name = cast(DepthPro, backends[0].network).provenance.name
-    about = {"network": name, "device": str(device), "precision": precision}
-    for batch in options.batch:
-        print(*about.values(), f"batch {batch}, {options.runs} runs", sep=", ")
-        runs, depths = take_turns(backends, photo, batch, options.runs, device)
-        height, width = depths["depthpro"].shape[-2:]
-        result = about | {"batch": batch, "photo": [width, height], "seconds": print_medians(runs)}
-        if options.vs:
-            inverse, other = (1 / depth for depth in depths.values())
-            difference = float((inverse - other).abs().max() / other.mean())
-            result |= {"difference": difference, "agree": difference < _AGREEMENT[precision]}
-            verdict = "agree" if result["agree"] else "DISAGREE"
-            print(f"  inverse depths {verdict} within {difference:.1e} of their mean")
-        else:
-            result["peak_memory_mb"] = _peak_memory_mb(device)
-            print(f"  peak memory: {result['peak_memory_mb']:.0f} MB")
-        yield result
+        return random_backends(config, device, dtype, precision)
+    if full:
+        return [our_backend(random_network(config, device, dtype), precision)]
+    model = DepthPro.from_pretrained(options.model, device=device, dtype=dtype)
+    return [our_backend(model, precision)]
+
+
+def _verdict(depths: list[Tensor], precision: Precision, device: torch.device) -> dict[str, Any]:
+    """Print and return the difference between two backends' depths, or the memory of a single."""
+    if len(depths) == 1:
+        peak = _peak_memory_mb(device)
+        print(f"  peak memory: {peak:.0f} MB")
+        return {"peak_memory_mb": peak}
+    inverse, other = (1 / depth for depth in depths)
+    difference = float((inverse - other).abs().max() / other.mean())
+    agree = difference < _AGREEMENT[precision]
+    print(
+        f"  inverse depths {'agree' if agree else 'DISAGREE'} within {difference:.1e} of their mean"
+    )
+    return {"difference": difference, "agree": agree}
 
 
 def take_turns(
     backends: Sequence[Backend], photo: Path, batch: int, runs: int, device: torch.device
-) -> tuple[dict[str, list[Times]], dict[str, Tensor]]:
-    """Return seconds of each run after the first, and depths, by the backends' names.
+) -> tuple[dict[str, list[Times]], list[Tensor]]:
+    """Return seconds of each run after the first by the backends' names, and each one's depth.
 
-    The backends take turns, so that whatever else the machine does happens to all of them.
+    The backends take turns, so that other load on the machine slows all of them alike.
     """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -165,27 +165,26 @@ def take_turns(
     for turn in trange(runs + 1, leave=False, desc=f"batch of {batch} on {device}"):
         for backend in backends[:: -1 if turn % 2 else 1]:
             seconds, depths[backend.name] = time_photos(backend, photo, batch, device)
-            rows[backend.name].append(seconds)
-    return {name: seconds[1:] for name, seconds in rows.items()}, depths
+            rows[backend.name] += [seconds] if turn else []
+    return rows, [depths[backend.name] for backend in backends]
 
 
 def time_photos(
     backend: Backend, photo: Path, batch: int, device: torch.device
 ) -> tuple[Times, Tensor]:
     """Return the seconds of each part of the way from files to depth, and the depth."""
-    watch = Stopwatch(device)
+    watch, network = Stopwatch(device), backend.network
     photos = [load_image(photo).rgb for _ in range(batch)]
-    watch.mark()
-    before = backend.network.register_forward_pre_hook(watch.mark)
-    after = backend.network.register_forward_hook(watch.mark)
+    watch.mark("load")
+    before = network.register_forward_pre_hook(lambda *_: watch.mark("preprocess"))
+    after = network.register_forward_hook(lambda *_: watch.mark("forward"))
     depth = backend.estimate_depth(photos)
     before.remove()
     after.remove()
-    watch.mark()
-    seconds = watch.seconds("load", "preprocess", "forward", "postprocess")
-    file_to_metres = sum(seconds.values())
-    seconds["photo to metres"] = file_to_metres - seconds["load"]
-    return seconds | {"file to metres": file_to_metres}, depth
+    watch.mark("postprocess")
+    total = sum(watch.seconds.values())
+    sums = {"photo to metres": total - watch.seconds["load"], "file to metres": total}
+    return watch.seconds | sums, depth
 
 
 def _training(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -200,15 +199,14 @@ def _training(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         watch = Stopwatch(device)
         inverse, _ = model(image)
         leaf = inverse.detach().requires_grad_()
-        watch.mark()
+        watch.mark("forward")
         stage2_loss(leaf, target).backward()
-        watch.mark()
+        watch.mark("loss")
         inverse.backward(leaf.grad)
         optimizer.step()
         optimizer.zero_grad()
-        watch.mark()
-        seconds = watch.seconds("forward", "loss", "backward and update")
-        runs.append(seconds | {"step": sum(seconds.values())})
+        watch.mark("backward and update")
+        runs.append(watch.seconds | {"step": sum(watch.seconds.values())})
     share = statistics.median(run["loss"] / run["step"] for run in runs[1:])
     about = {"network": model.provenance.name, "device": str(device)}
     print(*about.values(), f"two pictures a step, {options.runs} runs", sep=", ")
@@ -243,10 +241,9 @@ def _thinning(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     depth, mask = dense_edges(height, width)
     print(f"boundary recall of {width} × {height} pixels, {options.runs} runs")
     print("the loop runs once; of a large map it takes minutes", file=sys.stderr)
-    watch = Stopwatch(torch.device("cpu"))
+    loop = Stopwatch(torch.device("cpu"))
     expected = recall_by_loop(depth, mask)
-    watch.mark()
-    loop = watch.seconds("boundary recall")
+    loop.mark("boundary recall")
     for device in _devices(options):
         maps = torch.from_numpy(depth)[None].to(device), torch.from_numpy(mask)[None].to(device)
         agree = abs(float(boundary_recall(*maps)) - expected) < 1e-6  # this call warms up as well
@@ -254,9 +251,9 @@ def _thinning(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         for _ in range(options.runs):
             watch = Stopwatch(device)
             boundary_recall(*maps)
-            watch.mark()
-            runs.append(watch.seconds("boundary recall"))
-        medians = print_medians({str(device): runs, "loop over runs": [loop]})
+            watch.mark("boundary recall")
+            runs.append(watch.seconds)
+        medians = print_medians({str(device): runs, "loop over runs": [loop.seconds]})
         print(f"  the results are {'equal' if agree else 'NOT EQUAL'}")
         yield {"thinning": [width, height], "seconds": medians, "agree": agree}
 
@@ -270,26 +267,19 @@ def dense_edges(height: int, width: int) -> tuple[Float[ndarray, "h w"], Bool[nd
 
 def recall_by_loop(depth: Float[ndarray, "h w"], mask: Bool[ndarray, "h w"]) -> float:
     """Return `boundary_recall` of a depth map and a mask, with a loop over runs of contours."""
-    rates = np.zeros(len(THRESHOLDS))
+    recall = 0.0
     for turns in range(4):
-        inverse = np.ascontiguousarray(np.rot90(1 / depth, turns))
-        foreground = np.rot90(mask, turns)
-        ratio = inverse[:, :-1] / inverse[:, 1:]
+        inverse, foreground = np.rot90(1 / depth, turns), np.rot90(mask, turns)
+        ratio = np.ascontiguousarray(inverse[:, :-1] / inverse[:, 1:])
         outline = foreground[:, :-1] & ~foreground[:, 1:]
-        for k, threshold in enumerate(THRESHOLDS):
-            hits = (_thin_by_loop(ratio, threshold) & outline).sum()
-            rates[k] += hits / max(outline.sum(), 1) / 4
-    return float(rates @ THRESHOLDS / THRESHOLDS.sum())
-
-
-def _thin_by_loop(ratio: Float[ndarray, "h w"], threshold: float) -> Bool[ndarray, "h w"]:
-    """Return where a ratio is the first largest of its run above a threshold, line by line."""
-    kept = np.zeros(ratio.shape, bool)
-    for line, marks in zip(ratio, kept, strict=True):
-        ends = np.flatnonzero(np.diff(line > threshold, prepend=False, append=False)).tolist()
-        for start, end in zip(ends[::2], ends[1::2], strict=True):
-            marks[start + line[start:end].argmax()] = True
-    return kept
+        for threshold in THRESHOLDS:
+            hits = 0
+            for line, hit in zip(ratio, outline, strict=True):
+                ends = np.flatnonzero(np.diff(line > threshold, prepend=False, append=False))
+                for start, end in ends.reshape(-1, 2).tolist():  # of the run, its largest ratio
+                    hits += hit[start + line[start:end].argmax()]
+            recall += threshold * hits / max(outline.sum(), 1)
+    return float(recall / 4 / THRESHOLDS.sum())
 
 
 def print_medians(runs: dict[str, list[Times]]) -> dict[str, Times]:
@@ -307,6 +297,17 @@ def print_medians(runs: dict[str, list[Times]]) -> dict[str, Times]:
     return medians
 
 
+def write_sample_photo(path: Path, width: int, height: int) -> None:
+    """Write a JPEG with detail at several scales, about as many bytes a pixel as a phone's."""
+    rng = np.random.default_rng(0)
+    picture = Image.new("RGB", (width, height))
+    for cell in (8, 32, 252):
+        values = rng.integers(0, 256, (-(-height // cell), -(-width // cell), 3), dtype=np.uint8)
+        noise = Image.fromarray(values).resize(picture.size, Image.Resampling.BICUBIC)
+        picture = Image.blend(picture, noise, 0.6)
+    picture.save(path, quality=90)
+
+
 def _peak_memory_mb(device: torch.device) -> float:
     """Return the peak of a GPU's tensors, else of the process since its start, in megabytes."""
     if device.type == "cuda":
@@ -318,27 +319,20 @@ def _peak_memory_mb(device: torch.device) -> float:
 def _machine() -> dict[str, Any]:
     cpuinfo = Path("/proc/cpuinfo")
     names = re.findall(r"model name\s*: (.+)", cpuinfo.read_text()) if cpuinfo.exists() else []
-    versions = {"depthpro": __version__, "torch": torch.__version__, "system": platform.platform()}
-    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    processor = names[0] if names else platform.processor()
-    return versions | {"processor": processor, "threads": torch.get_num_threads(), "gpus": gpus}
+    return {
+        "depthpro": __version__,
+        "torch": torch.__version__,
+        "system": platform.platform(),
+        "processor": names[0] if names else platform.processor(),
+        "threads": torch.get_num_threads(),
+        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+    }
 
 
 def _devices(options: argparse.Namespace) -> list[torch.device]:
     if options.device:
         return [usable_device(options.device)]
     return list(dict.fromkeys((torch.device("cpu"), default_device())))
-
-
-def write_sample_photo(path: Path, width: int, height: int) -> None:
-    """Write a JPEG with detail at several scales, about as many bytes a pixel as a phone's."""
-    rng = np.random.default_rng(0)
-    picture = Image.new("RGB", (width, height))
-    for cell in (8, 32, 252):
-        values = rng.integers(0, 256, (-(-height // cell), -(-width // cell), 3), dtype=np.uint8)
-        noise = Image.fromarray(values).resize(picture.size, Image.Resampling.BICUBIC)
-        picture = Image.blend(picture, noise, 0.6)
-    picture.save(path, quality=90)
 
 
 def _size(text: str) -> tuple[int, int]:

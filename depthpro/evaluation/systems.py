@@ -1,4 +1,4 @@
-"""The systems that are measured: networks that run here, and what other systems saved.
+"""The systems that are measured: networks that run here, and depth maps that others saved.
 
 docs/evaluation.md lists how to open each system of the paper's tables.
 """
@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -27,35 +27,35 @@ Focal = Literal["estimated", "true"]
 Kind = Literal["depth", "inverse", "relative", "relative-depth"]
 
 CONSTANT_M = 3.9
-"""What "constant" predicts everywhere: the median depth of `render --seed 3`, without sky."""
+"""Depth of the baseline "constant": the median of `render --seed 3`, without sky."""
 HORIZON, EYE_M, FAR_M = 0.4, 1.5, 1000.0
-"""What "ramp" predicts: a level ground seen from this height, up to FAR_M at a horizon at this
-share of the rows."""
+"""The baseline "ramp": a level ground seen from this height, up to FAR_M at a horizon at this share
+of the rows."""
 BASELINES = ("constant", "ramp")
 PREFIX = "transformers:"
 """Before the name of a Depth Pro: run it by transformers instead of this package."""
 NEAREST = 0.01
 """Nearest depth of a relative system: what can be measured then spans a million to one."""
-_HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+_HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*(?<!\.pt)(?<!\.pth)(?<!\.safetensors)")
 _PUBLISHED = ("apple/DepthPro", "apple/DepthPro-hf")
 
 
 @dataclass(frozen=True)
 class System:
-    """What turns a picture into depth."""
+    """Predicts depth from a picture."""
 
     title: str
     """As a report lists it."""
     metric: bool
     """Whether depth is in metres; else up to scale and shift of inverse depth."""
     predict: Callable[[str, Case], SystemOutput]
-    """Predict for a case, by its name and picture."""
+    """Predicts depth from the name and the picture of a case."""
     note: str = ""
-    """Licence, provenance, and what else a reader of the scores has to know."""
+    """Licence, provenance, and other notes for readers of the scores."""
     focal: Focal | None = None
-    """The focal length behind its metres; None if it uses none, or which is unknown."""
+    """Focal length that its metres follow from; None if it uses none, or an unknown one."""
     files: Path | None = None
-    """Its weights or predictions on disk."""
+    """Weights or predictions on disk."""
 
 
 def open_system(
@@ -72,12 +72,9 @@ def open_system(
     Raises:
         ValueError: If it cannot be loaded, cannot use a focal length, or estimates none.
     """
-    if focal not in get_args(Focal):
-        raise ValueError(f'focal must be "estimated" or "true", got {focal!r}')
     ours = not model.startswith(PREFIX) and _is_ours(model)
     system = (_open_ours if ours else _open_theirs)(model, device, focal)
-    title = system.title + ", true focal length" * (focal == "true")
-    return replace(system, title=title)
+    return replace(system, title=system.title + ", true focal length" * (focal == "true"))
 
 
 def baseline(kind: str) -> System:
@@ -107,23 +104,16 @@ def open_predictions(folder: Path, title: str, kind: Kind = "depth", scale: floa
     | "relative" | inverse depth up to scale and shift |
     | "relative-depth" | depth up to scale and shift, as Marigold predicts it |
 
-    Maps cover the picture, at any size. For "relative-depth" a least-squares fit to all depth that
-    the case knows gives metres, as Marigold's authors do; where none is known, values stay.
-
-    Args:
-        folder: Of the files; a case named a/b is in its folder a.
-        title: Of the system, for the report.
-        kind: What the values are.
-        scale: Units in a metre or in 1/m, such as 1000 for millimetres in PNG.
+    Maps cover the picture, at any size; `scale` is 1000 for millimetres. "relative-depth" is fitted
+    to all true depth of the case by least squares, as Marigold's authors do; where none is known,
+    values stay.
 
     Raises:
-        ValueError: If there is no such folder, kind or scale; and from `predict`, if a file is
-            missing or broken or its values are impossible.
+        ValueError: If there is no such folder or scale; and from `predict`, if a file is missing
+            or broken or its values are impossible.
     """
     if not folder.is_dir():
         raise ValueError(f"no folder {folder}: pass the one that holds a file for each case")
-    if kind not in get_args(Kind):
-        raise ValueError(f"kind must be one of {', '.join(get_args(Kind))}; got {kind!r}")
     if not 0 < scale < math.inf:
         raise ValueError(f"scale, stored units in a metre, must be positive; got {scale}")
 
@@ -156,12 +146,10 @@ def relative_depth(inverse: Float[ndarray, "H W"]) -> Float[ndarray, "H W"]:
 def _is_ours(model: str) -> bool:
     """Return whether this package runs a model: all but other kinds in transformers' layout."""
     path = Path(model).expanduser()
-    config = path / "config.json"
-    if config.is_file():
-        kind = json.loads(config.read_text(encoding="utf-8")).get("model_type", "depth_pro")
-        return kind == "depth_pro"
-    on_hub = _HUB_NAME.fullmatch(model) and path.suffix not in (".pt", ".pth", ".safetensors")
-    if path.exists() or model in _PUBLISHED or not on_hub:
+    if (path / "config.json").is_file():
+        settings = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        return settings.get("model_type", "depth_pro") == "depth_pro"
+    if path.exists() or model in _PUBLISHED or not _HUB_NAME.fullmatch(model):
         return True
     return transformers_models.load_config(model).model_type == "depth_pro"
 
@@ -236,7 +224,7 @@ def _to_depth(saved: SavedDepth, kind: Kind, scale: float) -> Float[ndarray, "H 
 
 
 def _fitted(values: Float[ndarray, "H W"], case: Case) -> Float[ndarray, "H W"]:
-    """Return metres: the values, scaled and shifted to fit the depth that the case knows."""
+    """Return metres: the values, scaled and shifted to fit the true depth of the case."""
     if case.depth is not None:
         truth, known = counted(case)  # not the sky, which some store as 10 million kilometres
         if known.any():

@@ -45,10 +45,9 @@ class TransformersDepth(NamedTuple):
         The processor's interpolation can overshoot: depth is clamped to at least 0.1 mm.
         """
         inputs = self.processor(images=rgb, return_tensors="pt").to(self.network.device)
-        sizes = [rgb.shape[:2]]
-        options = {"target_sizes": sizes}
+        options = {"target_sizes": [rgb.shape[:2]]}
         if self.network.config.model_type == "zoedepth":
-            options["source_sizes"] = sizes  # to crop what its processor has padded
+            options["source_sizes"] = options["target_sizes"]  # to crop what its processor padded
         outputs = self.network(**inputs)
         (result,) = self.processor.post_process_depth_estimation(outputs, **options)
         values = result["predicted_depth"].clamp(min=0 if self.relative else MIN_DEPTH_M)
@@ -57,26 +56,19 @@ class TransformersDepth(NamedTuple):
 
 
 def load(name: str, device: str | None = None) -> TransformersDepth:
-    """Return a depth network of transformers, in float32.
+    """Return a depth network of transformers, in float32, by its name on the hub or its folder.
 
-    Args:
-        name: On the hub, or a folder with config.json, preprocessor_config.json and weights.
-        device: None takes CUDA or MPS where there is one, else the CPU.
+    The folder holds config.json, preprocessor_config.json and weights.
 
     Raises:
         ValueError: If it cannot be loaded, lacks weights, or has an unknown unit.
     """
     relative = _is_relative(name, load_config(name))
     target = default_device() if device is None else usable_device(device)
-    from transformers import AutoImageProcessor, AutoModelForDepthEstimation
-
-    try:
-        processor = AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
-        network, info = AutoModelForDepthEstimation.from_pretrained(
-            name, dtype=torch.float32, output_loading_info=True, trust_remote_code=False
-        )
-    except Exception as error:  # the client, its HTTP library and the readers each have their own
-        raise _unavailable(name, error) from error
+    processor = _load("AutoImageProcessor", name)
+    network, info = _load(
+        "AutoModelForDepthEstimation", name, dtype=torch.float32, output_loading_info=True
+    )
     missing = sorted(key for key in info["missing_keys"] if not _UNUSED.match(key))
     if missing:  # transformers fills them with random numbers and goes on
         raise ValueError(
@@ -87,21 +79,25 @@ def load(name: str, device: str | None = None) -> TransformersDepth:
 
 
 def load_config(name: str) -> Any:
-    """Return the config of a model of transformers.
+    """Return the config of a model of transformers; raise a ValueError if it cannot be loaded."""
+    return _load("AutoConfig", name)
 
-    Raises:
-        ValueError: If it cannot be loaded.
-    """
+
+def _load(kind: str, name: str, **options: Any) -> Any:
     try:
-        from transformers import AutoConfig
+        import transformers
     except ImportError as error:
         raise ValueError(
             f"{name!r} is run by transformers ({error}): pip install 'transformers>=5.0'"
         ) from None
     try:
-        return AutoConfig.from_pretrained(name, trust_remote_code=False)
-    except Exception as error:
-        raise _unavailable(name, error) from error
+        return getattr(transformers, kind).from_pretrained(name, trust_remote_code=False, **options)
+    except Exception as error:  # the client, its HTTP library and the readers each have their own
+        reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        raise ValueError(
+            f"transformers cannot load {name!r} from a folder, the hub or its cache ({reason}): "
+            "check the name, or download its files and pass the folder's path"
+        ) from error
 
 
 def _is_relative(name: str, config: Any) -> bool:
@@ -117,12 +113,4 @@ def _is_relative(name: str, config: Any) -> bool:
         "expected zoedepth, glpn, depth_anything, dpt as in MiDaS, or depth_pro with its field of "
         f"view; {name!r} is {kind!r}, whose unit is unknown: save its maps, and pass the folder as "
         "predictions"
-    )
-
-
-def _unavailable(name: str, error: Exception) -> ValueError:
-    reason = f"{type(error).__name__}: {[*str(error).splitlines(), ''][0]}"
-    return ValueError(
-        f"transformers cannot load {name!r} from a folder, the hub or its cache ({reason}): check "
-        "the name, or download its files and pass the folder's path"
     )

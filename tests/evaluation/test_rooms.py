@@ -1,6 +1,5 @@
 """SUN RGB-D and iBims-1 as their authors ship them, small: a plane's metres, cameras, masks."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from planes import CAMERA, HEIGHT, SIZE, WIDTH, picture, plane, save
 from scipy.io import savemat
 
 from depthpro.evaluation.readers.case import Case
-from depthpro.evaluation.readers.rooms import ibims, sunrgbd
+from depthpro.evaluation.readers.rooms import IBIMS, sunrgbd
 
 F_PX, FY_PX, CX_PX, CY_PX = CAMERA
 NYU = "kv1/NYUdata/NYU0001"
@@ -91,12 +90,6 @@ def test_sunrgbd_gives_the_plane_in_metres(sun: Path) -> None:
         assert case.rgb.shape == (*SIZE, 3)
 
 
-def test_sunrgbd_needs_the_split(sun: Path) -> None:
-    shutil.rmtree(sun / "SUNRGBDtoolbox")
-    with pytest.raises(ValueError, match=r"allsplit\.mat is missing: unpack SUNRGBDtoolbox"):
-        sunrgbd(sun)
-
-
 def test_sunrgbd_names_what_is_missing_or_broken(sun: Path) -> None:
     folder = sun / "SUNRGBD" / NYU
 
@@ -121,6 +114,8 @@ def test_sunrgbd_names_what_is_missing_or_broken(sun: Path) -> None:
     fails(r"cannot read .*allsplit\.mat")
     savemat(split, {"alltrain": 1})
     fails(r"allsplit\.mat .*no 'alltest'")
+    split.unlink()
+    fails(r"allsplit\.mat is missing: unpack SUNRGBDtoolbox")
 
 
 # ---------------------------------------------------------------------------------------- iBims-1
@@ -156,9 +151,9 @@ def write_picture(root: Path, name: str, struct: dict[str, Any]) -> Path:
     return path
 
 
-def test_ibims_gives_the_plane_in_metres(tmp_path: Path) -> None:
+def test_ibims_gives_the_plane_edges_and_a_mask_for_each_plane(tmp_path: Path) -> None:
     write_picture(tmp_path, "corridor_01", maps())
-    benchmark = ibims(tmp_path)
+    benchmark = IBIMS.open(tmp_path)
     assert (benchmark.title, benchmark.measures) == ("iBims", ("depth", "boundary", "ibims"))
     assert benchmark.range_m == (0.1, 10)
     case = benchmark.cases["corridor_01"]()
@@ -171,11 +166,7 @@ def test_ibims_gives_the_plane_in_metres(tmp_path: Path) -> None:
     assert np.isposinf(case.depth[~known]).all()
     np.testing.assert_array_equal(case.rgb, picture())
     assert camera_of(case) == pytest.approx(CAMERA)
-
-
-def test_ibims_gives_edges_and_a_mask_for_each_plane(tmp_path: Path) -> None:
-    write_picture(tmp_path, "corridor_01", maps())
-    truth = ibims(tmp_path).cases["corridor_01"]().ibims
+    truth = case.ibims
     assert truth is not None
     np.testing.assert_array_equal(np.flatnonzero(truth.edges[0]), [9])
     rows = [[0, 1], [3, 4], [6, 7], [0, 1], [3, 4]]  # three walls and two tables
@@ -183,7 +174,7 @@ def test_ibims_gives_edges_and_a_mask_for_each_plane(tmp_path: Path) -> None:
     assert (truth.planes == truth.planes[:, :, :1]).all()
     none = maps() | {f"mask_{kind}_paras": np.zeros((0, 0)) for kind in ("wall", "table")}
     write_picture(tmp_path, "corridor_01", none)
-    truth = ibims(tmp_path).cases["corridor_01"]().ibims
+    truth = IBIMS.open(tmp_path).cases["corridor_01"]().ibims
     assert truth is not None
     assert truth.planes.shape == (0, HEIGHT, WIDTH)
 
@@ -191,11 +182,11 @@ def test_ibims_gives_edges_and_a_mask_for_each_plane(tmp_path: Path) -> None:
 def test_ibims_names_broken_files(tmp_path: Path) -> None:
     def fails(message: str) -> None:
         with pytest.raises(ValueError, match=message):
-            ibims(tmp_path).cases["office_02"]()
+            IBIMS.open(tmp_path).cases["office_02"]()
 
     fails("no pictures of iBims .*: unpack")
     path = write_picture(tmp_path, "office_02", maps() | {"edges": np.zeros((2, 3), np.uint8)})
-    fails(r"office_02\.mat .*\(24, 32\) was expected for its picture, got \(2, 3\)")
+    fails(r"office_02\.mat .*\(24, 32\) was expected, as its picture's, got \(2, 3\)")
     write_picture(tmp_path, "office_02", {"rgb": picture()})
     fails(r"office_02\.mat .*calib")
     savemat(path, {"gtStruct": 1})

@@ -14,7 +14,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from depthpro import DepthPro, DepthProConfig
 from depthpro.__main__ import COMMANDS, main
-from depthpro.boundary import boundary_recall
 from depthpro.evaluation import backends, cost, speed
 from depthpro.image import load_image
 
@@ -49,8 +48,6 @@ def test_a_photo_is_timed_part_by_part(
     assert list(seconds) == parts
     assert min(seconds.values()) > 0
     assert (result["device"], result["precision"], result["batch"]) == ("cpu", "float32", 1)
-    height, width = load_image(photo).rgb.shape[:2]
-    assert result["photo"] == [width, height]
     assert result["peak_memory_mb"] > 100
     printed = capsys.readouterr().out
     assert "peak memory" in printed
@@ -63,10 +60,8 @@ def test_batch_size_precision_and_size_of_the_photo_are_as_asked(
 ) -> None:
     given = "--runs 1 --batch 1 2 --size 64x48 --dtype bfloat16 --device cpu"
     results = benchmark(tmp_path, f"{given} --model {weights}")
-    assert [result["batch"] for result in results] == [1, 2]
-    for result in results:
-        assert result["photo"] == [64, 48]
-        assert result["precision"] == "bfloat16"
+    found = [(each["batch"], each["photo"], each["precision"]) for each in results]
+    assert found == [(1, [64, 48], "bfloat16"), (2, [64, 48], "bfloat16")]
 
 
 @pytest.mark.parametrize(
@@ -89,26 +84,18 @@ def test_wrong_arguments_are_refused(
     assert expected in capsys.readouterr().err
 
 
-class Slow(nn.Module):
-    """A network that takes an hour on a clock of the test's own."""
-
-    def __init__(self, clock: list[float]) -> None:
-        """Take the clock."""
-        super().__init__()
-        self.clock = clock
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        self.clock[0] += 1
-        return image
-
-
 def test_time_goes_to_the_part_that_took_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     clock, turns = [0.0], []
 
+    class Slow(nn.Module):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            clock[0] += 1
+            return image
+
     def slow_backend(name: str) -> backends.Backend:
-        network = Slow(clock)
+        network = Slow()
 
         def estimate_depth(photos: Sequence[np.ndarray]) -> torch.Tensor:
             turns.append(name)
@@ -121,13 +108,15 @@ def test_time_goes_to_the_part_that_took_it(
 
     monkeypatch.setattr(speed.time, "perf_counter", lambda: clock[0])
     photo = tmp_path / "photo.jpg"
-    speed.write_sample_photo(photo, 8, 8)
+    speed.write_sample_photo(photo, 403, 302)
+    rgb = load_image(photo).rgb
+    assert rgb.shape == (302, 403, 3) and rgb.std() > 10
     both = [slow_backend("a"), slow_backend("b")]
     runs, depths = speed.take_turns(both, photo, 2, 2, CPU)
     for name in ("a", "b"):
         assert [list(seconds.values()) for seconds in runs[name]] == [[0, 3, 1, 5, 9, 9]] * 2
     assert turns == ["a", "b", "b", "a", "a", "b"]  # the first run is not counted
-    assert depths["a"].shape == (2, 2, 2)
+    assert [depth.shape for depth in depths] == [(2, 2, 2)] * 2
 
 
 def test_medians_and_ratios(capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,13 +124,6 @@ def test_medians_and_ratios(capsys: pytest.CaptureFixture[str]) -> None:
     medians = speed.print_medians({"ours": ours, "theirs": theirs})
     assert medians == {"ours": {"step": 2.0}, "theirs": {"step": 3.0}}
     assert "1.50 times" in capsys.readouterr().out
-
-
-def test_the_sample_photo_has_size_and_detail(tmp_path: Path) -> None:
-    speed.write_sample_photo(tmp_path / "photo.jpg", 403, 302)
-    rgb = load_image(tmp_path / "photo.jpg").rgb
-    assert rgb.shape == (302, 403, 3)
-    assert rgb.std() > 10
 
 
 # --- the same network in transformers -------------------------------------------------------------
@@ -223,18 +205,9 @@ def test_costs_of_parts_add_up() -> None:
     assert everything.parameters == sum(each.numel() for each in model.parameters())
 
 
-def test_thinning_by_a_loop_is_the_same() -> None:
-    depth, mask = speed.dense_edges(30, 40)
-    ratio = depth[:, 1:] / depth[:, :-1]
-    contours = np.maximum(ratio, 1 / ratio) > 1.05
-    assert 0.3 < contours.mean() < 1  # dense
-    maps = torch.from_numpy(depth)[None], torch.from_numpy(mask)[None]
-    assert speed.recall_by_loop(depth, mask) == pytest.approx(float(boundary_recall(*maps)))
-
-
 def test_thinning_is_timed(tmp_path: Path) -> None:
     (result,) = benchmark(tmp_path, "--thinning --size 40x30 --runs 2 --device cpu")
-    assert result["agree"]
+    assert result["agree"]  # with a loop over runs
     assert result["thinning"] == [40, 30]
     assert min(each["boundary recall"] for each in result["seconds"].values()) > 0
 

@@ -15,8 +15,8 @@ from depthpro.data.batches import RANDOM_NUMBERS, Batch, shrink_truth
 from depthpro.stem import HybridEncoder
 from depthpro.training.fine_crop import FineCrops, random_crops
 from depthpro.training.phases import (
-    DepthNetwork,
     LOSSES,
+    DepthNetwork,
     coarsest_map,
     depth_loss,
     make_network,

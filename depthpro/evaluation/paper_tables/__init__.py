@@ -23,7 +23,7 @@ class Published(NamedTuple):
 
 
 def published(table: int) -> list[Published]:
-    """Return all numbers of one of the paper's tables; what ran out of memory is left out.
+    """Return all numbers of one of the paper's tables, without systems that ran out of memory.
 
     Raises:
         ValueError: If there is no such table.
@@ -43,7 +43,7 @@ def published(table: int) -> list[Published]:
 
 
 def published_of(benchmark: str) -> list[Published]:
-    """Return all that the paper says of a benchmark, by its title in any spelling of case."""
+    """Return the paper's numbers on a benchmark, by its title in upper or lower case."""
     wanted = _SPELLED.get(benchmark.lower(), benchmark.lower())
     rows = (row for table in TABLES for row in published(table))
     return [row for row in rows if row.benchmark and row.benchmark.lower() == wanted]

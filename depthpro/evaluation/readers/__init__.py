@@ -3,30 +3,28 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from depthpro.evaluation.readers.case import Benchmark, Case, IbimsTruth, Measure
-from depthpro.evaluation.readers.eth3d import eth3d
-from depthpro.evaluation.readers.films import sintel, spring
-from depthpro.evaluation.readers.mattes import am2k, dis5k, p3m10k
+from depthpro.evaluation.readers.case import Benchmark, Case, IbimsTruth, Layout, Measure
+from depthpro.evaluation.readers.mattes import AM2K, P3M10K, dis5k
+from depthpro.evaluation.readers.metres import ETH3D, SINTEL
 from depthpro.evaluation.readers.nuscenes import nuscenes
-from depthpro.evaluation.readers.photos import photos
-from depthpro.evaluation.readers.rooms import ibims, sunrgbd
-from depthpro.evaluation.readers.samples import held_out, motorcycle
-from depthpro.evaluation.readers.stereo import booster, middlebury
+from depthpro.evaluation.readers.rooms import IBIMS, sunrgbd
+from depthpro.evaluation.readers.samples import held_out, motorcycle, photos
+from depthpro.evaluation.readers.stereo import BOOSTER, MIDDLEBURY, SPRING
 
-__all__ = ["READERS", "Benchmark", "Case", "IbimsTruth", "Measure", "open_benchmark"]
+__all__ = ["READERS", "Benchmark", "Case", "IbimsTruth", "Layout", "Measure", "open_benchmark"]
 
 READERS: dict[str, Callable[[str], Benchmark]] = {
-    "booster": booster,
-    "eth3d": eth3d,
-    "ibims": ibims,
-    "middlebury": middlebury,
+    "booster": BOOSTER.open,
+    "eth3d": ETH3D.open,
+    "ibims": IBIMS.open,
+    "middlebury": MIDDLEBURY.open,
     "nuscenes": nuscenes,
-    "sintel": sintel,
-    "spring": spring,
+    "sintel": SINTEL.open,
+    "spring": SPRING.open,
     "sunrgbd": sunrgbd,
-    "am2k": am2k,
+    "am2k": AM2K.open,
     "dis5k": dis5k,
-    "p3m10k": p3m10k,
+    "p3m10k": P3M10K.open,
     "photos": photos,
 }
 

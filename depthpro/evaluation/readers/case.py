@@ -1,9 +1,9 @@
-"""One picture of a benchmark with its ground truth, a benchmark, and what its readers share."""
+"""One picture of a benchmark with its ground truth, a benchmark, and how its files lie on disk."""
 
-import os
-import sys
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -11,8 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Num, UInt8
 from numpy import ndarray
 
-from depthpro.data.frames import existing as existing
-from depthpro.data.frames import fitting as fitting
+from depthpro.data.frames import existing
 
 Measure = Literal["depth", "cloud", "boundary", "recall", "focal", "ibims"]
 """Groups of measures: depth errors; point clouds; boundary F1 against depth; boundary recall
@@ -21,7 +20,7 @@ against a mask; focal length; the iBims benchmark's own."""
 
 @dataclass(frozen=True)
 class IbimsTruth:
-    """What iBims-1 annotates besides depth."""
+    """Annotations of iBims-1 besides depth."""
 
     edges: Bool[ndarray, "h w"]
     """Depth edges."""
@@ -38,7 +37,7 @@ class Case:
 
     rgb: UInt8[ndarray, "h w 3"]
     depth: Float[ndarray, "H W"] | None = None
-    """Metres along the optical axis, at the picture's size or another; infinite where sky."""
+    """Metres along the optical axis, at the picture's size or another; infinite for sky."""
     mask: Bool[ndarray, "H W"] | None = None
     """Where depth (or alpha) is known; everywhere if None."""
     alpha: Float[ndarray, "h w"] | None = None
@@ -61,24 +60,48 @@ class Benchmark:
     """As in the paper's tables."""
     cases: Mapping[str, Callable[[], Case]]
     """Functions that read a case, by its name: unique, a relative path without a suffix, such as
-    `delivery_area/DSC_0654`."""
+    `delivery_area/DSC_0654`. They raise a ValueError that names a broken file."""
     measures: tuple[Measure, ...]
     range_m: tuple[float, float] | None = None
     """Depths that count, ends included. Source: Table 18."""
 
 
-def listed(benchmark: Benchmark, root: str | Path, archives: str) -> Benchmark:
-    """Return the benchmark if it has cases.
+@dataclass(frozen=True)
+class Layout:
+    """The files of a benchmark: a picture and its ground truth for each case."""
 
-    Raises:
-        ValueError: If it has none; with the archives that the user has to unpack.
-    """
-    if not benchmark.cases:
-        raise ValueError(
-            f"no pictures of {benchmark.title} in {root}: unpack {archives} there, or give the "
-            "folder where they are unpacked"
-        )
-    return benchmark
+    title: str
+    measures: tuple[Measure, ...]
+    range_m: tuple[float, float] | None
+    archives: str
+    """Archives to unpack, named when pictures are missing."""
+    name: str
+    """Name of a case. Parts in braces are those of the picture's path."""
+    files: tuple[str, ...]
+    """Paths below the root, the picture's first. Hidden pictures are left out."""
+    read: Callable[..., Case]
+    """Reads a case from these files."""
+
+    def open(self, root: str | Path) -> Benchmark:
+        """List the cases in a folder.
+
+        Raises:
+            ValueError: If there is no picture, or a picture lacks a file.
+        """
+        picture, *others = self.files
+        pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/.][^/]*)", re.escape(picture))
+        cases = {}
+        for path in sorted(Path(root).glob(re.sub(r"{\w+}", "*", picture))):
+            if match := re.fullmatch(pattern, path.relative_to(root).as_posix()):
+                parts = match.groupdict()
+                files = [existing(Path(root, other.format(**parts))) for other in others]
+                cases[self.name.format(**parts)] = partial(self.read, path, *files)
+        if not cases:
+            raise ValueError(
+                f"no pictures of {self.title} in {root}: unpack {self.archives} there, or give the "
+                "folder where they are unpacked"
+            )
+        return Benchmark(self.title, cases, self.measures, self.range_m)
 
 
 def with_camera(
@@ -92,9 +115,3 @@ def with_camera(
     (f_px, _, cx_px), (_, fy_px, cy_px), _ = matrix.astype(float).tolist()
     depth = np.where(known, depth, np.inf).astype(np.float32)
     return Case(rgb, depth, known, f_px=f_px, fy_px=fy_px, cx_px=cx_px, cy_px=cy_px, family=family)
-
-
-def warn(sentence: str) -> None:
-    """Print to stderr; in a run of several processes, only in the first."""
-    if os.environ.get("RANK", "0") == "0":
-        print(sentence, file=sys.stderr)

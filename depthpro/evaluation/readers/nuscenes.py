@@ -6,25 +6,22 @@
     samples/CAM_FRONT/*.jpg       key frames of the front camera, 1600 x 900, undistorted
     samples/LIDAR_TOP/*.pcd.bin   points, five float32 each: x, y, z in metres, intensity, ring
 
-and more, which is not read. The tables are described in docs/schema_nuscenes.md of
-github.com/nutonomy/nuscenes-devkit.
+docs/schema_nuscenes.md of github.com/nutonomy/nuscenes-devkit describes the tables.
 """
 
 import json
-from collections import defaultdict
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
 from numpy import ndarray
 from scipy.spatial.transform import Rotation
 
-from depthpro.data.frames import naming, read_rgb
-from depthpro.evaluation.readers.case import Benchmark, Case, existing, listed, with_camera
+from depthpro.data.frames import existing, naming, read_rgb
+from depthpro.evaluation.readers.case import Benchmark, Case, with_camera
 
-RANGE_M = (0.001, 80.0)
 CAMERA, LIDAR = "CAM_FRONT", "LIDAR_TOP"
 NEAR_M = 1.0
 """Nearer points are left out, as in the devkit: they may be of the camera's own casing."""
@@ -35,18 +32,15 @@ Matrix = Float[ndarray, "_ _"]
 def nuscenes(root: str | Path) -> Benchmark:
     """List the key frames of the front camera, all of one version.
 
-    The paper measures 881 without naming them; v1.0-mini has 404, v1.0-trainval 34149.
+    The paper measures 881 without naming them; v1.0-mini has 404, v1.0-trainval 34149. `root` is
+    the folder that holds a version's, or the version's own where there are several.
 
     Depth is that of the same sample's lidar points, at the pixels whose centres they are nearest
     to; the nearest point where there are several. The lidar stands higher than the camera, so it
     also hits some surfaces that are hidden from the camera: their points stay.
 
-    Args:
-        root: The folder that holds a version's, or the version's own where there are several.
-
     Raises:
-        ValueError: If there is not one version, a table is broken, or files are missing; from a
-            case, if one is broken.
+        ValueError: If there is not one version, a table is broken, or files are missing.
 
     Source: FACTS 6.1; which frames and points is this project's choice.
     """
@@ -59,7 +53,7 @@ def nuscenes(root: str | Path) -> Benchmark:
         files = [existing(tables.parent / file) for file in (picture, cloud)]
         name = Path(picture).with_suffix("").as_posix()
         cases[name] = partial(_read_case, *files, intrinsics, to_camera)
-    return listed(Benchmark("nuScenes", cases, ("depth", "cloud"), RANGE_M), root, "nuScenes")
+    return Benchmark("nuScenes", cases, ("depth", "cloud"), (0.001, 80.0))
 
 
 def _find_tables(root: Path) -> Path:
@@ -76,40 +70,36 @@ def _find_tables(root: Path) -> Path:
 
 def _read_key_frames(tables: Path) -> dict[str, tuple[str, Matrix, Matrix]]:
     """Return cloud, camera matrix and transform from lidar to camera by the name of the picture."""
-    channels = {row["token"]: row["channel"] for row in _read_table(tables, "sensor")}
-    sensors = {row["token"]: row for row in _read_table(tables, "calibrated_sensor")}
-    samples: dict[str, dict[str, Any]] = defaultdict(dict)
-    for row in _read_table(tables, "sample_data"):
-        channel = channels[sensors[row["calibrated_sensor_token"]]["sensor_token"]]
-        if row["is_key_frame"] and channel in (CAMERA, LIDAR):
-            samples[row["sample_token"]][channel] = row
-    fired = {row["ego_pose_token"] for pair in samples.values() for row in pair.values()}
-    cars = {row["token"]: row for row in _read_table(tables, "ego_pose") if row["token"] in fired}
-
-    def to_map(row: dict[str, Any]) -> Matrix:
-        sensor = sensors[row["calibrated_sensor_token"]]
-        return _pose(cars[row["ego_pose_token"]]) @ _pose(sensor)
-
+    data = _read_table(tables, "sample_data").query("is_key_frame")
+    data = data.join(_read_table(tables, "calibrated_sensor"), on="calibrated_sensor_token")
+    data = data.join(_read_table(tables, "sensor")["channel"], on="sensor_token")
+    data = data.query("channel in (@CAMERA, @LIDAR)")
+    data = data.join(_read_table(tables, "ego_pose").add_suffix("_car"), on="ego_pose_token")
     frames = {}
-    for pair in samples.values():
-        camera, lidar = pair[CAMERA], pair[LIDAR]
-        intrinsics = np.array(sensors[camera["calibrated_sensor_token"]]["camera_intrinsic"], float)
-        to_camera = np.linalg.inv(to_map(camera)) @ to_map(lidar)
+    for _, pair in data.set_index("channel").groupby("sample_token"):
+        camera, lidar = pair.loc[CAMERA], pair.loc[LIDAR]
+        to_map = [
+            _pose(row["rotation_car"], row["translation_car"])
+            @ _pose(row["rotation"], row["translation"])
+            for row in (camera, lidar)
+        ]
+        intrinsics = np.array(camera["camera_intrinsic"], float)
+        to_camera = np.linalg.inv(to_map[0]) @ to_map[1]
         frames[camera["filename"]] = lidar["filename"], intrinsics, to_camera
     return frames
 
 
-def _read_table(tables: Path, name: str) -> list[dict[str, Any]]:
+def _read_table(tables: Path, name: str) -> pd.DataFrame:
     with naming(tables / f"{name}.json"):
-        return json.loads((tables / f"{name}.json").read_bytes())
+        return pd.DataFrame(json.loads((tables / f"{name}.json").read_bytes())).set_index("token")
 
 
-def _pose(row: dict[str, Any]) -> Matrix:
+def _pose(rotation: list[float], translation: list[float]) -> Matrix:
     """Return the transform from the frame of a sensor or car to its parent's."""
-    w, x, y, z = row["rotation"]
+    w, x, y, z = rotation
     pose = np.eye(4)
     pose[:3, :3] = Rotation.from_quat([x, y, z, w]).as_matrix()
-    pose[:3, 3] = row["translation"]
+    pose[:3, 3] = translation
     return pose
 
 

@@ -1,4 +1,4 @@
-"""Rooms with measured depth: SUN RGB-D from four kinds of depth cameras, iBims-1 from a scanner.
+"""SUN RGB-D and iBims-1: rooms with depth from four kinds of depth cameras, or from a scanner.
 
 SUN RGB-D (rgbd.cs.princeton.edu). `ROOT` holds, as SUNRGBD.zip and SUNRGBDtoolbox.zip unpack,
 
@@ -9,14 +9,9 @@ SUN RGB-D (rgbd.cs.princeton.edu). `ROOT` holds, as SUNRGBD.zip and SUNRGBDtoolb
     SUNRGBDtoolbox/traintestSUNRGBD/
         allsplit.mat                      the folders of the test scenes, `alltest`
 
-The toolbox's `read3dPoints.m` and `read_3d_pts_general.m` document them.
-
-iBims-1 (doi.org/10.14459/2018mp1455541). `ROOT` holds, with ibims1_core_mat.zip unpacked,
-
-    ibims1_core_mat/corridor_01.mat       a struct `data` with all that belongs to a picture
-
-The authors' evaluate_ibims.py and evaluate_ibims_error_metrics.py document it. Pixels of both sets
-count from 1, as in MATLAB.
+The toolbox's `read3dPoints.m` and `read_3d_pts_general.m` document them. iBims-1
+(doi.org/10.14459/2018mp1455541) is documented by the authors' evaluate_ibims.py and
+evaluate_ibims_error_metrics.py. Pixels of both sets count from 1, as in MATLAB.
 """
 
 import zlib
@@ -31,19 +26,15 @@ from numpy import ndarray
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
-from depthpro.data.frames import naming, read_rgb, read_steps
+from depthpro.data.frames import existing, fitting, naming, read_rgb, read_steps
 from depthpro.evaluation.readers.case import (
     Benchmark,
     Case,
     IbimsTruth,
-    existing,
-    fitting,
-    listed,
+    Layout,
     with_camera,
 )
 
-SUNRGBD_RANGE_M = (0.001, 10.0)
-IBIMS_RANGE_M = (0.1, 10.0)
 SPLIT = "SUNRGBDtoolbox/traintestSUNRGBD/allsplit.mat"
 FROM_MATLAB = np.array([[0, 0, 1], [0, 0, 1], [0, 0, 0]])
 """Subtracted from a camera matrix: pixels count from 0 here."""
@@ -57,7 +48,7 @@ def sunrgbd(root: str | Path) -> Benchmark:
     family is its camera: kv1 and kv2 (Kinect), realsense or xtion.
 
     Raises:
-        ValueError: If files are missing; from a case, if one is broken.
+        ValueError: If files are missing.
 
     Source: FACTS 6.1. The paper names neither the split nor which depth; its 5050 samples are as
     many as the official test split has. It gives 530 x 730 for all, which only scenes of kv2 have
@@ -68,23 +59,7 @@ def sunrgbd(root: str | Path) -> Benchmark:
         folder = root / "SUNRGBD" / scene
         files = [_only(folder, name) for name in ("image/*.jpg", "depth/*.png", "intrinsics.txt")]
         cases[scene] = partial(_read_scene, scene.partition("/")[0], *files)
-    return Benchmark("Sun-RGBD", cases, ("depth", "cloud"), SUNRGBD_RANGE_M)
-
-
-def ibims(root: str | Path) -> Benchmark:
-    """List the pictures, 100.
-
-    As the authors do, pixels that are marked invalid or transparent, or have no depth, are unknown.
-
-    Raises:
-        ValueError: If there are no pictures; from a case, if its file is broken.
-
-    Source: FACTS 5.5, 6.1.
-    """
-    paths = sorted(Path(root).glob("ibims1_core_mat/[!.]*.mat"))
-    cases = {path.stem: partial(_read_ibims, path) for path in paths}
-    benchmark = Benchmark("iBims", cases, ("depth", "boundary", "ibims"), IBIMS_RANGE_M)
-    return listed(benchmark, root, "ibims1_core_mat.zip")
+    return Benchmark("Sun-RGBD", cases, ("depth", "cloud"), (0.001, 10.0))
 
 
 def _read_split(path: Path) -> list[str]:
@@ -142,3 +117,19 @@ def _read_mat(path: Path, name: str) -> Any:
     except (MatReadError, NotImplementedError, zlib.error) as error:
         raise ValueError(error) from error
     return values[0, 0] if values.dtype.names else values
+
+
+IBIMS = Layout(
+    "iBims",
+    ("depth", "boundary", "ibims"),
+    (0.1, 10.0),
+    archives="ibims1_core_mat.zip",
+    name="{picture}",
+    files=("ibims1_core_mat/{picture}.mat",),  # a struct `data` with all that belongs to a picture
+    read=_read_ibims,
+)
+"""The pictures, 100.
+
+As the authors do, pixels that are marked invalid or transparent, or have no depth, are unknown.
+
+Source: FACTS 5.5, 6.1."""

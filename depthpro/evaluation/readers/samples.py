@@ -1,5 +1,7 @@
-"""Samples as benchmarks: held-out shards, training sets, and a real picture from scikit-image."""
+"""Own pictures as benchmarks: photos, held-out shards, training sets; one of scikit-image."""
 
+import os
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +12,9 @@ from depthpro.data.sample import Sample
 from depthpro.evaluation.paper_tables import published_of
 from depthpro.evaluation.readers.case import Benchmark, Case, with_camera
 from depthpro.evaluation.readers.stereo import RANGE_M, depth_from_disparity
+from depthpro.image import load_image, read_focal_px
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif")
 
 
 def held_out(spec: str) -> Benchmark:
@@ -35,20 +40,15 @@ def motorcycle() -> Benchmark:
 
     Depth counts as in Middlebury of Table 18, from 0.001 to 10 m, and all of it is in that range.
 
-    Raises:
-        ValueError: If scikit-image, which brings it, is not installed.
-
     Source: scikit-image's `stereo_motorcycle`: means of 4 x 4 pixels of Motorcycle-perfect, whose
     2000 rows make 500; the rectification of 1988 rows has another calibration. Its docstring gives
     a quarter of the set's. With pixel centres at integers, as in `stereo`, a centre c
     becomes (c + 0.5) / 4 - 0.5, which is 0.375 px less than c / 4.
     """
-    try:
-        from skimage.data import stereo_motorcycle
-    except ImportError as error:
-        raise ValueError("motorcycle comes with scikit-image: pip install scikit-image") from error
 
     def read() -> Case:
+        from skimage.data import stereo_motorcycle  # takes longer to load than the rest
+
         left, _, disparity = stereo_motorcycle()
         f_px, cx_px, cy_px = 994.978, 311.193 - 0.375, 254.877 - 0.375
         depth = depth_from_disparity(disparity, f_px, baseline_m=0.193001, offset_px=31.086)
@@ -60,13 +60,48 @@ def motorcycle() -> Benchmark:
 
 def of_sample(sample: Sample) -> Case:
     """Return a sample as a case, without the flags of its losses."""
-    return Case(
-        rgb=sample.rgb,
-        depth=sample.depth,
-        mask=sample.mask,
-        f_px=sample.f_px,
-        fy_px=sample.fy_px,
-        cx_px=sample.cx_px,
-        cy_px=sample.cy_px,
-        family=sample.family,
-    )
+    names = ("rgb", "depth", "mask", "f_px", "fy_px", "cx_px", "cy_px", "family")
+    return Case(**{name: getattr(sample, name) for name in names})
+
+
+def photos(root: str | Path) -> Benchmark:
+    """List the photos in a folder and below whose metadata has the focal length.
+
+    FiveK, RAISE, PPR10K, SPAQ, ZOOM and DPDD of the paper are such folders, some of them as camera
+    raw files: develop those first, into files that keep their metadata. The title is the folder's
+    name. Other photos are left out: a warning on stderr counts them. Files of other kinds and
+    hidden ones are ignored.
+
+    Raises:
+        ValueError: If no photo has a focal length, one is broken, or two have the same name but
+            for the suffix.
+
+    Source: Section 4, Table 3; FACTS 4. The paper's choice of photos is not published.
+    """
+    root, cases, unknown = Path(root), {}, []
+    for path in sorted(root.rglob("*")):
+        relative = path.relative_to(root)
+        hidden = any(part.startswith(".") for part in relative.parts)
+        if hidden or path.suffix.lower() not in SUFFIXES or not path.is_file():
+            continue
+        name = relative.with_suffix("").as_posix()
+        if read_focal_px(path) is None:
+            unknown.append(relative.as_posix())
+        elif name in cases:
+            raise ValueError(f"{root} has two photos called {name}: take one of them away")
+        else:
+            cases[name] = partial(_read_photo, path)
+    left_out = f"{len(unknown)} photos have no focal length in their metadata"
+    if not cases:
+        raise ValueError(
+            f"photos ({' '.join(SUFFIXES)}) with a focal length were expected in {root}, but "
+            f"{left_out}, and there are no others: take the originals"
+        )
+    if unknown and os.environ.get("RANK", "0") == "0":  # once for all processes
+        print(f"{root}: left out: {left_out}, such as {unknown[0]}", file=sys.stderr)
+    return Benchmark(root.resolve().name, cases, ("focal",))
+
+
+def _read_photo(path: Path) -> Case:
+    photo = load_image(path)
+    return Case(photo.rgb, f_px=photo.f_px)

@@ -1,25 +1,11 @@
-"""Booster and Middlebury: rooms and still lifes with disparity from structured light.
+"""Booster, Middlebury and Spring: disparity, from structured light or rendered.
 
-Booster (cvlab-unibo.github.io/booster-web). `ROOT` holds, as booster_gt.zip unpacks,
-
-    train/balanced/Bathroom/camera_00/im0.png    the left camera's pictures, each lit differently
-    train/balanced/Bathroom/disp_00.npy          disparity in pixels, 0 where unknown
-    train/balanced/Bathroom/calib_00-02.xml      OpenCV's storage: proj_matL; baselineLR in mm
-
-and more, which is not read. `read_calib_xml` of github.com/CVLAB-Unibo/Depth4ToM-code, by the same
-authors, documents the calibration.
-
-Middlebury (vision.middlebury.edu/stereo). `ROOT` is `MiddEval3`, which MiddEval3-data-F.zip and
-MiddEval3-GT0-F.zip unpack,
-
-    trainingF/Adirondack/im0.png        the left picture
-    trainingF/Adirondack/disp0GT.pfm    disparity in pixels, infinite where unknown
-    trainingF/Adirondack/calib.txt      cam0=[f 0 cx; 0 f cy; 0 0 1], doffs, baseline in mm
-
-The site's page of the 2014 set documents the calibration.
+Booster (cvlab-unibo.github.io/booster-web) documents its calibration by `read_calib_xml` of
+github.com/CVLAB-Unibo/Depth4ToM-code; Middlebury (vision.middlebury.edu/stereo) on its page of the
+2014 set; Spring (spring-benchmark.org), the frames of a rendered film, by pointcloud.py of the
+authors' github.com/cv-stuttgart/spring_utils.
 """
 
-from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -28,51 +14,12 @@ from jaxtyping import Float
 from numpy import ndarray
 from PIL import Image
 
-from depthpro.data.frames import naming, read_rgb
-from depthpro.evaluation.readers.case import Benchmark, Case, existing, fitting, listed, with_camera
+from depthpro.data.frames import fitting, naming, read_rgb
+from depthpro.evaluation.readers.case import Case, Layout, with_camera
 
 RANGE_M = (0.001, 10.0)
 M_IN_MM = 0.001
-
-
-def booster(root: str | Path) -> Benchmark:
-    """List the pictures of the left camera, all lights of all training scenes: 228.
-
-    Occluded pixels count, as the left camera sees them.
-
-    Raises:
-        ValueError: If files are missing; from a case, if one is broken.
-
-    Source: FACTS 6.1. The paper has 228 pictures of this size; that they are the left ones of
-    `balanced` is inferred, and how it treats occluded pixels is unknown.
-    """
-    cases = {}
-    for picture in sorted(Path(root).glob("train/balanced/*/camera_00/[!.]*.png")):
-        scene = picture.parents[1]
-        files = [existing(scene / name) for name in ("disp_00.npy", "calib_00-02.xml")]
-        cases[f"{scene.name}/{picture.stem}"] = partial(_read_booster, picture, *files)
-    return listed(Benchmark("Booster", cases, ("depth",), RANGE_M), root, "booster_gt.zip")
-
-
-def middlebury(root: str | Path) -> Benchmark:
-    """List the left pictures of the benchmark's training scenes at full size: 15.
-
-    Occluded pixels count, as the left camera sees them: `mask0nocc.png` is not used.
-
-    Raises:
-        ValueError: If files are missing; from a case, if one is broken.
-
-    Source: FACTS 6.1. The paper has 15 pictures; that they are these is inferred from the number.
-    How it treats occluded pixels is unknown. The set does not tell where its pixels have their
-    centres: at integers here, as in OpenCV.
-    """
-    cases = {}
-    for picture in sorted(Path(root).glob("trainingF/*/im0.png")):
-        scene = picture.parent
-        files = [existing(scene / name) for name in ("disp0GT.pfm", "calib.txt")]
-        cases[scene.name] = partial(_read_middlebury, picture, *files)
-    benchmark = Benchmark("Middlebury", cases, ("depth", "cloud"), RANGE_M)
-    return listed(benchmark, root, "MiddEval3-data-F.zip and MiddEval3-GT0-F.zip")
+SPRING_BASELINE_M = 0.065
 
 
 def depth_from_disparity(
@@ -117,3 +64,83 @@ def _read_middlebury(picture: Path, disparity: Path, calibration: Path) -> Case:
         baseline_m, offset_px = float(values["baseline"]) * M_IN_MM, float(values["doffs"])
     depth = depth_from_disparity(pixels, camera[0, 0], baseline_m, offset_px)
     return with_camera(rgb, depth, np.isfinite(depth), camera)
+
+
+def _read_spring(picture: Path, disparity: Path, camera: Path) -> Case:
+    try:
+        import h5py
+    except ImportError as error:
+        raise ValueError("Spring's HDF5 files need h5py: pip install h5py") from error
+    rgb = read_rgb(picture)
+    with naming(disparity), h5py.File(disparity, "r") as file:
+        pixels = np.asarray(file["disparity"], np.float32)
+        fitting(pixels[::2, ::2], rgb)
+    with naming(camera):
+        number = int(picture.stem.rpartition("_")[2])
+        f_px, fy_px, cx_px, cy_px = np.loadtxt(camera, ndmin=2)[number - 1]
+    matrix = np.array([[f_px, 0, cx_px], [0, fy_px, cy_px], [0, 0, 1]])
+    known = np.isfinite(pixels) & (pixels >= 0)
+    return with_camera(rgb, depth_from_disparity(pixels, f_px, SPRING_BASELINE_M), known, matrix)
+
+
+BOOSTER = Layout(
+    "Booster",
+    ("depth",),
+    RANGE_M,
+    archives="booster_gt.zip",
+    name="{scene}/{picture}",
+    files=(
+        "train/balanced/{scene}/camera_00/{picture}.png",  # the left camera's, lit differently
+        "train/balanced/{scene}/disp_00.npy",  # pixels, 0 where unknown
+        "train/balanced/{scene}/calib_00-02.xml",  # of OpenCV: proj_matL; baselineLR in mm
+    ),
+    read=_read_booster,
+)
+"""The pictures of the left camera, all lights of all training scenes: 228.
+
+Occluded pixels count, as the left camera sees them.
+
+Source: FACTS 6.1. The paper has 228 pictures of this size; that they are the left ones of
+`balanced` is inferred, and how it treats occluded pixels is unknown."""
+
+MIDDLEBURY = Layout(
+    "Middlebury",
+    ("depth", "cloud"),
+    RANGE_M,
+    archives="MiddEval3-data-F.zip and MiddEval3-GT0-F.zip into MiddEval3",
+    name="{scene}",
+    files=(
+        "trainingF/{scene}/im0.png",
+        "trainingF/{scene}/disp0GT.pfm",  # pixels, infinite where unknown
+        "trainingF/{scene}/calib.txt",  # cam0=[f 0 cx; 0 f cy; 0 0 1], doffs, baseline in mm
+    ),
+    read=_read_middlebury,
+)
+"""The left pictures of the benchmark's training scenes at full size: 15.
+
+Occluded pixels count, as the left camera sees them: `mask0nocc.png` is not used.
+
+Source: FACTS 6.1. The paper has 15 pictures; that they are these is inferred from the number. How
+it treats occluded pixels is unknown. The set does not say where its pixels have their centres: at
+integers here, as in OpenCV."""
+
+SPRING = Layout(
+    "Spring",
+    ("boundary",),
+    None,
+    archives="train_frame_left.zip, train_disp1_left.zip and train_cam_data.zip",
+    name="{scene}/frame_left_{number}",
+    files=(
+        "train/{scene}/frame_left/frame_left_{number}.png",  # 1920 x 1080
+        "train/{scene}/disp1_left/disp1_left_{number}.dsp5",  # HDF5: `disparity`, 3840 x 2160
+        "train/{scene}/cam_data/intrinsics.txt",  # a row for each frame: fx fy cx cy
+    ),
+    read=_read_spring,
+)
+"""The left frames of all training scenes, 5000 of 37 scenes; the root is the folder `spring`.
+
+All is in pixels of the picture, disparity too, but depth has the size of disparity, twice the
+picture's. Where disparity is 0, depth is infinite, which is sky; where it is NaN, depth is unknown.
+The set's sky maps are not used: sky and very distant surfaces make the same contours.
+
+Source: Table 2; FACTS 5.4. The paper's choice of frames and of their size is unknown."""
