@@ -120,7 +120,7 @@ def banner(weights: Provenance, note: str = "") -> str:
             "are often wrong."
         )
     elif weights.licence != OWN_LICENCE:
-        parts.append("Whatever is made with them falls under the same restriction.")
+        parts.append("Everything made with them falls under the same restriction.")
     if note:
         parts.append(html.escape(note))
     return f'<div class="banner" role="note">{" ".join(parts)}</div>'

@@ -104,7 +104,7 @@ def _take_addresses(photo: Any) -> None:
 def _clean_up_copies(path: Path) -> None:
     """Have Gradio also delete the copy that its MCP server makes of a data URI."""
     blocks = LocalContext.blocks.get(None)
-    if blocks is not None and path.stem == "file":  # as it calls them
+    if blocks is not None and path.stem == "file":  # its name for them
         size = path.stat().st_size
         copies = upload_folder().glob(f"*/{path.name}")
         blocks.upload_file_set.update(str(c) for c in copies if c.stat().st_size == size)

@@ -1,4 +1,4 @@
-"""The ground: the level plane that most of what faces up lies on, and heights above it.
+"""The ground: the level plane of most surfaces that face up, and heights above it.
 
 A plane that the camera is not in is m · p = 1 for the points p on it. A pixel's depth z is wrong
 by the share e exactly if m · p = 1 + e, so one tolerance holds from here to the horizon, and for
@@ -27,7 +27,7 @@ _SIDE = 192  # samples along the longer side
 _RANSAC_TRIALS = 300  # all at once; scikit-image tries them one by one, which takes longer
 _RANSAC_SAMPLE = 3000  # points that each plane is tried on; all of them refine it
 _REFINEMENTS = 8
-_CONSENSUS = 0.25  # of what faces up must lie on the plane
+_CONSENSUS = 0.25  # share of the surfaces that face up, on the plane at least
 _LOWER = 0.5  # a lower plane with this share of the points is the floor, the upper one furniture
 
 
@@ -99,7 +99,7 @@ def fit_ground(depth: Float[ndarray, "h w"], f_px: float) -> GroundResult:
     if plane is not None:
         plane = _lower_plane(upward, plane)
     if plane is None or _on(upward, plane).mean() < _CONSENSUS:
-        return GroundResult(None, "What faces up in this photo does not lie in one plane.")
+        return GroundResult(None, "The surfaces that face up do not lie in one plane.")
     share = float(_on(points, plane).mean())
     if share < MIN_SHARE:
         return GroundResult(

@@ -188,7 +188,7 @@ def _wire_photo(
             partial(_estimate, model),
             [shared.units, photo],
             [shared.session, taken, *messages],
-            preprocess=False,  # would open the file, before `load_image` can say what is wrong
+            preprocess=False,  # would open the file, before `load_image` can explain
             show_progress_on=messages[-1:],
             trigger_mode="always_last",  # else the next photo would be ignored
             api_visibility="private",

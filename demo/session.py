@@ -115,7 +115,7 @@ def download_on_click(
 
     `inputs` are the state with the session, and the components of the other arguments of `write`.
     """
-    file = gr.DownloadButton(visible="hidden", elem_id=f"{button.elem_id}-file")
+    file = gr.DownloadButton(visible="hidden", elem_id=f"{button.elem_id}-download")
 
     def answer(session: Session | None, *values: Any) -> str:
         try:

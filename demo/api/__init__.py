@@ -1,1 +1,1 @@
-"""What programs call: the page's HTTP API and its tools for language models (MCP)."""
+"""Functions for programs: the HTTP API and tools for language models (MCP)."""

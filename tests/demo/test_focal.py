@@ -9,13 +9,11 @@ from flat_scenes import F_PX, HEIGHT, SIZE, WIDTH, pixel, plane, predict
 
 from demo import pipeline
 from demo.pipeline import Analysis
-from demo.tabs.focal import focal
 from demo.tabs.focal.drawing import calibration_text, from_above, sources_table
 from demo.tabs.focal.focal import calibrate
 from demo.tabs.measure.measure import Points3D, locate
 from depthpro import Prediction
 from depthpro.checkpoint import OWN_LICENCE, Provenance
-from depthpro.exif import focal_px_from_35mm
 
 FLOOR = plane((0, 1 / 1.5, 0))  # y = 1.5 m, below a level camera
 
@@ -35,14 +33,6 @@ def points_at(*places: tuple[float, float, float], pm: float = 0.0) -> Points3D:
     depth = np.array([place[2] for place in places])
     pixels = np.array([pixel(place) for place in places])
     return Points3D(WIDTH, HEIGHT, F_PX, pixels, depth, depth - pm, depth + pm)
-
-
-@pytest.mark.parametrize("size", [(36, 24), (4000, 3000), (3000, 4000)])
-def test_35_mm_is_by_the_diagonal_and_back(size: tuple[int, int]) -> None:
-    # of a 36 x 24 picture pixels are millimetres
-    wanted = 50 * math.hypot(36, 24) / math.hypot(*size)
-    assert focal.f_35mm(50.0, *size) == pytest.approx(wanted)
-    assert focal.f_35mm(focal_px_from_35mm(28, *size), *size) == pytest.approx(28)
 
 
 def test_table_has_what_each_source_makes_of_depth() -> None:

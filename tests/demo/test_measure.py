@@ -147,19 +147,6 @@ def test_plus_minus_is_what_draws_say(kind: str) -> None:
         assert result.plus_minus == pytest.approx((high - low) / 2, rel=0.08), result
 
 
-def test_plus_minus_in_closed_form() -> None:
-    points = points_at([4.0], share=0.05)
-    (result,) = measure(points, "distance")
-    assert result.plus_minus == pytest.approx(0.05 * result.value)  # along its own ray
-    # Side by side at the same depth d, apart by L: a shift by e of one gives hypot(L, e) - L and
-    # what the ray's slant adds; on either side of the axis the slants cancel in the mean.
-    pixels = np.array([[499.5, 449.5], [699.5, 449.5]])
-    points = Points3D(WIDTH, HEIGHT, F_PX, pixels, *np.array([[5, 5], [4.5, 4.5], [5.5, 5.5]]))
-    (result,) = measure(points, "distance")
-    one = [abs(math.hypot(1 + 0.1 * e, e) - 1) for e in (0.5, -0.5)]
-    assert result.plus_minus == pytest.approx(math.sqrt(2) * sum(one) / 2)
-
-
 def test_focal_length_scales_depth_and_leaves_what_lies_across() -> None:
     """X = (x - cx) / (w C) knows no focal length; depth is proportional to it."""
     prediction = predict(WALL)

@@ -193,20 +193,6 @@ def text(result: CallToolResult) -> str:
     return " ".join(part.text for part in result.content if part.type == "text")
 
 
-def test_agents_see_the_same_four_functions(served: Served) -> None:
-    listed = with_tools(served, lambda session: session.list_tools())
-    offered = {tool.name: tool for tool in listed.tools}
-    assert sorted(offered) == ["estimate", "export", "measure", "rescale"]
-    for tool in offered.values():
-        assert tool.description
-        assert "Returns:" in tool.description
-        for name, schema in tool.inputSchema["properties"].items():
-            assert len(schema["description"]) > 10, (tool.name, name)
-            assert {"type", "enum", "oneOf"} & set(schema), (tool.name, name)
-        assert "request" not in tool.inputSchema["properties"]
-    assert offered["measure"].inputSchema["required"] == ["token", "points"]
-
-
 def test_an_agent_measures_a_photo_and_looks_at_its_depth(
     served: Served, expected: Prediction
 ) -> None:

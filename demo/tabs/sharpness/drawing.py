@@ -73,7 +73,7 @@ def difference_layer(difference: Difference) -> tuple[UInt8[ndarray, "h w 4"], s
     ticks = [(at, f"{100 * at * limit:.3g}%") for at in (0.0, 0.5, 1.0)]
     text = (
         f"<span>Median {percent(difference.median)}: how far depth changes when the photo is "
-        "mirrored. Where it changes much, trust it little.</span>"
+        "mirrored. Where it changes much, it is unreliable.</span>"
     )
     label = f"Colours from 0 to {limit:.0%} of difference"
     layer = _coloured(difference.share / limit, _DIFFERENCES)

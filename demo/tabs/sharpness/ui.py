@@ -80,7 +80,7 @@ def build(model: DepthPro, shared: Shared) -> Panel:
         concurrency_limit=PARALLEL,
         show_progress="hidden",
         api_visibility="private",
-        preprocess=False,  # would open whatever path a client sends
+        preprocess=False,  # would open any path that a client sends
     )
     return Panel(tab, choices, [*picture, *numbers, file, problem, note], _show)
 
@@ -214,7 +214,7 @@ def _use_file(
     file: dict[str, Any] | None,
     scale_m: float | None,
 ) -> list[Any]:
-    """Compare with the depth in a file, or explain what is wrong with it."""
+    """Compare with the depth in a file, or explain why that is impossible."""
     if session is None or (file is None and session.truth is None):
         return [*[gr.skip()] * 7, figures.problem("Choose the photo first.") if file else ""]
     truth, problem = None, ""

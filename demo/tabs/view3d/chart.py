@@ -15,7 +15,7 @@ from depthpro.export import MAX_RATIO
 POINT_SIDE = 224
 """Points along the longer side; more make browsers slow."""
 
-_GREY = "#94a3b8"  # can be seen on light pages and on dark ones
+_GREY = "#94a3b8"  # visible on light and on dark pages
 _TEXT = "#64748b"
 
 

@@ -155,7 +155,8 @@ def caption(space: PointMap, parts: Collection[str] | None, units: Units = "m") 
     """Return the sizes of the grid and the bar, and the ground, as HTML; no parts for the map."""
     sentences = []
     if parts is None:
-        sentences.append(f"What is more than {length(ROOF_M, units)} above the camera is cut away.")
+        roof = length(ROOF_M, units)
+        sentences.append(f"Everything more than {roof} above the camera is cut away.")
     elif "grid" in parts and space.ground is not None:
         sentences.append(f"Grid: {length(grid(space, units)[1], units)}.")
     if parts is not None and "scale_bar" in parts:
