@@ -6,7 +6,7 @@ import numpy as np
 import pillow_heif
 from jaxtyping import Float, UInt8
 from numpy import ndarray
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 _WHITE_NITS = 203.0
 """Luminance of diffuse white in HDR pictures.
@@ -33,29 +33,28 @@ class Coding(NamedTuple):
     transfer: int
 
 
-def find_coding(image: Image.Image) -> Coding | None:
+def find_coding(image: ImageFile.ImageFile) -> Coding | None:
     """Return the coding of an HDR picture that is opened and not yet loaded, or None."""
+    primaries = transfer = 0
     if image.format == "HEIF":
         nclx = image.info.get("nclx_profile") or {}
-        coding = nclx.get("color_primaries"), nclx.get("transfer_characteristics")
-    elif image.format == "AVIF":  # Pillow does not tell; the box stands before the pixels
+        primaries = nclx.get("color_primaries", 0)
+        transfer = nclx.get("transfer_characteristics", 0)
+    elif image.format == "AVIF" and image.fp:  # Pillow does not tell; a box before the pixels does
         image.fp.seek(0)
-        _, found, rest = image.fp.read(_HEAD_BYTES).partition(b"colrnclx")
-        coding = (int.from_bytes(rest[at : at + 2], "big") for at in (0, 2)) if found else (0, 0)
-    else:
-        return None
-    coding = Coding(*coding)
-    return coding if coding.transfer in (_PQ, _HLG) else None
+        _, _, rest = image.fp.read(_HEAD_BYTES).partition(b"colrnclx")
+        primaries, transfer = (int.from_bytes(rest[at : at + 2], "big") for at in (0, 2))
+    return Coding(primaries, transfer) if transfer in (_PQ, _HLG) else None
 
 
-def read_hdr(image: Image.Image, coding: Coding) -> Image.Image:
+def read_hdr(image: ImageFile.ImageFile, coding: Coding) -> Image.Image:
     """Return an HDR picture in sRGB, diffuse white at white; brighter lights are clipped.
 
     Args:
         image: An opened file; of AVIF, Pillow gives 8 bits.
         coding: From `find_coding`.
     """
-    if image.format == "HEIF":
+    if image.format == "HEIF" and image.fp:
         image.fp.seek(0)
         codes = np.asarray(pillow_heif.open_heif(image.fp, convert_hdr_to_8bit=False))
     else:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pillow_heif
 from jaxtyping import UInt8
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
 from depthpro.exif import find_focal
 from depthpro.hdr import find_coding, read_hdr
@@ -120,7 +120,7 @@ def _too_large(name: str, size: str) -> _Refusal:
 
 def _decode(image: Image.Image) -> Image.Image:
     """Return the picture upright, with 8 bits a channel."""
-    if coding := find_coding(image):
+    if isinstance(image, ImageFile.ImageFile) and (coding := find_coding(image)):
         return read_hdr(image, coding)
     image.load()
     with suppress(Exception):  # damaged metadata; by then the pixels are turned

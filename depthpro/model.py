@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import re
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, cast
@@ -196,6 +197,7 @@ def _explain_memory(device: torch.device, batch: int) -> Iterator[None]:
     except RuntimeError as error:
         if not _NO_MEMORY.search(str(error)):
             raise
+        traceback.clear_frames(error.__traceback__)  # their locals hold the activations
         raise MemoryError(
             f"{device} ran out of memory on a batch of {batch}; try fewer pictures at once, half "
             "precision (dtype=torch.float16) on a GPU, device='cpu', or the weights 'small'"

@@ -114,9 +114,10 @@ def _predict(model: DepthPro, path: Path, target: Path, options: argparse.Namesp
     notice, formats = model.provenance.notice, options.formats
     write_prediction(target.parent, target.name, photo.rgb, prediction, notice, formats)
     estimated = prediction.estimated_f_px
-    from_metadata = source == photo.f_px_source and estimated is not None
-    if from_metadata and focals_disagree(float(prediction.f_px[0]), float(estimated[0])):
-        doubt = f"the network estimates {estimated[0]:.0f} px; --ignore-metadata uses that"
+    if source == photo.f_px_source and f_px is not None and estimated is not None:
+        other_px = estimated.item()
+        if focals_disagree(f_px, other_px):
+            doubt = f"the network estimates {other_px:.0f} px; --ignore-metadata uses that"
     nearest, farthest = prediction.depth_at(64, 64).aminmax()
     return (
         f"{path.name}: {nearest:.3g} to {farthest:.3g} m, focal length {prediction.f_px[0]:.0f} px "

@@ -28,22 +28,22 @@ def read_deep_tiff(file: BinaryIO) -> Image.Image | None:
     """
     try:
         page = tifffile.TiffFile(file).pages.first
-        described = page.dtype is not None and page.photometric is not None
+        dtype = page.dtype
+        if dtype is None or _pillow_reads(page, dtype):
+            return None
     except Exception:  # not a TIFF, or damaged: Pillow's to say
         return None
     finally:
         file.seek(0)
-    if not described or _pillow_reads(page):
-        return None
-    kind = f"{page.dtype.name} with {page.samplesperpixel} channels"
-    if page.samplesperpixel not in _MODES or page.dtype.name == "uint32":
+    kind = f"{dtype.name} with {page.samplesperpixel} channels"
+    if page.samplesperpixel not in _MODES or dtype.name == "uint32":
         raise Unreadable(f"a TIFF of {kind}; export it with 8 or 16 bits per channel.")
     try:
         values = page.asarray()
     except Exception as error:
         if "imagecodecs" in str(error):  # of a compression that tifffile leaves to others
             raise Unreadable(
-                f"a TIFF of {kind}, compressed by {page.compression.name}; export it "
+                f"a TIFF of {kind}, in a compression that is not read; export it "
                 "uncompressed, or with 8 bits per channel."
             ) from error
         raise
@@ -51,7 +51,7 @@ def read_deep_tiff(file: BinaryIO) -> Image.Image | None:
         file.seek(0)
     if page.axes.startswith("S"):
         values = np.moveaxis(values, 0, -1)
-    levels = to_8_bit(values, 1 if page.dtype.kind == "f" else np.iinfo(page.dtype).max)
+    levels = to_8_bit(values, 1 if dtype.kind == "f" else np.iinfo(dtype).max)
     if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
         levels = 255 - levels
     image = Image.fromarray(levels, _MODES[page.samplesperpixel])
@@ -65,19 +65,19 @@ def read_deep_tiff(file: BinaryIO) -> Image.Image | None:
     return image
 
 
-def _pillow_reads(page: tifffile.TiffPage) -> bool:
+def _pillow_reads(page: tifffile.TiffPage, dtype: np.dtype) -> bool:
     """Whether Pillow reads a picture right, or refuses it for the right reason."""
     names = tifffile.PHOTOMETRIC
     if page.photometric not in (names.MINISBLACK, names.MINISWHITE, names.RGB):
         return True
     if _DNG_VERSION in page.tags or page.subfiletype & _REDUCED or page.bitspersample <= 8:
-        return page.dtype.kind != "i"
+        return dtype.kind != "i"
     grey = page.samplesperpixel == 1
     planes = not grey and page.planarconfig == tifffile.PLANARCONFIG.SEPARATE
     known = ("uint16", "uint32", "int32", "float32") if grey else ("uint16",)
     # Pillow inverts no deep grey, and looks for this tag in the EXIF directory only.
     odd = page.photometric == names.MINISWHITE or _INTEROP in page.tags
-    return page.dtype.name in known and not planes and not odd
+    return dtype.name in known and not planes and not odd
 
 
 def to_8_bit(values: ndarray, white: int) -> UInt8[ndarray, "*shape"]:

@@ -98,7 +98,9 @@ def _transformers_config(config: DepthProConfig):
         scaled_images_feature_dims=list(config.neck_dims[:0:-1]),
         merge_padding_value=config.pyramid[0].trim,
         use_fov_model=True,
-        **{f"{part}_model_config": dict(vit) for part in ("image", "patch", "fov")},
+        image_model_config=dict(vit),
+        patch_model_config=dict(vit),
+        fov_model_config=dict(vit),
     )
 
 

@@ -164,14 +164,16 @@ def _ranks(table: pd.DataFrame) -> Iterator[str]:
     """
     for name in (name for name in RANKED if name in table):
         rows = table.query("family == ''").dropna(subset=[name]).assign(system=_labels)
-        in_paper = list(rows["benchmark"][rows["source"].str.startswith("published")].unique())
+        of_paper = rows["source"].str.startswith("published")
+        in_paper = list(dict.fromkeys(rows["benchmark"][of_paper]))
         if len(in_paper) < 2:
             continue
         scores = rows.pivot(index="system", columns="benchmark", values=name)[in_paper]
         scores = scores.dropna(how="all")
         shown = scores.map(lambda value, metric=METRICS[name]: _cell(value, metric))
         ranks = average_rank(scores.to_numpy())
-        shown["average rank"], shown["of"] = [f"{rank:.1f}" for rank in ranks], scores.count(axis=1)
+        shown["average rank"] = [f"{rank:.1f}" for rank in ranks]
+        shown["of"] = scores.notna().sum(axis="columns")
         shown = shown.iloc[np.argsort(ranks, kind="stable")].reset_index()
         yield f"## Average rank by {METRICS[name].title}\n\n{_as_markdown(shown)}"
 

@@ -82,7 +82,7 @@ def score(
         if "depth" in measures and valid.any():
             row |= _depth_errors(ours, truth, valid, range_m, alignment)
         if "cloud" in measures and valid.any() and case.f_px is not None:
-            depth = align_depth(ours, truth, valid, range_m, alignment)
+            depth = np.asarray(align_depth(ours, truth, valid, range_m, alignment))
             row |= _cloud_errors(depth, truth, valid, _rays(case, truth.shape))
         if "ibims" in measures:
             row |= _ibims_errors(ours, case, alignment)
@@ -194,7 +194,7 @@ def _ibims_errors(ours: Map, case: Case, alignment: Alignment) -> Row:
     truth, valid = counted(case)  # these measures have no range of depth
     if case.ibims is None or not valid.any():
         return {}
-    depth = align_depth(ours, truth, valid, None, alignment)
+    depth = np.asarray(align_depth(ours, truth, valid, None, alignment))
     row: Row = directed_depth_errors(depth, truth, valid)._asdict()
     if case.ibims.edges.any():
         row |= depth_boundary_errors(depth, case.ibims.edges, valid)._asdict()
