@@ -12,9 +12,9 @@ import pillow_heif
 from jaxtyping import UInt8
 from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
-from depthpro.exif import find_focal
-from depthpro.hdr import find_coding, read_hdr
-from depthpro.tiff import Unreadable, read_deep_tiff, to_8_bit
+from depthpro.photos.exif import find_focal
+from depthpro.photos.hdr import find_coding, read_hdr
+from depthpro.photos.tiff import Unreadable, read_deep_tiff, to_8_bit
 
 MAX_PIXELS = 100_000_000
 """Larger photos, as of phones with 108 and 200 megapixels, are halved on both sides."""

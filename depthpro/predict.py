@@ -8,11 +8,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from depthpro.album import Outcome, find_photos, summary
 from depthpro.export import FORMATS, result_files, write_prediction
 from depthpro.geometry import focal_from_fov
 from depthpro.image import load_image
 from depthpro.model import DepthPro
+from depthpro.photos.album import Outcome, find_photos, summary
 from depthpro.prediction import focals_disagree
 
 

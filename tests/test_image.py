@@ -9,8 +9,8 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from depthpro.exif import focal_px_from_35mm
 from depthpro.image import load_image
+from depthpro.photos.exif import focal_px_from_35mm
 
 SHORT, LONG, RATIONAL, DOUBLE = 3, 4, 5, 12
 ORIENTATION, DNG_VERSION = 0x0112, 0xC612

@@ -14,7 +14,7 @@ from PIL import Image
 
 from depthpro.data.sample import Sample
 from depthpro.data.shards import encode_sample
-from depthpro.exif import focal_px_from_35mm
+from depthpro.photos.exif import focal_px_from_35mm
 from depthpro.scenes.camera import Shot, expose
 from depthpro.scenes.engine import Engine
 from depthpro.scenes.sample import make_scene, pick_view

@@ -16,8 +16,8 @@ from numpy import ndarray
 
 from demo.pipeline import FOV_RANGE_DEG, Analysis, FocalSource
 from demo.tabs.measure.measure import Points3D, measure, propagate
-from depthpro.exif import focal_px_from_35mm
 from depthpro.geometry import fov_from_focal
+from depthpro.photos.exif import focal_px_from_35mm
 
 Verdict = Literal["focal length", "uncertain", "scale"]
 """A known length implies a focal length, an uncertain one, or only a scale of all metres."""

@@ -19,8 +19,8 @@ from demo.tabs.measure.measure import locate, measure, sky_sentence
 from demo.units import PER_METRE, Units
 from demo.viewer.viewer import on_click, viewer
 from depthpro import DepthPro
-from depthpro.exif import focal_px_from_35mm
 from depthpro.geometry import focal_from_fov
+from depthpro.photos.exif import focal_px_from_35mm
 
 _EMPTY = "Choose a photo; then click on two points whose distance you know."
 _STEPS = (

@@ -8,7 +8,7 @@ import tifffile
 from PIL import Image
 
 from depthpro.image import load_image
-from depthpro.tiff import read_deep_tiff
+from depthpro.photos.tiff import read_deep_tiff
 
 Y, X = np.mgrid[0:48, 0:64]
 GREY = (X + 2 * Y) / 157

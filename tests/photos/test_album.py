@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from depthpro.album import PHOTO_SUFFIXES, Album, Outcome, find_photos, summary
+from depthpro.photos.album import PHOTO_SUFFIXES, Album, Outcome, find_photos, summary
 
 
 def fill(folder: Path, *names: str) -> Path:

@@ -5,8 +5,8 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from depthpro.hdr import Coding, find_coding, to_srgb
 from depthpro.image import load_image
+from depthpro.photos.hdr import Coding, find_coding, to_srgb
 
 PQ, HLG = 16, 18
 NITS = np.linspace(0, 203, 64)

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
-from depthpro.exif import focal_from_tags, read_tags
 from depthpro.image import load_image
+from depthpro.photos.exif import focal_from_tags, read_tags
 
 FILM, SENSOR = "FocalLengthIn35mmFilm", "FocalLength with FocalPlaneXResolution"
 PHONE = {"lens_mm": 5.1, "f_35mm": 26.0}

@@ -1,0 +1,1 @@
+"""What files of photos hold beside plain pixels: metadata, HDR, deep colours; and albums."""
