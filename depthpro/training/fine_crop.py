@@ -32,10 +32,19 @@ class FineCrops(NamedTuple):
         return torch.stack(crops)
 
     def cut_truth(self, batch: Batch) -> Batch:
-        """Return the crops of true depth, without the margin."""
-        mask = torch.zeros_like(batch.mask[:, : self.side, : self.side])
-        inner = slice(MARGIN, -MARGIN)
-        mask[:, inner, inner] = self.cut(batch.mask)[:, inner, inner]
+        """Return the crops of true depth, without the margin inside of the picture."""
+        whole = batch.mask.shape[-1]
+        counted = torch.zeros_like(batch.mask)
+        for mask, corner in zip(counted, self.corners, strict=True):
+            rows, columns = (
+                slice(
+                    at + MARGIN if at else 0,
+                    at + self.side - MARGIN if at + self.side < whole else whole,
+                )
+                for at in corner
+            )
+            mask[rows, columns] = True
+        mask = self.cut(batch.mask & counted)
         return batch._replace(inverse=self.cut(batch.inverse), mask=mask)
 
     def decode(self, model: DepthPro, projected: list[Tensor]) -> Float[Tensor, "b d h h"]:
@@ -51,5 +60,7 @@ def random_crops(side: int | None, batch: Batch) -> FineCrops | None:
     if side is None:
         return None
     count, whole = batch.mask.shape[:2]
-    corners = 2 * torch.randint((whole - side) // 2 + 1, (count, 2))
+    free = (whole - side) // 2
+    # A third lie at an edge of the picture: what to do there is learned there alone.
+    corners = 2 * torch.randint(-free // 4, free + free // 4 + 1, (count, 2)).clamp(0, free)
     return FineCrops([(top, left) for top, left in corners.tolist()], side)

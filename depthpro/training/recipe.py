@@ -11,7 +11,7 @@ from depthpro.data.augmentation import Augmentation, require
 PhaseName = Literal["encoders", "coarse", "stage1", "stage2", "fov"]
 PHASES: tuple[PhaseName, ...] = get_args(PhaseName)
 MARGIN = 16
-"""Pixels at the border of a `fine_crop` that do not count: what surrounds them is missing."""
+"""Pixels at the inner border of a `fine_crop` that do not count: what surrounds them is missing."""
 
 
 @dataclass(frozen=True)
