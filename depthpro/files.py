@@ -6,8 +6,6 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-_PREFIX = ".depthpro-"
-
 
 @contextlib.contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
@@ -17,9 +15,9 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Short, as the file's own name may be as long as the system allows. The suffix stays, because
-    # writers choose the format by it.
-    temporary = path.with_name(f"{_PREFIX}{secrets.token_hex(4)}{path.suffix}")
+    # Cut short, as the file's own name may be as long as the system allows. The suffix stays,
+    # because writers choose the format by it.
+    temporary = path.with_name(f".{path.stem[:32]}.{secrets.token_hex(4)}{path.suffix}")
     try:
         yield temporary
         temporary.replace(path)
@@ -34,7 +32,7 @@ def whole_files(folder: str | Path) -> Iterator[Path]:
     So they appear together or not at all.
     """
     folder = Path(folder)
-    temporary = folder / f"{_PREFIX}{secrets.token_hex(4)}"
+    temporary = folder / f".{secrets.token_hex(8)}"
     temporary.mkdir(parents=True)
     try:
         yield temporary

@@ -94,7 +94,7 @@ class DepthNetwork(nn.Module):
         self.coarse_head = None
         if finest:
             self.coarse_head = nn.Conv2d(model.config.decoder_dim, 1, 3, padding=1)
-            nn.init.zeros_(self.coarse_head.weight)  # does not disturb a trained decoder at first
+            _keep_signal(self.coarse_head)
 
     def forward(
         self, pictures: Float[Tensor, "b 3 s s"] | list[Tensor], crops: FineCrops | None = None

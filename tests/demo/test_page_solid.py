@@ -21,7 +21,7 @@ SMALL: ViewportSize = {"width": 780, "height": 560}  # less to draw without a GP
 
 def wait_for_drawing(page: Page, folder: Path) -> np.ndarray:
     """Wait until the viewer shows more than its background, and return what."""
-    for _ in range(60):
+    for _ in range(200):
         picture = pixels(page, "#surface canvas", folder)[40:]  # below the label
         if picture.std(axis=(0, 1)).max() > 20:
             return picture

@@ -186,7 +186,7 @@ def test_ibims_names_broken_files(tmp_path: Path) -> None:
 
     fails("no pictures of iBims .*: unpack")
     path = write_picture(tmp_path, "office_02", maps() | {"edges": np.zeros((2, 3), np.uint8)})
-    fails(r"office_02\.mat .*\(24, 32\) was expected, as its picture's, got \(2, 3\)")
+    fails(r"office_02\.mat .*\(24, 32\) was expected for its picture, got \(2, 3\)")
     write_picture(tmp_path, "office_02", {"rgb": picture()})
     fails(r"office_02\.mat .*calib")
     savemat(path, {"gtStruct": 1})
