@@ -14,7 +14,7 @@ from torch.nn import functional as F
 class Augmentation:
     """Shares of the pictures that are changed, and how much.
 
-    Source: Table 16 for the shares; the paper does not say how much (FACTS 3).
+    Source: Table 16 for the shares; the paper does not say how much.
     """
 
     colour: float = 0.75

@@ -85,7 +85,7 @@ def cut(sample: Sample, box: Box) -> Sample:
     Focal length in pixels and depth stay and the width shrinks, so a crop of r of the width has
     canonical inverse depth C / r and tan(fov'/2) = r tan(fov/2).
 
-    Source: Table 16, "for FOV-augmentation"; FACTS 1.6.
+    Source: Table 16, "for FOV-augmentation".
     """
     down, across = slice(box.top, box.top + box.height), slice(box.left, box.left + box.width)
     return replace(

@@ -22,7 +22,7 @@ class Part(NamedTuple):
 def count(config: DepthProConfig) -> list[Part]:
     """Return the cost of each part; the sum is that of the network.
 
-    On the meta device: no weights are made, whatever the size. Source: FACTS 1.7, 7.
+    On the meta device: no weights are made, whatever the size.
     """
     windows = sum(level.grid**2 for level in config.pyramid)
     with torch.device("meta"):

@@ -3,7 +3,7 @@
 The fields of the results are names of scores. Pixels count where the mask is True; depth is
 positive and finite there.
 
-Source: Table 6 after Koch et al. 2018; FACTS 5.5.
+Source: Table 6 after Koch et al. 2018.
 """
 
 import math

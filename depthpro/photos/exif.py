@@ -76,7 +76,7 @@ def focal_px_from_35mm(f_35mm: float, width: int, height: int) -> float:
     Raises:
         ValueError: If a value is not positive and finite.
 
-    Source: FACTS §12, as the released code.
+    Source: the published code.
     """
     if not all(isfinite(value) and value > 0 for value in (f_35mm, width, height)):
         raise ValueError(

@@ -147,7 +147,7 @@ def paper() -> Recipe:
     250 and 100 epochs of 72,000 pictures at batch 128. The field of view's steps and rate are not
     in the paper: a tenth of stage 1 at the decoder's rate.
 
-    Source: Table 16; FACTS 3, 11.
+    Source: Table 16.
     """
     return Recipe(
         config=DepthProConfig(),

@@ -161,7 +161,7 @@ def to_patch16(state: dict[str, Tensor], config: DepthProConfig) -> dict[str, Te
     The kernel is interpolated bicubically and scaled by the ratio of areas, so that a constant
     picture gives the same tokens; positions are resampled to the window's grid.
 
-    Source: Appendix B.3; FACTS 1.1.
+    Source: Appendix B.3.
     """
     kernel = state["patch_embed.proj.weight"]
     before = kernel.shape[-1]

@@ -27,7 +27,7 @@ def results(benchmark: str, system: str, *rows: dict, notes: str = "") -> Result
 
 
 def test_the_papers_numbers_are_as_printed() -> None:
-    # Each row was compared with FACTS 4 to 7 before; a checksum sees any change.
+    # Each row was compared with the paper before; a checksum sees any change.
     for table, checksum in zip(TABLES, CHECKSUMS, strict=True):
         assert crc32(repr([tuple(row) for row in published(table)]).encode()) == checksum, table
     with pytest.raises(ValueError, match="got 7"):

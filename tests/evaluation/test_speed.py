@@ -179,7 +179,6 @@ def test_costs_of_the_published_network(
     tiny, published = benchmark(tmp_path, f"--cost --model {weights}")
     assert (tiny["network"], published["network"]) == ("tiny.safetensors", "published")
     parts = {part["name"]: part for part in published["cost"]}
-    # FACTS 1.7
     assert [part["parameters"] for part in parts.values()] == [
         303_739_904, 303_739_904, 20_187_136, 19_667_200, 397_633, 303_739_904 + 519_649,
         951_991_330,

@@ -219,7 +219,7 @@ def test_one_step_of_the_paper_on_the_meta_device() -> None:
     phase_loss(network(image), batch, phase).backward()
     optimizer.step()
     trained = sum(p.numel() for group in groups for p in group["params"])
-    # The depth network of FACTS 1.7, less its frozen LayerNorms and the fusion without skip.
+    # The published depth network, less its frozen LayerNorms and the fusion without skip.
     norms, unused = 2 * 49 * 2 * 1024, 2 * (256 * 256 * 9 + 256)
     assert trained == 647_731_777 - norms - unused
 

@@ -5,7 +5,7 @@ matte is 8-bit, 0 for background to 255 for foreground. Photos are read as they 
 their orientation tag. The paper names no split of the first two; their validation photos are the
 likely ones.
 
-Source: Section 4, Appendix C.6, Table 2; FACTS 5.
+Source: Section 4, Appendix C.6, Table 2.
 """
 
 from dataclasses import replace

@@ -55,7 +55,7 @@ Depth is infinite where unknown. A photo is read as it is stored, without its or
 because its depth is stored so. As in the paper, its focal length is the one in its metadata. Its
 principal point is unknown; its distortion is not used, since no measure takes a distorted camera.
 
-Source: Appendix C.6; FACTS 6.1."""
+Source: Appendix C.6."""
 
 SINTEL = Layout(
     "Sintel",
@@ -76,4 +76,4 @@ SINTEL = Layout(
 sky: its depth is finite and far beyond the range. Pixels have their centres at integers: the
 principal point is (511.5, 217.5).
 
-Source: FACTS 6.1. The paper reports 1064 pictures, as many as each pass has, and no pass."""
+Source: Appendix C.6. The paper reports 1064 pictures, as many as each pass has, and no pass."""

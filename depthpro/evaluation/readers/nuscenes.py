@@ -42,7 +42,7 @@ def nuscenes(root: str | Path) -> Benchmark:
     Raises:
         ValueError: If there is not one version, a table is broken, or files are missing.
 
-    Source: FACTS 6.1; which frames and points is this project's choice.
+    Which frames and points is this project's choice.
     """
     tables = _find_tables(Path(root))
     with naming(tables):

@@ -50,7 +50,7 @@ def sunrgbd(root: str | Path) -> Benchmark:
     Raises:
         ValueError: If files are missing.
 
-    Source: FACTS 6.1. The paper names neither the split nor which depth; its 5050 samples are as
+    Source: Appendix C.6. The paper names neither the split nor which depth; its 5050 samples are as
     many as the official test split has. It gives 530 x 730 for all, which only scenes of kv2 have
     here: it may have used a copy of the set with resized pictures.
     """
@@ -132,4 +132,4 @@ IBIMS = Layout(
 
 As the authors do, pixels that are marked invalid or transparent, or have no depth, are unknown.
 
-Source: FACTS 5.5, 6.1."""
+Source: Table 6."""

@@ -76,7 +76,7 @@ def photos(root: str | Path) -> Benchmark:
         ValueError: If no photo has a focal length, one is broken, or two have the same name but
             for the suffix.
 
-    Source: Section 4, Table 3; FACTS 4. The paper's choice of photos is not published.
+    Source: Section 4, Table 3. The paper's choice of photos is not published.
     """
     root, cases, unknown = Path(root), {}, []
     for path in sorted(root.rglob("*")):

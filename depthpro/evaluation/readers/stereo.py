@@ -100,7 +100,7 @@ BOOSTER = Layout(
 
 Occluded pixels count, as the left camera sees them.
 
-Source: FACTS 6.1. The paper has 228 pictures of this size; that they are the left ones of
+Source: Appendix C.6. The paper has 228 pictures of this size; that they are the left ones of
 `balanced` is inferred, and how it treats occluded pixels is unknown."""
 
 MIDDLEBURY = Layout(
@@ -120,7 +120,7 @@ MIDDLEBURY = Layout(
 
 Occluded pixels count, as the left camera sees them: `mask0nocc.png` is not used.
 
-Source: FACTS 6.1. The paper has 15 pictures; that they are these is inferred from the number. How
+Source: Appendix C.6. The paper has 15 pictures; that they are these is inferred from the number. How
 it treats occluded pixels is unknown. The set does not say where its pixels have their centres: at
 integers here, as in OpenCV."""
 
@@ -143,4 +143,4 @@ All is in pixels of the picture, disparity too, but depth has the size of dispar
 picture's. Where disparity is 0, depth is infinite, which is sky; where it is NaN, depth is unknown.
 The set's sky maps are not used: sky and very distant surfaces make the same contours.
 
-Source: Table 2; FACTS 5.4. The paper's choice of frames and of their size is unknown."""
+Source: Table 2. The paper's choice of frames and of their size is unknown."""
