@@ -121,8 +121,8 @@ MIDDLEBURY = Layout(
 Occluded pixels count, as the left camera sees them: `mask0nocc.png` is not used.
 
 Source: Appendix C.6. The paper has 15 pictures; that they are these is inferred from the number.
-How it treats occluded pixels is unknown. The set does not say where its pixels have their centres: at
-integers here, as in OpenCV."""
+How it treats occluded pixels is unknown. The set does not say where its pixels have their
+centres: at integers here, as in OpenCV."""
 
 SPRING = Layout(
     "Spring",
