@@ -11,6 +11,7 @@ from math import atan, degrees, hypot, isfinite
 from typing import NamedTuple
 
 from PIL import ExifTags, Image
+from PIL.TiffImagePlugin import IFDRational
 
 MIN_FOV_DEG, MAX_FOV_DEG = 1.0, 175.0
 """Horizontal fields of view that are used."""
@@ -212,9 +213,8 @@ def read_tags(image: Image.Image) -> dict[str, float]:
                 tags[name] = value
     for axis in "xy":
         fraction = fields.get(_TAGS[f"plane_{axis}"])
-        numerator, denominator = (getattr(fraction, f"{n}ator", 1) for n in ("numer", "denomin"))
-        if denominator > 1:
-            tags[f"plane_px_{axis}"] = numerator / 1000
+        if isinstance(fraction, IFDRational) and fraction.denominator > 1:
+            tags[f"plane_px_{axis}"] = fraction.numerator / 1000
     xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
     if "GPano:" in str(xmp):
         tags["panorama"] = 1.0
