@@ -214,7 +214,7 @@ def read_tags(image: Image.Image) -> dict[str, float]:
     for axis in "xy":
         fraction = fields.get(_TAGS[f"plane_{axis}"])
         if isinstance(fraction, IFDRational) and fraction.denominator > 1:
-            tags[f"plane_px_{axis}"] = fraction.numerator / 1000
+            tags[f"plane_px_{axis}"] = int(fraction.numerator) / 1000
     xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
     if "GPano:" in str(xmp):
         tags["panorama"] = 1.0
