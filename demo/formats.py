@@ -4,20 +4,18 @@ import importlib.util
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import trimesh
 from jaxtyping import Float
 from numpy import ndarray
-from trimesh.exchange.obj import export_obj
-from trimesh.exchange.stl import export_stl
-from trimesh.visual.material import SimpleMaterial
-from trimesh.visual.texture import TextureVisuals
 
 from depthpro.files import whole_file
 from depthpro.geometry import grid_faces
 from depthpro.viz import depth_range
+
+if TYPE_CHECKING:  # takes longer to import than the rest of this module
+    import trimesh
 
 RELIEF_MM = {"width": (20.0, 500.0), "base": (0.5, 20.0), "relief": (1.0, 100.0)}
 """Least and greatest sizes of a relief."""
@@ -79,11 +77,16 @@ def has_usd() -> bool:
     return importlib.util.find_spec("pxr") is not None
 
 
-def write_obj_zip(path: str | Path, surface: trimesh.Trimesh, stem: str, notice: str) -> None:
+def write_obj_zip(path: str | Path, surface: "trimesh.Trimesh", stem: str, notice: str) -> None:
     """Write the three files of a Wavefront OBJ as a ZIP, in metres: y up.
 
     Their names start with `stem`, where all but ASCII letters and digits becomes "_".
     """
+    import trimesh
+    from trimesh.exchange.obj import export_obj
+    from trimesh.visual.material import SimpleMaterial
+    from trimesh.visual.texture import TextureVisuals
+
     stem = "".join(letter if letter.isalnum() and letter.isascii() else "_" for letter in stem)
     notice = " ".join(notice.split())  # one line of a comment
     white, black = (255, 255, 255), (0, 0, 0)  # viewers multiply the photo by white
@@ -106,7 +109,7 @@ def write_obj_zip(path: str | Path, surface: trimesh.Trimesh, stem: str, notice:
             archive.writestr(name, content)
 
 
-def write_usdz(path: str | Path, surface: trimesh.Trimesh, notice: str) -> None:
+def write_usdz(path: str | Path, surface: "trimesh.Trimesh", notice: str) -> None:
     """Write a textured surface as USDZ, in metres: y up, unlit. Needs usd-core."""
     if not has_usd():
         raise ValueError("USDZ needs usd-core: `pip install usd-core`, or choose GLB.")
@@ -124,7 +127,7 @@ def relief(
     width_mm: float = 100.0,
     base_mm: float = 2.0,
     relief_mm: float = 12.0,
-) -> trimesh.Trimesh:
+) -> "trimesh.Trimesh":
     """Return a watertight relief to print, in millimetres: x right, y up, z towards the viewer.
 
     Heights are linear in inverse depth, so that near things keep their shape and the distance
@@ -134,6 +137,8 @@ def relief(
     Raises:
         ValueError: If a size is out of the range in `RELIEF_MM`.
     """
+    import trimesh
+
     sizes = {"width": width_mm, "base": base_mm, "relief": relief_mm}
     for name, size in sizes.items():
         least, greatest = RELIEF_MM[name]
@@ -166,14 +171,16 @@ def relief(
     )
 
 
-def write_stl(path: str | Path, solid: trimesh.Trimesh, notice: str) -> None:
+def write_stl(path: str | Path, solid: "trimesh.Trimesh", notice: str) -> None:
     """Write a solid as binary STL, with as much of the notice as its header of 80 bytes holds."""
+    from trimesh.exchange.stl import export_stl
+
     header = f"mm; {' '.join(notice.split())}".encode("ascii", "replace")[:80].ljust(80)
     with whole_file(path) as temporary:
         temporary.write_bytes(header + export_stl(solid)[80:])
 
 
-def _usd_layer(surface: trimesh.Trimesh, notice: str) -> Any:
+def _usd_layer(surface: "trimesh.Trimesh", notice: str) -> Any:
     """Return the USD layer: its structure from `_USD`, the numbers from arrays."""
     vt, layer = _pxr("Vt"), _pxr("Sdf").Layer.CreateAnonymous(".usda")
     layer.ImportFromString(_USD)
@@ -199,6 +206,6 @@ def _pxr(name: str) -> Any:
     return importlib.import_module(f"pxr.{name}")
 
 
-def _visual(surface: trimesh.Trimesh) -> Any:
+def _visual(surface: "trimesh.Trimesh") -> Any:
     """Return the texture of a surface, whose type trimesh leaves open."""
     return surface.visual

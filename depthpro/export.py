@@ -3,23 +3,22 @@
 import json
 from collections.abc import Collection
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
-import trimesh
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from plyfile import PlyData, PlyElement
-from trimesh.exchange.gltf import export_glb
-from trimesh.visual.material import PBRMaterial
-from trimesh.visual.texture import TextureVisuals
 
 from depthpro.files import whole_file, whole_files
 from depthpro.geometry import grid_faces, intrinsics, solid_cells, solid_pixels, unproject
 from depthpro.prediction import Prediction
 from depthpro.viz import colorize, depth_range, with_colour_bar
+
+if TYPE_CHECKING:  # takes longer to import than the rest of this module
+    import trimesh
 
 Format = Literal["npz", "depth-png", "colour-png", "glb", "ply"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -133,8 +132,11 @@ def _save_png(path: str | Path, values: ndarray, notice: str, **texts: str) -> N
         Image.fromarray(values).save(temporary, pnginfo=chunks, compress_level=1)
 
 
-def write_glb(path: str | Path, surface: trimesh.Trimesh | trimesh.Scene, notice: str) -> None:
+def write_glb(path: str | Path, surface: "trimesh.Trimesh | trimesh.Scene", notice: str) -> None:
     """Write a surface as binary glTF, in metres, with the notice as the asset's copyright."""
+    import trimesh
+    from trimesh.exchange.gltf import export_glb
+
     scene = surface if isinstance(surface, trimesh.Scene) else trimesh.Scene(surface)
 
     def finish(tree: dict) -> None:
@@ -186,13 +188,17 @@ def textured_surface(
     depth: Float[ndarray, "hd wd"],
     f_px: float,
     max_ratio: float = MAX_RATIO,
-) -> trimesh.Trimesh:
+) -> "trimesh.Trimesh":
     """Return the photo as a surface in metres: x right, y up, the camera looks along -z.
 
     The photo becomes the texture. Each pixel of the depth, which may be smaller, is a vertex; the
     focal length is for a picture of its width. The surface is cut where neighbouring depths differ
     by more than `max_ratio`, and ends at `FAR_M`; if that leaves nothing, it is whole.
     """
+    import trimesh
+    from trimesh.visual.material import PBRMaterial
+    from trimesh.visual.texture import TextureVisuals
+
     height, width = depth.shape
     cells = solid_cells(depth, max_ratio, FAR_M)
     if not cells.any():  # viewers do not open a surface without faces

@@ -6,15 +6,12 @@ In the file y is up and z points back, as viewers expect; where a ground was fou
 import math
 from collections.abc import Collection
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import trimesh
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from numpy import ndarray
 from PIL import Image, ImageColor
-from trimesh.visual.material import PBRMaterial
-from trimesh.visual.texture import TextureVisuals
 
 from demo.tabs.view3d.space import (
     CUT_SIDE,
@@ -27,6 +24,9 @@ from demo.tabs.view3d.space import (
 )
 from demo.units import Units
 from depthpro.export import FAR_M, MAX_RATIO, textured_surface, write_glb
+
+if TYPE_CHECKING:  # takes longer to import than the rest of this module
+    import trimesh
 
 VIEW_SIDE = CUT_SIDE
 """Vertices along the longer side of the surface; more take a browser seconds."""
@@ -59,6 +59,8 @@ def write_view(
     A surface of `VIEW_SIDE`, or points of `POINT_SIDE`, loads at once. It is cut where neighbouring
     depths differ by more than `ratio`; see `ratio_at`.
     """
+    import trimesh
+
     texture = small_texture(rgb)
     photo = surface(texture, space, ratio) if kind == "mesh" else point_mesh(texture, space, ratio)
     scene = trimesh.Scene({"photo": photo})
@@ -81,7 +83,7 @@ def small_texture(rgb: UInt8[ndarray, "h w 3"]) -> UInt8[ndarray, "h2 w2 3"]:
     return rgb if factor == 1 else np.asarray(Image.fromarray(rgb).reduce(factor))
 
 
-def surface(rgb: UInt8[ndarray, "h w 3"], space: PointMap, ratio: float) -> trimesh.Trimesh:
+def surface(rgb: UInt8[ndarray, "h w 3"], space: PointMap, ratio: float) -> "trimesh.Trimesh":
     """Return the photo as a textured surface in the viewer's frame."""
     cut = ratio_at(ratio, max(space.depth.shape))
     mesh = textured_surface(rgb, space.depth, space.f_px, cut)
@@ -90,7 +92,7 @@ def surface(rgb: UInt8[ndarray, "h w 3"], space: PointMap, ratio: float) -> trim
     return mesh
 
 
-def point_mesh(rgb: UInt8[ndarray, "h w 3"], space: PointMap, ratio: float) -> trimesh.Trimesh:
+def point_mesh(rgb: UInt8[ndarray, "h w 3"], space: PointMap, ratio: float) -> "trimesh.Trimesh":
     """Return the photo as points in the viewer's frame: each a square that faces the camera."""
     held = held_pixels(space, ratio)
     rows, columns = np.nonzero(held)
@@ -103,12 +105,11 @@ def point_mesh(rgb: UInt8[ndarray, "h w 3"], space: PointMap, ratio: float) -> t
     faces = np.concatenate([first + np.array([0, 1, 2]), first + np.array([0, 2, 3])])
     texture = Image.fromarray(rgb)
     texture.format = "JPEG"
-    material = PBRMaterial(baseColorTexture=texture, metallicFactor=0.0, doubleSided=True)
-    visual = TextureVisuals(uv=np.repeat(uv, 4, axis=0), material=material)
-    return trimesh.Trimesh(points.reshape(-1, 3), faces, visual=visual, process=False)
+    uv = np.repeat(uv, 4, axis=0)
+    return _mesh(points.reshape(-1, 3), faces, uv, baseColorTexture=texture)
 
 
-def line_mesh(segments: Segments, colour: str, thickness: float = 1) -> trimesh.Trimesh:
+def line_mesh(segments: Segments, colour: str, thickness: float = 1) -> "trimesh.Trimesh":
     """Return lines as beams that look equally thin at every distance from the camera."""
     points = segments * _TO_GL
     along = points[:, 1] - points[:, 0]
@@ -124,9 +125,7 @@ def line_mesh(segments: Segments, colour: str, thickness: float = 1) -> trimesh.
     quads = np.concatenate([quads, [[3, 2, 1, 0], [4, 5, 6, 7]]])
     faces = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
     faces = (8 * np.arange(len(points))[:, None, None] + faces).reshape(-1, 3)
-    return trimesh.Trimesh(
-        corners.reshape(-1, 3), faces, visual=TextureVisuals(material=_plain(colour)), process=False
-    )
+    return _mesh(corners.reshape(-1, 3), faces, baseColorFactor=_linear(colour))
 
 
 def _start(middle: Float[ndarray, "3"]) -> tuple[float, float, float]:
@@ -136,22 +135,32 @@ def _start(middle: Float[ndarray, "3"]) -> tuple[float, float, float]:
     return math.degrees(around), math.degrees(down), _BEHIND * distance
 
 
-def _centred(points: Float[ndarray, "n 3"], middle: Float[ndarray, "3"]) -> trimesh.Trimesh:
+def _centred(points: Float[ndarray, "n 3"], middle: Float[ndarray, "3"]) -> "trimesh.Trimesh":
     """Return a triangle without area that centres the scene's bounds, which the viewer turns about.
 
     Without it one far point would move the centre.
     """
     ends = np.stack([points.min(axis=0), points.max(axis=0)]) * _TO_GL
     half = 1.05 * np.abs(ends - middle).max(axis=0)
-    return trimesh.Trimesh(
-        [middle - half, middle - half, middle + half],
-        [[0, 1, 2]],
-        visual=TextureVisuals(material=_plain("black")),
-        process=False,
-    )
+    points = np.stack([middle - half, middle - half, middle + half])
+    return _mesh(points, np.array([[0, 1, 2]]), baseColorFactor=_linear("black"))
 
 
-def _plain(colour: str) -> PBRMaterial:
-    """Return the material of an sRGB colour; glTF takes linear ones."""
-    linear = [round(255 * (value / 255) ** 2.2) for value in ImageColor.getrgb(colour)[:3]]
-    return PBRMaterial(baseColorFactor=[*linear, 255], metallicFactor=0.0, doubleSided=True)
+def _linear(colour: str) -> list[int]:
+    """Return an sRGB colour as the linear one that glTF takes, opaque."""
+    return [*(round(255 * (value / 255) ** 2.2) for value in ImageColor.getrgb(colour)[:3]), 255]
+
+
+def _mesh(
+    points: Float[ndarray, "n 3"],
+    faces: Int[ndarray, "f 3"],
+    uv: Float[ndarray, "n 2"] | None = None,
+    **colour: Any,
+) -> "trimesh.Trimesh":
+    import trimesh
+    from trimesh.visual.material import PBRMaterial
+    from trimesh.visual.texture import TextureVisuals
+
+    material = PBRMaterial(metallicFactor=0.0, doubleSided=True, **colour)
+    visual = TextureVisuals(uv=uv, material=material)
+    return trimesh.Trimesh(points, faces, visual=visual, process=False)
