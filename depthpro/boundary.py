@@ -18,9 +18,7 @@ from torch.nn import functional as F
 
 Maps = Float[Tensor, "*b h w"] | Float[ndarray, "*b h w"]  # one map (h, w) or a batch (b, h, w)
 Mask = Bool[Tensor, "*b h w"] | Bool[ndarray, "*b h w"]  # True where a pixel counts
-PerPicture = (
-    Any  # one result a picture: a tensor for tensors, else an array, or a float for one map
-)
+PerPicture = Any  # one value a picture: a tensor for tensors, else an array or a number
 Variant = Literal["reference", "paper"]
 
 THRESHOLDS = np.linspace(1.05, 1.25, 10)  # ratios of depth above which neighbours are a contour
@@ -46,8 +44,7 @@ def boundary_f1(
     prediction: Maps, target: Maps, mask: Mask | None = None, variant: Variant = "reference"
 ) -> PerPicture:
     """Return each picture's boundary F1, in [0, 1]: weighted over `boundary_precision_recall`'s."""
-    thinned = variant == "paper"
-    weights, _, _, f1 = _curve(*as_batch(prediction, target, mask), variant, thinned)
+    weights, _, _, f1 = _curve(*as_batch(prediction, target, mask), variant)
     return as_given(f1 @ weights, prediction)
 
 
@@ -97,8 +94,7 @@ def boundary_precision_recall(
     Raises:
         ValueError: Shapes or types do not fit, or a valid pixel is NaN.
     """
-    thinned = variant == "paper"
-    weights, *rates = _curve(*as_batch(prediction, target, mask), variant, thinned)
+    weights, *rates = _curve(*as_batch(prediction, target, mask), variant)
     given = (as_given(rate, prediction) for rate in rates)
     return BoundaryCurve(THRESHOLDS, weights.cpu().numpy(), *given)
 
@@ -121,14 +117,14 @@ def occluding_contours(depth: Maps, ratio: float, mask: Mask | None = None) -> M
 
 
 def _curve(
-    depth: Tensor, truth: Tensor, valid: Tensor, variant: Variant, thinned: bool
+    depth: Tensor, truth: Tensor, valid: Tensor, variant: Variant, thinned: bool = False
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return weights (t), precision, recall and F1 (b, t) of contours of depth against truth's."""
     if variant not in get_args(Variant):
         raise ValueError(f'variant must be "reference" or "paper"; got {variant!r}')
     weights = torch.from_numpy(THRESHOLDS - 1 if variant == "paper" else THRESHOLDS)
     weights = (weights / weights.sum()).to(depth.device)
-    counts = []
+    counts, thinned = [], thinned or variant == "paper"
     for ours, theirs in zip(_ratios(depth, valid), _ratios(truth, valid), strict=True):
         for threshold in THRESHOLDS.tolist():
             predicted = _thin(ours, threshold) if thinned else ours > threshold

@@ -85,18 +85,14 @@ class Encoder(nn.Module):
     ) -> list[Float[Tensor, "b _d _h _h"]]:
         """Return the merged maps of the windows, finest first, then the image encoder's."""
         skipped = max(finest - 2, 0)  # the finest windows make the first three maps
-        levels = self.config.pyramid[skipped:]
-        pictures = [resize(image, level.side) for level in levels]
-        windows = [
-            split(picture, self.config.window, level.stride)
-            for picture, level in zip(pictures, levels, strict=True)
-        ]
+        levels, window = self.config.pyramid[skipped:], self.config.window
+        windows = [split(resize(image, level.side), window, level.stride) for level in levels]
         maps, taps = encode(self.patch_encoder, torch.cat(windows), self.config.taps)
         parts = maps.split([len(part) for part in windows])
         merged = [self._merged(part, level) for part, level in zip(parts, levels, strict=True)]
         if not skipped:
             merged = [self._merged(tap[: len(windows[0])], levels[0]) for tap in taps] + merged
-        whole, _ = encode(self.image_encoder, pictures[-1])
+        whole, _ = encode(self.image_encoder, windows[-1])  # the coarsest level is one window
         return [*merged, whole][finest - 6 :]
 
     def project(self, maps: list[Float[Tensor, "b _d _h _h"]]) -> list[Tensor]:

