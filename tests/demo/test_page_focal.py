@@ -97,7 +97,7 @@ def test_sources_are_chosen_with_the_keyboard(lab: Page, expected: Prediction) -
 
 
 def test_a_known_length_tells_the_focal_length(lab: Page, expected: Prediction) -> None:
-    note = lab.locator("#ruler-said")
+    note = lab.locator("#ruler-note")
     expect(note).to_contain_text("Click on two points")
     depth = expected.depth_at(16, 16)[0].numpy()
     ends = [np.unravel_index(int(find(depth)), depth.shape) for find in (np.argmin, np.argmax)]

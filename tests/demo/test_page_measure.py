@@ -29,7 +29,7 @@ def start(page: Page) -> None:
     upload(page, ASTRONAUT)
     wait_for_depth(page)
     open_tab(page, "Measure")
-    expect(page.locator("#measure-said")).to_contain_text("Choose 2 points.")
+    expect(page.locator("#measure-note")).to_contain_text("Choose 2 points.")
     expect(page.locator(f"{STAGE} img").first).to_be_visible()
     expect(page.get_by_role("tab", selected=True)).to_have_text(["Measure"])
 
@@ -78,7 +78,7 @@ def test_keyboard_kinds_units_and_focal_length(
     points = drawn_points(page)
     np.testing.assert_allclose(points, [(far, MIDDLE), (far, far), (MIDDLE, far)], atol=1)
     expect(cells).to_have_text(rows(expected, points))
-    expect(page.locator("#measure-said .headline")).to_have_text(
+    expect(page.locator("#measure-note .headline")).to_have_text(
         "Total 1 to 3: " + rows(expected, points)[-1]
     )
     for kind in ("angle", "area", "height"):

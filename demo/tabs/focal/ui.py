@@ -63,7 +63,7 @@ def build(model: DepthPro, shared: Shared) -> Panel:
             true = gr.Number(label="True length (m)", elem_id="true-length", min_width=110)
             use = gr.Button("Use this focal length", interactive=False, elem_id="use-ruler")
             clear = gr.Button("Clear points", interactive=False, elem_id="clear-ruler")
-        note = gr.HTML(elem_id="ruler-said")
+        note = gr.HTML(elem_id="ruler-note")
         # Inside the tab, because Gradio counts a state between two tabs as a tab.
         typed, sent = gr.State("m"), gr.State(None)
     # `typed` has the units of `true`, `sent` the photo that the browser has.

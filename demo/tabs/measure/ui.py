@@ -32,7 +32,7 @@ def build(model: DepthPro, shared: Shared) -> Panel:
             _KINDS, value="distance", label="Measure", elem_id="measure-kind", container=False
         )
         view = viewer("Photo to measure in", "measure-view", _EMPTY, clickable=True)
-        sentences = gr.HTML(elem_id="measure-said")
+        sentences = gr.HTML(elem_id="measure-note")
         with gr.Row():
             undo, clear, save = (
                 gr.Button(label, size="sm", min_width=80, interactive=False, elem_id=elem_id)

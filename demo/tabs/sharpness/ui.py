@@ -221,7 +221,7 @@ def _use_file(
     if file is not None:
         try:
             height, width = session.analysis.rgb.shape[:2]
-            # An empty field says 0.
+            # An empty field gives 0.
             truth = read_truth(uploaded(file), height, width, scale_m or None)
         except (ValueError, OSError, MemoryError) as error:
             problem = figures.problem(sentence(error))
