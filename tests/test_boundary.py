@@ -1,4 +1,3 @@
-# pyright: reportArgumentType=false, reportCallIssue=false
 """Boundary measures: published values, loops over runs, planted edges, invariances, masks."""
 
 from pathlib import Path
@@ -42,9 +41,6 @@ def test_published_values() -> None:
     np.testing.assert_allclose(boundary_recall(depth, alpha), recall, rtol=0, atol=1e-12)
 
 
-# Loops over runs
-
-
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("shape", [(24, 31), (17, 2), (2, 9), (1, 8), (8, 1), (1, 1)])
 @pytest.mark.parametrize("share", [1.0, 0.9, 0.0])
@@ -72,9 +68,6 @@ def test_thinning_equals_a_loop_over_runs(threshold: float) -> None:
     expected = [reference.thin(lines, threshold, (0, 1)) for lines in ratio]
     assert (_thin(torch.from_numpy(ratio), threshold).numpy() == np.stack(expected)).all()
     assert not _thin(torch.ones(1, 2, 3), threshold).any()
-
-
-# Planted edges
 
 
 def test_a_true_edge_and_a_false_one() -> None:
@@ -120,9 +113,6 @@ def test_foreground_is_above_a_tenth() -> None:
     assert boundary_recall(depth[:, ::-1], np.array([[0.0, 0, 1]]), variant="paper") == ONE
     # The foreground has to be the nearer side.
     assert boundary_recall(depth, np.array([[0.0, 1, 1]]), variant="paper") == 0
-
-
-# Invariances, arrays and tensors, masks
 
 
 def test_a_perfect_prediction_scores_one() -> None:
@@ -177,9 +167,6 @@ def test_a_threshold_is_not_rounded_to_the_type_of_depth() -> None:
     assert (expected != (ratio > rounded)).any()
     pairs = zip(depth[:, None], THRESHOLDS, strict=True)
     assert [occluding_contours(*pair).any() for pair in pairs] == expected.tolist()
-
-
-# Callers' mistakes
 
 
 @pytest.mark.usefixtures("unchecked")

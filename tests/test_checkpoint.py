@@ -1,4 +1,3 @@
-# pyright: reportArgumentType=false, reportCallIssue=false, reportOptionalMemberAccess=false
 """Weights in and out: every layout, every way in which a file can be broken, and the hub."""
 
 import contextlib
@@ -58,9 +57,6 @@ def pickled(tmp_path: Path, tiny_model: DepthPro) -> Path:
     return path
 
 
-# --- the embedded weights ------------------------------------------------------------------------
-
-
 def test_embedded_weights_load_and_predict_the_same_each_time() -> None:
     first, second = load("small"), load("small")
     assert_same(first, second)
@@ -101,9 +97,6 @@ def test_no_part_of_the_embedded_network_is_dead() -> None:
         angles = model.fov(batch, lowres)
         # What the depth network gives the head reaches its answer.
         assert (model.fov(batch, lowres * 0) - angles).abs().max() > 0.1
-
-
-# --- files and folders of ours -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("target", ["weights.safetensors", "folder", "deep/folder"])
@@ -148,9 +141,6 @@ def test_targets_that_are_not_written(tmp_path, monkeypatch, tiny_model, target)
     assert not list(tmp_path.iterdir())
 
 
-# --- the published file --------------------------------------------------------------------------
-
-
 def test_published_pickle_loads(pickled: Path, tiny_model: DepthPro) -> None:
     expected = make_model()
     expected.load_state_dict({k: v.half().float() for k, v in tiny_model.state_dict().items()})
@@ -187,9 +177,6 @@ def test_pickles_of_other_things_are_refused(tmp_path: Path, value: object, mess
     torch.save(value, tmp_path / "other.pt")
     with assert_refused(message):
         load(tmp_path / "other.pt", TINY)
-
-
-# --- broken files --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -244,9 +231,6 @@ def test_mistyped_paths_are_not_looked_for_on_the_hub(monkeypatch, tmp_path, nam
         load(name)
 
 
-# --- the hub -------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch) -> Callable[[str, list[Path]], Path]:
     """Return a function that lays files out as the hub's cache does, which is offline."""
@@ -294,9 +278,6 @@ def test_offline_without_cache_says_what_to_fetch(name: str, files: str) -> None
         load(name)
 
 
-# --- the layout of transformers ------------------------------------------------------------------
-
-
 def transformers_folder(folder: Path, **changes: object) -> tuple[object, Tensor]:
     """Save a tiny random network of transformers' own; return it with a picture for it."""
     import transformers
@@ -313,7 +294,7 @@ def transformers_folder(folder: Path, **changes: object) -> tuple[object, Tensor
         image_model_config=dict(vit),
         patch_model_config=dict(vit),
         fov_model_config=dict(vit),
-        **{"use_fov_model": True, **changes},  # pyright: ignore[reportArgumentType]
+        **{"use_fov_model": True, **changes},
     )
     theirs = transformers.DepthProForDepthEstimation(config).eval()
     generator = torch.Generator().manual_seed(0)
@@ -343,7 +324,7 @@ def test_transformers_computes_the_same(tmp_path: Path, fov: bool) -> None:
     assert ours.config == DepthProConfig(128, 16, 32, 4, 2, (0, 2), (16, 20, 24, 40), 16, fov=fov)
     assert ours.provenance.licence == checkpoint.PUBLISHED_LICENCE
     with torch.no_grad():
-        expected = theirs(image)  # pyright: ignore[reportCallIssue]
+        expected = theirs(image)
         inverse, fov_deg = ours(image)
     assert inverse.min() >= 0
     assert inverse.std() > 0.1 * inverse.mean()  # there is something to get wrong
@@ -382,9 +363,7 @@ def test_a_tensor_that_transformers_left_out_is_named(tmp_path: Path, theirs: Pa
         ({"fusion_hidden_size": 32}, r"size mismatch for .*shape in current model .*\(?\[32"),
     ],
 )
-def test_other_networks_in_that_layout_are_refused(
-    tmp_path: Path, theirs: Path, changes: dict, message: str
-) -> None:
+def test_other_networks_in_that_layout_are_refused(tmp_path, theirs, changes, message) -> None:
     shutil.copytree(theirs, tmp_path, dirs_exist_ok=True)
     settings = json.loads((theirs / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(settings | changes))

@@ -1,4 +1,3 @@
-# pyright: reportArgumentType=false, reportCallIssue=false, reportOptionalMemberAccess=false
 """Sizes that fit together, sizes that do not, and their JSON."""
 
 import pytest

@@ -1,4 +1,3 @@
-# pyright: reportArgumentType=false, reportCallIssue=false, reportOptionalMemberAccess=false
 """The decoder against its formulas, written out."""
 
 import pytest
@@ -56,9 +55,7 @@ def test_decoder_fuses_from_coarse_to_fine(tiny_config: DepthProConfig) -> None:
     assert fused.shape == maps[0].shape  # the finest fusion does not double the resolution
 
 
-def test_without_the_first_maps_it_ends_at_the_resolution_of_the_others(
-    tiny_config: DepthProConfig,
-) -> None:
+def test_without_the_first_maps_it_ends_at_the_resolution_of_the_others(tiny_config) -> None:
     decoder, maps = Decoder(tiny_config), features(tiny_config)
     whole, lowres = decoder(maps)
     for left_out in range(1, 5):

@@ -1,4 +1,3 @@
-# pyright: reportArgumentType=false, reportCallIssue=false, reportOptionalMemberAccess=false
 """Splitting and merging against loops; the five maps."""
 
 import numpy as np

@@ -1,4 +1,3 @@
-# pyright: reportArgumentType=false, reportCallIssue=false, reportOptionalMemberAccess=false
 """The field-of-view head."""
 
 import pytest

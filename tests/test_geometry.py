@@ -1,4 +1,3 @@
-# pyright: reportArgumentType=false, reportCallIssue=false, reportOptionalMemberAccess=false
 """The camera: closed forms, loops, and ways there and back."""
 
 import math

@@ -36,9 +36,6 @@ STORED = {
 LOSSLESS = [("PNG", {}), ("TIFF", {}), ("WEBP", {"lossless": True})]
 
 
-# ---- files made here -----------------------------------------------------------------------------
-
-
 def paint(labels, block=1):
     """RGB blocks of a colour for each label 1 … 6, no two alike in any channel."""
     labels = np.kron(np.array(labels), np.ones((block, block), int))
@@ -118,9 +115,6 @@ def assert_refused(path, reason):
     assert path.name in message and str(path.parent) not in message
 
 
-# ---- orientation and formats ---------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("orientation", STORED)
 @pytest.mark.parametrize(("fmt", "options"), LOSSLESS)
 def test_every_orientation_comes_out_upright(tmp_path, orientation, fmt, options):
@@ -143,9 +137,6 @@ def test_heic_is_turned_once(tmp_path, orientation):
     photo = load_image(save(tmp_path / "x.heic", stored, "HEIC", exif=exif))
     np.testing.assert_allclose(photo.rgb, paint(UPRIGHT, 32).astype(int), atol=2)
     assert photo.f_px == pytest.approx(40)
-
-
-# ---- modes ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -215,9 +206,6 @@ def test_transparent_colour_shows_white(tmp_path, mode, key):
     assert load_image(path).rgb[0].tolist() == [[255] * 3, [0] * 3]
 
 
-# ---- colour profiles -----------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("fmt", ["PNG", "TIFF", "WEBP", "JPEG", "HEIC"])
 def test_profile_in_every_format(tmp_path, fmt):
     # (200, 100, 60) / 255 is (0.784, 0.392, 0.235) of the light; the matrix from P3 to sRGB makes
@@ -248,9 +236,6 @@ def test_profile_of_every_mode(tmp_path, mode, value, space):
 def test_unusable_profile_is_ignored(tmp_path, icc):
     path = save(tmp_path / "x", paint(UPRIGHT), icc_profile=icc)
     np.testing.assert_array_equal(load_image(path).rgb, paint(UPRIGHT))
-
-
-# ---- focal length --------------------------------------------------------------------------------
 
 
 def test_focal_px_from_35mm():
@@ -308,9 +293,6 @@ def test_damaged_exif_does_not_fail(tmp_path):
     for exif in [*cuts, *wild, b"", b"Exif\0\0", b"garbage" * 9]:
         path = save(tmp_path / "x.jpg", paint(UPRIGHT), "JPEG", exif=exif)
         assert load_image(path).rgb.size == 18
-
-
-# ---- refusals ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WEBP", "TIFF", "HEIC"])

@@ -1,5 +1,3 @@
-# pyright: reportArgumentType=false, reportCallIssue=false, reportOptionalMemberAccess=false
-# pyright: reportOptionalOperand=false
 """The losses against closed forms and loops, their masks, their gradients, their tables."""
 
 import math
@@ -70,9 +68,6 @@ def ramp(side: int) -> Tensor:
     return torch.arange(side, dtype=torch.float64).repeat(1, side, 1)
 
 
-# Closed forms
-
-
 def test_a_ramp_has_a_slope_and_a_parabola_a_second_derivative() -> None:
     # Slope 3 along x and 0 along y at each of 6x6 places; the two components are averaged.
     zero = torch.zeros(1, 8, 8, dtype=torch.float64)
@@ -113,9 +108,6 @@ def test_ten_degrees_cost_one() -> None:
     loss.backward()
     assert loss.item() == 0.5  # (100 + 0) / 2 / 100
     assert_close(fov.grad, torch.tensor([-0.1, 0]))  # 2 (50 - 60) / 2 / 100
-
-
-# Loops
 
 
 @pytest.mark.parametrize(("height", "width"), SIZES)
@@ -185,9 +177,6 @@ def test_terms_without_weight_are_not_computed() -> None:
     assert stage2_loss(large, torch.zeros_like(large)).isinf()
 
 
-# Scale and shift
-
-
 def test_normalization_removes_scale_and_shift() -> None:
     values, target, mask = maps(4, 12, 10)
     for scale, shift in ((5.0, 0.0), (0.01, -3.0), (100.0, 7.0)):
@@ -247,9 +236,6 @@ def test_a_flat_picture_is_normalized_without_noise() -> None:
     assert values.grad.isfinite().all()
 
 
-# Trimming
-
-
 def test_planted_outliers_are_left_out() -> None:
     # 100 pixels off by 0.1, of which 20 are off by 1000 instead: exactly those go.
     error = torch.full((100,), 0.1)
@@ -261,9 +247,6 @@ def test_planted_outliers_are_left_out() -> None:
     loss.sum().backward()
     assert loss.item() == pytest.approx(0.1)
     assert_close(prediction.grad.flatten(), (error < 1).float() / 80)
-
-
-# Masks
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -314,9 +297,6 @@ def test_a_diverged_prediction_is_not_hidden(loss) -> None:
     assert loss(prediction, target, mask).isnan().all()
 
 
-# Gradients
-
-
 @pytest.mark.parametrize("loss", LOSSES)
 def test_gradients_are_those_of_finite_differences(loss) -> None:
     prediction, target, mask = maps(4, 7, 6)
@@ -332,9 +312,6 @@ def test_normalization_has_the_gradient_of_finite_differences() -> None:
     values, _, mask = maps(2, 5, 4)
     values.requires_grad_()
     torch.autograd.gradcheck(lambda v: ssi_normalize(v, mask), values)
-
-
-# Number formats and devices
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -357,9 +334,6 @@ def test_no_value_is_fetched_from_the_device(loss) -> None:
         prediction.requires_grad_()
         loss(prediction, target, mask).sum().backward()
     assert prediction.grad.shape == prediction.shape
-
-
-# Mistakes
 
 
 @pytest.mark.usefixtures("unchecked")

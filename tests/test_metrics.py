@@ -1,4 +1,3 @@
-# pyright: reportArgumentType=false, reportCallIssue=false
 """Errors of depth, focal length and point clouds, and ranks, by closed forms and loops."""
 
 import math
@@ -77,9 +76,6 @@ def test_range_counts_targets_and_clamps_predictions() -> None:
     assert (errors.pixels, errors.abs_rel) == (1, 4)
 
 
-# Alignment
-
-
 def test_alignment_undoes_scale_and_shift() -> None:
     _, target, mask = maps(2, 8, 9)
     relative = 1 / (0.03 / target + 0.2)  # an inverse depth of any scale and shift
@@ -118,9 +114,6 @@ def test_degenerate_alignments() -> None:
     errors = depth_metrics(depth, target, None, (0.5, 20), "scale_and_shift")
     expected = (abs(20 - 10) / 10 + abs(1 / 0.4 - 10) / 10 + abs(1 / 0.85 - 1)) / 3
     assert errors.abs_rel == pytest.approx(expected)
-
-
-# Arrays, tensors and masks
 
 
 @pytest.mark.parametrize("alignment", ALIGNMENTS)
@@ -172,9 +165,6 @@ def test_depth_mistakes_are_explained() -> None:
         depth_metrics(depth, depth[:2])
 
 
-# Focal lengths
-
-
 def test_focal_accuracy() -> None:
     # Errors 0, 0.24, 0.25 and 1: two below 25 %, three below 50 %.
     truth = np.full(4, 500.0)
@@ -205,9 +195,6 @@ def test_focal_mistakes_are_explained() -> None:
             focal_accuracy(truth, mistake, 640)
 
 
-# Point clouds
-
-
 def test_two_clouds() -> None:
     # Three predicted points 0.05, 0.2 and 0.3 beside the nearest of two targets; those are 0.05
     # and 0.2 from the nearest prediction. Precision 1/3, recall 1/2.
@@ -228,9 +215,6 @@ def test_cloud_mistakes_are_explained() -> None:
     for mistake in (points[:0], points + np.inf):
         with pytest.raises(ValueError, match="only points with finite coordinates"):
             point_cloud_metrics(points, mistake)
-
-
-# Ranks
 
 
 def test_published_ranks() -> None:

@@ -1,4 +1,3 @@
-# pyright: reportArgumentType=false, reportCallIssue=false, reportOptionalMemberAccess=false
 """The network against the published one's values, and all that `infer` takes and gives."""
 
 import dataclasses
@@ -30,9 +29,6 @@ def as_floats(*photos: ndarray) -> Tensor:
 
 def median_relative(actual: Tensor, expected: Tensor) -> float:
     return float(((actual - expected).abs() / expected.abs()).median())
-
-
-# --- the published network -----------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -111,9 +107,6 @@ def test_golden_encoder_maps(golden: Golden) -> None:
         np.testing.assert_allclose(std, golden.expected[f"enc{level}_std"], atol=5e-6)
 
 
-# --- the network at any size ---------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("shape", [(1, 3, 256, 512), (1, 1, 512, 512), (3, 512, 512)])
 @pytest.mark.usefixtures("unchecked")
 def test_other_sizes_are_refused(tiny_model: DepthPro, shape: tuple[int, ...]) -> None:
@@ -130,9 +123,6 @@ def test_new_network_starts_in_training_with_depth_of_at_least_zero(tiny_config)
     inverse.sum().backward()
     depth_parts = (model.encoder, model.decoder.convs, model.head)
     assert all(p.grad is not None for part in depth_parts for p in part.parameters())
-
-
-# --- infer: pictures -------------------------------------------------------------------------
 
 
 def test_a_batch_is_its_pictures(tiny_model: DepthPro) -> None:
@@ -155,9 +145,6 @@ def test_depth_at_any_size_of_photo(tiny_model: DepthPro, height: int, width: in
     canonical = prediction.canonical_inverse_depth[0].numpy()
     expected = reference.metric_depth(canonical, prediction.f_px.item(), height, width)
     np.testing.assert_allclose(prediction.depth[0], expected, rtol=1e-4)
-
-
-# --- infer: focal length -------------------------------------------------------------------------
 
 
 def test_given_focal_length_beats_the_estimate(tiny_model: DepthPro) -> None:
@@ -216,9 +203,6 @@ def test_extreme_estimates_stay_finite(bias: float, fov_deg: float) -> None:
     torch.testing.assert_close(prediction.depth, torch.full((1, 45, 60), 1e4))
 
 
-# --- infer: precision, memory, threads -----------------------------------------------------------
-
-
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
 def test_half_precision_is_near_and_comes_out_in_float32(tiny_model, precision) -> None:
     full = tiny_model.infer(photo(), precision="float32")
@@ -249,7 +233,7 @@ def test_half_weights_compute_in_their_own_precision(tiny_model, tmp_path, dtype
 @pytest.mark.usefixtures("unchecked")
 def test_unknown_precision_and_dtype_are_refused(tiny_model: DepthPro) -> None:
     with pytest.raises(ValueError, match=r"one of \['auto', 'float32', .*got 'half'"):
-        tiny_model.infer(photo(), precision="half")  # pyright: ignore[reportArgumentType]
+        tiny_model.infer(photo(), precision="half")
     with pytest.raises(ValueError, match=r"dtype must be one of .*got torch\.int8"):
         DepthPro.from_pretrained(dtype=torch.int8)
 

@@ -41,9 +41,7 @@ def album(tmp_path: Path) -> Path:
     return tmp_path / "album"
 
 
-def test_folder_keeps_names_and_reports_the_bad_file_last(
-    album: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_folder_keeps_names_and_reports_the_bad_file_last(album, weights, tmp_path, capsys) -> None:
     out = tmp_path / "out"
     assert predict(album, out=out, weights=weights, options=("--formats", "npz", "depth-png")) == 1
     made = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
@@ -79,9 +77,7 @@ def test_results_are_those_of_infer(album: Path, weights: Path, tmp_path: Path) 
         (["--fov-deg", "90"], 20.0),
     ],
 )
-def test_given_focal_length_beats_metadata(
-    album: Path, weights: Path, tmp_path: Path, options: list[str], f_px: float
-) -> None:
+def test_given_focal_length_beats_metadata(album, weights, tmp_path, options, f_px) -> None:
     photo, options = album / "trip" / "day 2" / "c.jpg", ("--formats", "npz", *options)
     assert predict(photo, out=tmp_path, weights=weights, options=options) == 0
     with np.load(tmp_path / "c.jpg.npz") as file:

@@ -1,4 +1,3 @@
-# pyright: reportArgumentType=false, reportCallIssue=false, reportOptionalMemberAccess=false
 """Arithmetic on a prediction."""
 
 import dataclasses

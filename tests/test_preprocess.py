@@ -1,4 +1,3 @@
-# pyright: reportArgumentType=false
 """Every kind of picture, and the way to the network's square."""
 
 import numpy as np

@@ -76,9 +76,7 @@ def test_maps_are_at_their_strides() -> None:
 
 
 @pytest.mark.parametrize(("number", "margin"), [(0, 1), (1, 2)])
-def test_merged_taps_are_those_of_one_large_window(
-    pretrained: ConvStem, number: int, margin: int
-) -> None:
+def test_merged_taps_are_those_of_one_large_window(pretrained, number, margin) -> None:
     # Five windows of 128 pixels a side against the whole picture at once. At stride 4 a cell sees
     # 13 pixels to each side, at stride 8 it sees 33; merging cuts 16 from an inner edge.
     finest = HYBRID.pyramid[0]

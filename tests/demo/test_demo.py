@@ -32,9 +32,7 @@ def analysis(photo: Path, tiny_model: DepthPro) -> pipeline.Analysis:
     return pipeline.analyse(tiny_model, photo)
 
 
-def test_metadata_gives_the_focal_length_where_it_has_one(
-    analysis: pipeline.Analysis, tiny_model: DepthPro
-) -> None:
+def test_metadata_gives_the_focal_length_where_it_has_one(analysis, tiny_model) -> None:
     assert analysis.source == "metadata"
     assert analysis.f_px == pytest.approx(35 * 50 / np.hypot(36, 24))
     wanted = tiny_model.infer(analysis.rgb, analysis.f_px).depth
@@ -50,9 +48,7 @@ def test_without_metadata_the_network_estimates(tmp_path: Path, tiny_model: Dept
         pipeline.with_source(analysis, "metadata")
 
 
-def test_another_focal_length_rescales_without_the_network(
-    photo: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_focal_length_rescales_without_the_network(photo, monkeypatch) -> None:
     model = make_model()
     calls = []
     forward = model.forward

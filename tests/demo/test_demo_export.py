@@ -130,9 +130,7 @@ def test_usdz_is_what_quick_look_opens(folder: Path) -> None:
         assert archive.namelist() == ["surface.usdc", "photo.jpg"]
 
 
-def test_without_usd_core_the_page_offers_the_rest(
-    analysis: Analysis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_usd_core_the_page_offers_the_rest(analysis, tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "pxr", None)
     assert not formats.has_usd()
     assert set(available()) == set(FORMATS) - {"usdz"}
@@ -187,9 +185,7 @@ def test_reliefs_of_all_shapes_are_watertight(shape: tuple[int, int]) -> None:
     np.testing.assert_allclose(solid.bounds[1, :2], size)
 
 
-def test_bundle_holds_everything_lists_it_and_leaves_only_itself(
-    analysis: Analysis, tmp_path: Path
-) -> None:
+def test_bundle_holds_everything_lists_it_and_leaves_only_itself(analysis, tmp_path) -> None:
     folder = tmp_path / "session"
     folder.mkdir()
     path = bundle(analysis, folder)

@@ -97,9 +97,7 @@ def test_every_range_that_is_shown_can_be_typed(units: str) -> None:
         (1, float("inf"), "m", "far is inf"),
     ],
 )
-def test_impossible_ranges_are_explained(
-    near: float | None, far: float | None, units: str, part: str
-) -> None:
+def test_impossible_ranges_are_explained(near, far, units, part) -> None:
     with pytest.raises(ValueError, match=part):
         style.fixed_range(near, far, units)
 

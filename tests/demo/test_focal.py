@@ -113,9 +113,7 @@ def test_plus_minus_in_closed_form() -> None:
         ((0, 0, 3), (0, 0, 4), 500.0),  # at 500,000 px: 0.1 degrees
     ],
 )
-def test_lengths_that_imply_no_focal_length_imply_a_scale(
-    near: tuple[float, ...], far: tuple[float, ...], true_m: float
-) -> None:
+def test_lengths_that_imply_no_focal_length_imply_a_scale(near, far, true_m) -> None:
     calibration = calibrate(points_at(near, far), true_m)
     assert (calibration.verdict, calibration.f_px) == ("scale", None)
     text = calibration_text(calibration, *SIZE)
@@ -131,9 +129,7 @@ def test_lengths_that_imply_no_focal_length_imply_a_scale(
         ((-1, 0, 3), (1, 0, 5), 0.0, 2.02),  # 1 % of the length is 51 % of the focal length
     ],
 )
-def test_uncertain_focal_lengths_are_not_to_be_used(
-    near: tuple[float, ...], far: tuple[float, ...], pm: float, true_m: float
-) -> None:
+def test_uncertain_focal_lengths_are_not_to_be_used(near, far, pm, true_m) -> None:
     calibration = calibrate(points_at(near, far, pm=pm), true_m)
     assert calibration.verdict == "uncertain"
     assert "too uncertain to use" in calibration_text(calibration, *SIZE, units="ft")
@@ -153,8 +149,6 @@ def test_impossible_lengths_are_refused(true_m: float) -> None:
         ([(0, 0, 3), (0, 0, 3)], "same place"),
     ],
 )
-def test_points_without_a_distance_are_refused(
-    places: list[tuple[float, float, float]], words: str
-) -> None:
+def test_points_without_a_distance_are_refused(places, words) -> None:
     with pytest.raises(ValueError, match=words):
         calibrate(points_at(*places), 1.0)

@@ -46,9 +46,7 @@ def loan(monkeypatch: pytest.MonkeyPatch) -> Loan:
     return loan
 
 
-def test_each_call_of_the_network_borrows_a_gpu(
-    loan: Loan, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_each_call_of_the_network_borrows_a_gpu(loan, monkeypatch, tmp_path) -> None:
     photo = tmp_path / "photo.png"
     Image.effect_noise((40, 30), 80).convert("RGB").save(photo)
     model = make_model()

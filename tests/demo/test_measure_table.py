@@ -63,9 +63,7 @@ def test_rims_and_crossed_outlines_are_warned_of() -> None:
 
 
 @pytest.mark.parametrize(("units", "metre"), [("m", 1.0), ("ft", 1 / 0.3048)])
-def test_csv_says_everything_and_what_it_rests_on(
-    analysis: Analysis, units: str, metre: float
-) -> None:
+def test_csv_says_everything_and_what_it_rests_on(analysis, units, metre) -> None:
     points = locate(analysis.prediction, PLACES)
     results = measure_all(points, GROUND)
     text = measure_table.csv_text(analysis, points, results, units)
@@ -103,8 +101,6 @@ def test_csv_says_everything_and_what_it_rests_on(
         (89.96, 1.25, "°", "90.0 ± 1.3°", "90.0 ± 1.3°"),
     ],
 )
-def test_value_with_its_spread(
-    value: float, plus_minus: float, unit: str, metric: str, feet: str
-) -> None:
+def test_value_with_its_spread(value, plus_minus, unit, metric, feet) -> None:
     assert with_spread(value, plus_minus, unit) == metric
     assert with_spread(value, plus_minus, unit, "ft") == feet

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from browser import ASTRONAUT, Served, card, open_tab, shot, upload, wait_for_depth
+from browser import ASTRONAUT, card, open_tab, shot, upload, wait_for_depth
 from playwright.sync_api import Locator, Page, expect
 
 from demo.tabs.focal.focal import calibrate
@@ -46,9 +46,7 @@ def choose_point(page: Page, x: float, y: float, number: int) -> None:
     expect(page.locator("#ruler-view circle.light")).to_have_count(number)
 
 
-def test_every_way_to_say_it_rescales_without_the_network(
-    lab: Page, served: Served, expected: Prediction
-) -> None:
+def test_every_way_to_say_it_rescales_without_the_network(lab, served, expected) -> None:
     page, f_px, estimated = lab, field(lab, "f-px"), f"{expected.f_px.item():.1f}"
     calls = len(served.calls)
     type_in(page, "fov-deg", "90")

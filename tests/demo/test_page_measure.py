@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from browser import ASTRONAUT, Served, open_tab, shot, upload, wait_for_depth
+from browser import ASTRONAUT, open_tab, shot, upload, wait_for_depth
 from flat_scenes import plane, predict
 from playwright.sync_api import Page, expect
 
@@ -62,9 +62,7 @@ def rows(
 
 
 @pytest.mark.browser
-def test_keyboard_kinds_units_and_focal_length(
-    page: Page, served: Served, expected: Prediction
-) -> None:
+def test_keyboard_kinds_units_and_focal_length(page, served, expected) -> None:
     start(page)
     calls = len(served.calls)
     stage, cells = page.locator(STAGE), page.locator("#measure-table td")

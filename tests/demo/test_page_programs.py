@@ -23,8 +23,6 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult
 from PIL import Image
 
-from depthpro import Prediction
-
 README = (Path(__file__).parents[2] / "README.md").read_text()
 FILES = {"image", "file", "uploadbutton"}
 Answer = TypeVar("Answer")
@@ -193,9 +191,7 @@ def text(result: CallToolResult) -> str:
     return " ".join(part.text for part in result.content if part.type == "text")
 
 
-def test_an_agent_measures_a_photo_and_looks_at_its_depth(
-    served: Served, expected: Prediction
-) -> None:
+def test_an_agent_measures_a_photo_and_looks_at_its_depth(served, expected) -> None:
     photo = f"{served.url}gradio_api/file={client_upload(served, ASTRONAUT)}"
     said = ast.literal_eval(text(over_mcp(served, ("estimate", {"photo": photo}))[0]))
     assert said["f_px"] == pytest.approx(expected.f_px.item())
@@ -217,9 +213,7 @@ def test_an_agent_measures_a_photo_and_looks_at_its_depth(
         assert response.read(4) == b"glTF"
 
 
-def test_a_picture_too_large_for_an_agent_is_refused(
-    served: Served, estimated: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_picture_too_large_for_an_agent_is_refused(served, estimated, monkeypatch) -> None:
     monkeypatch.setattr("demo.api.programs._MCP_BYTES", 10)
     (said,) = over_mcp(served, ("export", {"token": estimated["token"], "format": "colour-png"}))
     assert said.isError
@@ -250,9 +244,7 @@ def test_an_agent_cannot_name_a_path_or_a_private_address(served: Served) -> Non
     assert len(served.calls) == before
 
 
-def test_what_the_readme_says_to_programs_works(
-    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
-) -> None:
+def test_what_the_readme_says_to_programs_works(served, tmp_path, monkeypatch, capsys) -> None:
     Image.open(ASTRONAUT).convert("RGB").save(tmp_path / "photo.jpg")
     monkeypatch.chdir(tmp_path)
     section = README[README.index("## For programs") :].replace(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
-from browser import ASTRONAUT, Served, open_tab, pixels, shot, upload, wait_for_depth
+from browser import ASTRONAUT, open_tab, pixels, shot, upload, wait_for_depth
 from PIL import Image
 from playwright.sync_api import Page, Request, ViewportSize, expect
 
@@ -42,9 +42,7 @@ def until(page: Page, said: list, count: int) -> None:
     assert len(said) >= count
 
 
-def test_views_follow_the_choices_and_the_camera_stays(
-    page: Page, served: Served, tmp_path: Path
-) -> None:
+def test_views_follow_the_choices_and_the_camera_stays(page, served, tmp_path) -> None:
     cameras: list[list[float]] = []
 
     def note(request: Request) -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import ASTRONAUT, PHOTOS, Served, upload, wait_for_depth
+from browser import ASTRONAUT, PHOTOS, upload, wait_for_depth
 from PIL import Image
 from pillow_heif import from_pillow
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 from startup import answers
 
 from demo import pipeline
@@ -32,7 +32,7 @@ def slow_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def slowly(*values: object) -> pipeline.Analysis:
         time.sleep(1)
-        return analyse(*values)  # pyright: ignore[reportArgumentType]
+        return analyse(*values)
 
     monkeypatch.setattr(pipeline, "analyse", slowly)
 
@@ -43,9 +43,7 @@ def shown(page: Page, name: str) -> None:
     expect(page.locator("#depth-view img").first).to_have_attribute("alt", f"The photo {name}")
 
 
-def test_two_visitors_at_once_never_see_each_others_photo(
-    browser: Browser, served: Served, slow_network: None
-) -> None:
+def test_two_visitors_at_once_never_see_each_others_photo(browser, served, slow_network) -> None:
     contexts = [browser.new_context() for _ in range(2)]
     pages = [context.new_page() for context in contexts]
     names = ("astronaut", "coffee")
@@ -80,9 +78,7 @@ def test_who_takes_another_photo_before_the_first_is_done_sees_the_other(
     assert size == [600, 400]
 
 
-def test_what_the_network_cannot_do_is_said_and_nothing_of_before_stays(
-    page: Page, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_the_network_cannot_do_is_said_and_nothing_of_before_stays(page, monkeypatch) -> None:
     upload(page, ASTRONAUT)
     wait_for_depth(page)
 
@@ -115,9 +111,7 @@ def test_files_go_with_the_last_reference_to_the_session(expected: Prediction) -
     assert not folder.exists()
 
 
-def test_a_server_that_is_stopped_leaves_no_file_of_a_visitor(
-    browser: Browser, tmp_path: Path
-) -> None:
+def test_a_server_that_is_stopped_leaves_no_file_of_a_visitor(browser, tmp_path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -4,7 +4,6 @@ import json
 import typing
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -54,7 +53,7 @@ def test_estimate_keeps_the_result_and_calls_the_network_once(
     path = tmp_path / "garden.png"
     Image.new("RGB", (64, 48), "olive").save(path)
     photo = {"path": str(path), "meta": {"_type": "gradio.FileData"}}
-    estimate = programs.estimate(photo)  # pyright: ignore[reportArgumentType]
+    estimate = programs.estimate(photo)
     assert set(estimate) == set(typing.get_type_hints(Estimate))
     programs.rescale(estimate["token"], f_px=100)
     programs.measure(estimate["token"], [[1, 2], [30, 40]], "distance")
@@ -80,9 +79,7 @@ def test_results_carry_the_licence_of_the_weights(programs: Programs, wall: str)
         assert "research purposes only" in notice
 
 
-def test_another_focal_length_rescales_exactly_and_leaves_the_old_result(
-    programs: Programs, wall: str
-) -> None:
+def test_another_focal_length_rescales_exactly_and_leaves_the_old_result(programs, wall) -> None:
     # 90 degrees across 80 pixels: f = 40 / tan 45 degrees; 60 px: half as far again.
     same = programs.rescale(wall, fov_deg=90)
     assert (same["f_px"], same["median_m"]) == pytest.approx((40, 3))
@@ -109,9 +106,7 @@ def test_another_focal_length_rescales_exactly_and_leaves_the_old_result(
         {"fov_deg": [90]},
     ],
 )
-def test_bad_focal_lengths_are_refused(
-    programs: Programs, wall: str, given: dict[str, Any]
-) -> None:
+def test_bad_focal_lengths_are_refused(programs, wall, given) -> None:
     with pytest.raises(ValueError, match=r"f_px|fov_deg"):
         programs.rescale(wall, **given)
 
@@ -151,9 +146,7 @@ def test_lengths_on_a_wall(programs: Programs, wall: str) -> None:
         ([[1, 2]] * 1000, "all", "points"),
     ],
 )
-def test_bad_points_are_refused(
-    programs: Programs, wall: str, points: Any, kind: Any, match: str
-) -> None:
+def test_bad_points_are_refused(programs, wall, points, kind, match) -> None:
     with pytest.raises(ValueError, match=match):
         programs.measure(wall, points, kind)
 
@@ -162,7 +155,7 @@ def test_every_format_of_the_page_and_no_other(programs: Programs, wall: str) ->
     names = typing.get_args(Format)
     assert set(names) == {"preview", "zip", *export.FORMATS}
     with pytest.raises(ValueError, match=r"one of preview, zip.*'exe'"):
-        programs.write(wall, "exe")  # pyright: ignore[reportArgumentType]
+        programs.write(wall, "exe")
 
 
 def test_files_open(programs: Programs, wall: str) -> None:

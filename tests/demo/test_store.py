@@ -48,7 +48,7 @@ def test_tokens_are_unlike_and_do_not_give_away_the_folder(tmp_path: Path) -> No
 @pytest.mark.parametrize("token", ["nobody's", "", None, 3, ["a"], {"a": 1}])
 def test_unknown_tokens_are_refused_with_a_sentence(token: object, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"kept for 60 minutes.*Call estimate again"):
-        Store(root=tmp_path).find(token)  # pyright: ignore[reportArgumentType]
+        Store(root=tmp_path).find(token)
 
 
 def test_the_least_recently_used_goes_first(tmp_path: Path) -> None:
