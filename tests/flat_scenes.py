@@ -1,11 +1,14 @@
 """Predictions whose depth is known in closed form, at every pixel of the network's map."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 
+from demo.pipeline import Analysis
 from depthpro import Prediction
+from depthpro.checkpoint import OWN_LICENCE, Provenance
 
 SIZE = WIDTH, HEIGHT = 1200, 900
 F_PX = 1000.0
@@ -17,7 +20,7 @@ def predict(
     f_px: float = F_PX,
     side: int = 128,
 ) -> Prediction:
-    """Return what a perfect network with a map of `side` pixels says of a photo of `size`.
+    """Return the prediction of a perfect network with a map of `side` pixels for a photo.
 
     `depth` goes from rays (side, side, 3), with z = 1, to metres along the optical axis.
     """
@@ -28,6 +31,17 @@ def predict(
     canonical = torch.from_numpy(f_px / (width * depth(rays))).float()[None]
     focal = torch.tensor([f_px])
     return Prediction(canonical, focal, focal, height, width)
+
+
+def analysis_of(
+    prediction: Prediction, name: str = "flat", rgb: np.ndarray | None = None, **fields: Any
+) -> Analysis:
+    """Return what the page keeps of a photo with this prediction; it is black without pixels."""
+    if rgb is None:
+        rgb = np.zeros((prediction.height, prediction.width, 3), np.uint8)
+    usual = {"metadata_f_px": None, "metadata_field": None, "source": "network"}
+    made = Provenance("small", OWN_LICENCE)
+    return Analysis(name, rgb, prediction, **{**usual, "provenance": made, **fields})
 
 
 def plane(vector: tuple[float, float, float]) -> Callable[[np.ndarray], np.ndarray]:

@@ -116,19 +116,17 @@ def mse(prediction: ndarray, target: ndarray, mask: ndarray) -> float:
 def ssi_normalize(values: ndarray, mask: ndarray) -> ndarray:
     """Return one picture (h, w) less its lower median, over the mean distance from it."""
     normalized = np.zeros(values.shape)
-    valid = sorted(float(value) for value in values[mask])
-    if valid:
-        median = valid[(len(valid) - 1) // 2]
-        scale = sum(abs(value - median) for value in valid) / len(valid)
-        normalized[mask] = (values[mask] - median) / max(scale, 1e-4)
+    if mask.any():
+        median, deviation = median_and_deviation(values, mask)
+        normalized[mask] = (values[mask] - median) / max(deviation, 1e-4)
     return normalized
 
 
-def ssi_deviation(values: ndarray, mask: ndarray) -> float:
-    """Return the mean distance of one picture's valid pixels from their lower median."""
+def median_and_deviation(values: ndarray, mask: ndarray) -> tuple[float, float]:
+    """Return the lower median of one picture's valid pixels, and their mean distance from it."""
     valid = sorted(float(value) for value in values[mask])
     median = valid[(len(valid) - 1) // 2]
-    return sum(abs(value - median) for value in valid) / len(valid)
+    return median, sum(abs(value - median) for value in valid) / len(valid)
 
 
 def halve(values: ndarray, mask: ndarray) -> tuple[ndarray, ndarray]:

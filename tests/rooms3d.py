@@ -3,10 +3,9 @@
 import math
 
 import numpy as np
-from flat_scenes import predict
+from flat_scenes import analysis_of, predict
 
 from demo.pipeline import Analysis
-from depthpro.checkpoint import OWN_LICENCE, Provenance
 
 SIDE = 256
 F_PX = 256.0
@@ -34,7 +33,7 @@ def floor_depth(rays: np.ndarray, up: np.ndarray, height_m: float, wall_m: float
 
 
 def room(pitch_deg: float = 0.0, panel: bool = True) -> Analysis:
-    """Return what a perfect network says of the room; the panel is red, the rest grey."""
+    """Return a perfect prediction of the room; the panel is red, the rest grey."""
 
     def on_panel(rays: np.ndarray) -> np.ndarray:
         x, y = PANEL_M * rays[..., 0], PANEL_M * rays[..., 1]
@@ -50,12 +49,10 @@ def room(pitch_deg: float = 0.0, panel: bool = True) -> Analysis:
 
     prediction = predict(depth, (SIDE, SIDE), F_PX, SIDE)
     rgb = np.where(seen[0][..., None], [200, 30, 30], [90, 90, 90]).astype(np.uint8)
-    made = Provenance("small", OWN_LICENCE)
-    return Analysis("room", rgb, prediction, None, None, "hand", made)
+    return analysis_of(prediction, "room", rgb, source="hand")
 
 
 def sky() -> Analysis:
-    """Return what a perfect network says of a photo of nothing but sky."""
+    """Return a perfect prediction for a photo of nothing but sky."""
     prediction = predict(lambda rays: np.full(rays.shape[:2], np.inf), (64, 48), 60.0, 32)
-    rgb = np.full((48, 64, 3), 200, np.uint8)
-    return Analysis("sky", rgb, prediction, None, None, "hand", Provenance("small", OWN_LICENCE))
+    return analysis_of(prediction, "sky")

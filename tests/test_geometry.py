@@ -80,15 +80,6 @@ def test_points_are_those_of_a_loop(height: int, width: int, dtype: type) -> Non
     np.testing.assert_allclose(points, reference.unproject(depth, 7.5), rtol=1e-6)
 
 
-def test_points_fall_back_on_their_pixels() -> None:
-    depth = np.random.default_rng(0).uniform(1, 9, (5, 8))
-    points = geometry.unproject(depth, 11.0)
-    pixels = points @ geometry.intrinsics(11.0, 5, 8).T
-    rows, columns = np.indices((5, 8))
-    np.testing.assert_allclose(pixels[..., 0] / pixels[..., 2], columns, atol=1e-12)
-    np.testing.assert_allclose(pixels[..., 1] / pixels[..., 2], rows, atol=1e-12)
-
-
 def test_cells_are_solid_up_to_the_ratio_and_the_distance() -> None:
     depth = np.array([[1.0, 1.0, 1.1, 2.0], [1.0, 1.05, 1.1, 2.0]])
     # Cells: farthest / nearest = 1.05, 1.1, 1.82.

@@ -238,13 +238,6 @@ def test_unusable_profile_is_ignored(tmp_path, icc):
     np.testing.assert_array_equal(load_image(path).rgb, paint(UPRIGHT))
 
 
-def test_focal_px_from_35mm():
-    # A 4:3 image of 800 x 600 has the diagonal 1000; film has sqrt(36² + 24²) = 43.2666 mm.
-    assert focal_px_from_35mm(43.2666, 800, 600) == pytest.approx(1000, rel=1e-5)
-    assert focal_px_from_35mm(50, 3000, 2000) == pytest.approx(50 / 36 * 3000)  # 3:2, like film
-    assert focal_px_from_35mm(50, 2000, 3000) == focal_px_from_35mm(50, 3000, 2000)
-
-
 def test_focal_px_from_35mm_wants_positive_values():
     for values in [(0, 3, 2), (-1, 3, 2), (nan, 3, 2), (inf, 3, 2), (50, 0, 2)]:
         with pytest.raises(ValueError, match=r"expected a positive focal length .*; got .*;"):

@@ -113,9 +113,3 @@ def test_check_says_not_tried_right_and_wrong(capsys: pytest.CaptureFixture[str]
     ):
         with pytest.raises(AssertionError, match="not right yet"):
             lesson.check(3, wrong)
-
-
-def test_unknown_lesson_is_named(capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
-    monkeypatch.setattr(sys, "argv", ["execute.py", "42"])
-    assert execute.main() == 2
-    assert "42" in capsys.readouterr().out

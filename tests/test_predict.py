@@ -1,6 +1,5 @@
 """The command line, as a person types it."""
 
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -20,9 +19,13 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_model().save_pretrained(tmp_path_factory.mktemp("weights"))
 
 
-def predict(*sources: Path, out: Path, weights: Path, options: tuple[str, ...] = ()) -> int:
-    arguments = [*map(str, sources), "-o", str(out), "--model", str(weights), "--device", "cpu"]
-    return main(["predict", *arguments, *options])
+def arguments(source: Path, out: Path, weights: Path, *options: str) -> list[str]:
+    given = ["predict", str(source), "-o", str(out), "--model", str(weights), "--device", "cpu"]
+    return [*given, *options]
+
+
+def predict(*given) -> int:
+    return main(arguments(*given))
 
 
 @pytest.fixture
@@ -43,7 +46,7 @@ def album(tmp_path: Path) -> Path:
 
 def test_folder_keeps_names_and_reports_the_bad_file_last(album, weights, tmp_path, capsys) -> None:
     out = tmp_path / "out"
-    assert predict(album, out=out, weights=weights, options=("--formats", "npz", "depth-png")) == 1
+    assert predict(album, out, weights, "--formats", "npz", "depth-png") == 1
     made = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
     assert made == sorted(
         [
@@ -59,10 +62,9 @@ def test_folder_keeps_names_and_reports_the_bad_file_last(album, weights, tmp_pa
 
 
 def test_results_are_those_of_infer(album: Path, weights: Path, tmp_path: Path) -> None:
-    assert predict(album / "a.png", out=tmp_path, weights=weights) == 0
-    prediction = DepthPro.from_pretrained(weights, device="cpu").infer(
-        load_image(album / "a.png").rgb
-    )
+    assert predict(album / "a.png", tmp_path, weights) == 0
+    model = DepthPro.from_pretrained(weights, device="cpu")
+    prediction = model.infer(load_image(album / "a.png").rgb)
     with np.load(tmp_path / "a.png.npz") as file:
         np.testing.assert_array_equal(file["depth"], prediction.depth[0].numpy())
         assert file["f_px"] == prediction.f_px.item()
@@ -78,8 +80,8 @@ def test_results_are_those_of_infer(album: Path, weights: Path, tmp_path: Path) 
     ],
 )
 def test_given_focal_length_beats_metadata(album, weights, tmp_path, options, f_px) -> None:
-    photo, options = album / "trip" / "day 2" / "c.jpg", ("--formats", "npz", *options)
-    assert predict(photo, out=tmp_path, weights=weights, options=options) == 0
+    photo = album / "trip" / "day 2" / "c.jpg"
+    assert predict(photo, tmp_path, weights, "--formats", "npz", *options) == 0
     with np.load(tmp_path / "c.jpg.npz") as file:
         assert file["f_px"] == pytest.approx(f_px)
 
@@ -112,7 +114,7 @@ def test_wrong_usage_is_one_sentence_and_status_2(
 def test_results_inside_the_source_are_not_photos(weights: Path, tmp_path: Path) -> None:
     Image.new("RGB", (1, 1), "teal").save(tmp_path / "a.png")
     for _ in range(2):
-        assert predict(tmp_path, out=tmp_path / "out", weights=weights) == 0
+        assert predict(tmp_path, tmp_path / "out", weights) == 0
     assert not list(tmp_path.glob("out/out*"))
     assert len(list((tmp_path / "out").iterdir())) == 5
 
@@ -125,7 +127,7 @@ def test_a_fault_of_ours_costs_one_photo_only(
             raise KeyError("materials")
 
     monkeypatch.setattr("depthpro.predict.write_prediction", write)
-    assert predict(album, out=tmp_path / "out", weights=weights) == 1
+    assert predict(album, tmp_path / "out", weights) == 1
     captured = capsys.readouterr()
     assert "5 photos: 3 done, 2 refused" in captured.err
     assert "KeyError: 'materials'" in captured.err
@@ -143,40 +145,35 @@ def test_a_missing_package_is_named_with_the_command(monkeypatch, capsys) -> Non
 
 
 def test_a_second_run_resumes(album, weights, tmp_path, monkeypatch, capsys) -> None:
-    out = tmp_path / "out"
-    arguments = ["predict", str(album), "-o", str(out), "--model", str(weights), "--device", "cpu"]
-    interrupted = iter([lambda: None, lambda: None, _interrupt])
-    whole = command._predict
-    monkeypatch.setattr(command, "_predict", lambda *args: (next(interrupted)(), whole(*args))[1])
-    assert main([*arguments, "--formats", "npz"]) == 130
+    whole, calls = command._predict, []
+
+    def interrupted(*given: object) -> str:
+        calls.append(given)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return whole(*given)
+
+    monkeypatch.setattr(command, "_predict", interrupted)
+    assert predict(album, tmp_path, weights, "--formats", "npz") == 130
     assert capsys.readouterr().err.splitlines()[-1].startswith("5 photos: 2 done, 3 not reached;")
-    monkeypatch.setattr(command, "_predict", whole)
-    assert main([*arguments, "--formats", "npz", "--resume"]) == 1
+    assert predict(album, tmp_path, weights, "--formats", "npz", "--resume") == 1
     assert "5 photos: 2 done, 1 refused, 2 there already" in capsys.readouterr().err
-    assert len(list(out.rglob("*.npz"))) == 4
-
-
-def _interrupt() -> None:
-    raise KeyboardInterrupt
+    assert len(list(tmp_path.rglob("*.npz"))) == 4
 
 
 def test_a_photos_files_appear_together_or_not_at_all(
     album, weights, tmp_path, monkeypatch
 ) -> None:
     monkeypatch.setattr("depthpro.export.write_ply", lambda *_, **__: 1 / 0)
-    out = tmp_path / "out"
-    arguments = [str(album / "a.png"), "-o", str(out), "--model", str(weights), "--device", "cpu"]
-    assert main(["predict", *arguments]) == 1
-    assert not list(out.iterdir())
+    assert predict(album / "a.png", tmp_path / "out", weights) == 1
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_a_name_as_long_as_its_results_may_be(weights, tmp_path) -> None:
     name = "n" * 236 + ".jpg"  # with _colour.png 247 bytes, of 255
     Image.new("RGB", (8, 6), "teal").save(tmp_path / name)
-    out = tmp_path / "out"
-    arguments = [str(tmp_path), "-o", str(out), "--model", str(weights), "--device", "cpu"]
-    assert main(["predict", *arguments]) == 0
-    assert len(list(out.iterdir())) == 5
+    assert predict(tmp_path, tmp_path / "out", weights) == 0
+    assert len(list((tmp_path / "out").iterdir())) == 5
 
 
 def test_metadata_and_network_that_disagree_are_both_named(
@@ -189,26 +186,18 @@ def test_metadata_and_network_that_disagree_are_both_named(
     exif[0x0112] = 1  # without a main field Pillow writes none
     exif.get_ifd(0x8769)[0xA405] = round(2 * estimated * np.hypot(36, 24) / 50)
     Image.fromarray(photo).save(tmp_path / "far.png", exif=exif)
-    arguments = ["predict", str(tmp_path / "far.png"), "-o", str(tmp_path), "--model", str(weights)]
-    arguments += ["--device", "cpu", "--formats", "npz"]
-    assert main(arguments) == 0
+    given = (tmp_path / "far.png", tmp_path, weights, "--formats", "npz")
+    assert predict(*given) == 0
     assert f"the network estimates {estimated:.0f} px; --ignore-metadata" in capsys.readouterr().out
-    assert main([*arguments, "--ignore-metadata"]) == 0
+    assert predict(*given, "--ignore-metadata") == 0
     with np.load(tmp_path / "far.png.npz") as file:
         assert file["f_px"] == pytest.approx(estimated)
 
 
 def test_processes_share_an_album(album, weights, tmp_path) -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    command += ["--master-port", str(_free_port()), "-m", "depthpro", "predict", str(album)]
-    command += ["-o", str(tmp_path), "--model", str(weights), "--device", "cpu", "--formats", "npz"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command += ["-m", "depthpro", *arguments(album, tmp_path, weights, "--formats", "npz")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.stderr.count("5 photos: 4 done, 1 refused") == 1, done.stderr
     assert done.stdout.count(" m, focal length") == 4  # each by one of the two
     assert len(list(tmp_path.rglob("*.npz"))) == 4
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]

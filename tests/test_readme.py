@@ -64,10 +64,6 @@ def test_links_and_pictures_are_there() -> None:
     assert f"## {depthpro.__version__}" in changelog
 
 
-def test_app_is_short() -> None:
-    assert len((ROOT / "app.py").read_text().splitlines()) <= 40
-
-
 def test_requirements_of_page_and_package_agree() -> None:
     listed = dict(re.findall(r"^([\w-]+)>=([\d.]+)", (ROOT / "requirements.txt").read_text(), re.M))
     project = (ROOT / "pyproject.toml").read_text()

@@ -5,27 +5,13 @@ import re
 
 import numpy as np
 import pytest
-from flat_scenes import F_PX, HEIGHT, SIZE, WIDTH, pixel, plane, predict
+from flat_scenes import F_PX, HEIGHT, SIZE, WIDTH, analysis_of, pixel, plane, predict
 
-from demo import pipeline
-from demo.pipeline import Analysis
 from demo.tabs.focal.drawing import calibration_text, from_above, sources_table
 from demo.tabs.focal.focal import calibrate
 from demo.tabs.measure.measure import Points3D, locate
-from depthpro import Prediction
-from depthpro.checkpoint import OWN_LICENCE, Provenance
 
 FLOOR = plane((0, 1 / 1.5, 0))  # y = 1.5 m, below a level camera
-
-
-def analysis_of(
-    prediction: Prediction,
-    metadata_f_px: float | None = 800.0,
-    source: pipeline.FocalSource = "network",
-) -> Analysis:
-    rgb = np.zeros((prediction.height, prediction.width, 3), np.uint8)
-    made = Provenance("small", OWN_LICENCE)
-    return Analysis("flat", rgb, prediction, metadata_f_px, None, source, made)
 
 
 def points_at(*places: tuple[float, float, float], pm: float = 0.0) -> Points3D:
@@ -36,7 +22,7 @@ def points_at(*places: tuple[float, float, float], pm: float = 0.0) -> Points3D:
 
 
 def test_table_has_what_each_source_makes_of_depth() -> None:
-    table = sources_table(analysis_of(predict(FLOOR)), 2000.0, "m", 3.0)
+    table = sources_table(analysis_of(predict(FLOOR), metadata_f_px=800.0), 2000.0, "m", 3.0)
     cells = [re.sub("<[^>]+>", " ", cell) for cell in re.findall("<td>(.*?)</td>", table)]
     # 1000 px on 1200 columns: 2 atan(0.6); the diagonal of 1500 px against 43.267 mm: 28.8 mm
     assert [" ".join(cell.split()) for cell in cells] == [
@@ -44,7 +30,7 @@ def test_table_has_what_each_source_makes_of_depth() -> None:
         *("1000", "28.8 mm", "61.9° 48.5° vertical", "in use median 3 m"),
         *("2000", "57.7 mm", "33.4° 25.4° vertical", "× 2.000 median 6 m"),
     ]
-    table = sources_table(analysis_of(predict(FLOOR), metadata_f_px=None))
+    table = sources_table(analysis_of(predict(FLOOR)))
     assert (table.count("disabled"), table.count("checked")) == (2, 1)
     assert "has none" in table
     assert "type it below" in table
@@ -61,7 +47,8 @@ def test_fields_of_view_from_above() -> None:
 
 @pytest.mark.parametrize("f_px", [1e-30, 0.1, 1e6, 1e30])
 def test_any_focal_length_can_be_drawn(f_px: float) -> None:
-    analysis = analysis_of(predict(FLOOR).with_focal(f_px))  # metadata may have any number
+    # Metadata may have any number.
+    analysis = analysis_of(predict(FLOOR).with_focal(f_px), metadata_f_px=800.0)
     drawing = from_above(analysis) + sources_table(analysis)
     assert "nan" not in drawing
     assert "inf" not in drawing

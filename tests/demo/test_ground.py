@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from rooms3d import floor_depth, room, up_of
+from rooms3d import floor_depth, up_of
 
-from demo.ground import Ground, fit_ground, ground_of
+from demo.ground import Ground, fit_ground
 
 F_PX = 300.0
 
@@ -96,13 +96,6 @@ def test_level_frame() -> None:
     # The optical axis goes straight ahead and down by the pitch, whatever the roll.
     axis = [0, math.sin(math.radians(20)), math.cos(math.radians(20))]
     np.testing.assert_allclose(level[:, 2], axis, atol=2e-3)
-
-
-def test_ground_of_a_prediction() -> None:
-    ground = ground_of(room(pitch_deg=10).prediction).ground
-    assert ground is not None
-    assert ground.camera_height_m == pytest.approx(1.5, rel=0.01)
-    assert ground.pitch_deg == pytest.approx(10, abs=0.2)
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,9 @@ import csv
 
 import numpy as np
 import pytest
-from flat_scenes import HEIGHT, WIDTH, plane, predict
+from flat_scenes import analysis_of, plane, predict
 
 from demo.ground import Ground
-from demo.pipeline import Analysis
 from demo.tabs.measure import table as measure_table
 from demo.tabs.measure.measure import Result, locate, measure_all
 from demo.units import with_spread
@@ -15,14 +14,6 @@ from depthpro.checkpoint import PUBLISHED_LICENCE, Provenance
 
 PLACES = [(300.0, 200.0), (550.0, 200.0), (550.0, 450.0), (300.0, 450.0)]
 GROUND = Ground(np.array([0.0, -1.0, 0.0]), 1.5, 0.5)
-
-
-@pytest.fixture
-def analysis() -> Analysis:
-    prediction = predict(plane((0.01, 0, 1 / 4)))
-    rgb = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-    made = Provenance("apple/DepthPro", PUBLISHED_LICENCE)
-    return Analysis("my\nhouse", rgb, prediction, None, None, "network", made)
 
 
 def test_rows_and_headline() -> None:
@@ -63,7 +54,9 @@ def test_rims_and_crossed_outlines_are_warned_of() -> None:
 
 
 @pytest.mark.parametrize(("units", "metre"), [("m", 1.0), ("ft", 1 / 0.3048)])
-def test_csv_says_everything_and_what_it_rests_on(analysis, units, metre) -> None:
+def test_csv_has_everything_with_its_conditions(units: str, metre: float) -> None:
+    published = Provenance("apple/DepthPro", PUBLISHED_LICENCE)
+    analysis = analysis_of(predict(plane((0.01, 0, 1 / 4))), "my\nhouse", provenance=published)
     points = locate(analysis.prediction, PLACES)
     results = measure_all(points, GROUND)
     text = measure_table.csv_text(analysis, points, results, units)

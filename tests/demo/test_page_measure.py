@@ -8,18 +8,16 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from browser import ASTRONAUT, open_tab, shot, upload, wait_for_depth
-from flat_scenes import plane, predict
+from flat_scenes import analysis_of, plane, predict
 from playwright.sync_api import Page, expect
 
 from demo.ground import ground_of
 from demo.page import measure as tab
-from demo.pipeline import Analysis
 from demo.session import Session
 from demo.tabs.measure import table as measure_table
 from demo.tabs.measure.measure import Kind, locate, measure
 from demo.units import Units
 from depthpro import Prediction
-from depthpro.checkpoint import OWN_LICENCE, Provenance
 
 STAGE = "#measure-view .stage"
 MIDDLE, STEP = 255.5, 8  # of the astronaut: where the crosshair starts, and what an arrow moves
@@ -159,15 +157,9 @@ def test_phone(page: Page) -> None:
     shot(page, "measure-390")
 
 
-def session(prediction: Prediction) -> Session:
-    rgb = np.zeros((prediction.height, prediction.width, 3), np.uint8)
-    made = Provenance("small", OWN_LICENCE)
-    return Session(Analysis("flat", rgb, prediction, None, None, "network", made))
-
-
 def test_sky_and_a_second_click_are_refused_by_a_sentence() -> None:
     sky = predict(lambda rays: np.where(rays[..., 1] < 0, np.inf, 5.0))
-    photo = session(sky)
+    photo = Session(analysis_of(sky))
     _, text, *_ = tab._add((600.0, 100.0), photo, "m", "distance")
     assert photo.points == ()
     assert "There is sky at point 1" in text
@@ -182,7 +174,7 @@ def test_sky_and_a_second_click_are_refused_by_a_sentence() -> None:
 
 
 def test_heights_without_ground_are_refused_by_a_sentence() -> None:
-    wall = session(predict(plane((0, 0, 0.25))))
+    wall = Session(analysis_of(predict(plane((0, 0, 0.25)))))
     _, text, *_, table = tab._add((600.0, 800.0), wall, "m", "height")
     assert "No ground was found" in text
     assert table == ""

@@ -5,16 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from browser import Served, card, open_tab, shot, upload
+from flat_scenes import analysis_of
 from PIL import Image
 from playwright.sync_api import Page, expect
 
 from demo.figures import percent
-from demo.pipeline import Analysis
 from demo.tabs.sharpness import truth
 from demo.tabs.sharpness.sharpness import compare, difference, mirrored
 from demo.tabs.sharpness.truth import EXAMPLES
 from depthpro import load_image
-from depthpro.checkpoint import OWN_LICENCE, Provenance
 
 VIEW = "#sharp-view"
 STREET = EXAMPLES / "street.jpg"
@@ -68,11 +67,10 @@ def test_contours_errors_and_a_mirror_of_a_rendered_street(page: Page, served: S
     page.get_by_label("Flip consistency").check()
     expect(page.locator("#sharp-legend")).to_contain_text("called once more")
     page.locator("#mirror").click()
-    made = Provenance("small", OWN_LICENCE)
-    analysis = Analysis("street", photo.rgb, prediction, photo.f_px, None, "metadata", made)
     expect(page.locator("#sharp-cards")).to_contain_text("Mirrored: median change")
     assert len(served.calls) == calls + 1
-    median = difference(prediction, mirrored(served.model, analysis)).median
+    other = mirrored(served.model, analysis_of(prediction, rgb=photo.rgb))
+    median = difference(prediction, other).median
     expect(page.locator("#sharp-legend")).to_contain_text(f"Median {percent(median)}")
     expect(page.locator("#mirror")).to_be_hidden()
     shot(page, "sharpness-mirror")

@@ -9,9 +9,9 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 from browser import ASTRONAUT, PHOTOS, upload, wait_for_depth
+from flat_scenes import analysis_of
 from PIL import Image
 from pillow_heif import from_pillow
 from playwright.sync_api import Page, expect
@@ -20,7 +20,6 @@ from startup import answers
 from demo import pipeline
 from demo.session import Session
 from depthpro import Prediction
-from depthpro.checkpoint import OWN_LICENCE, Provenance
 
 pytestmark = pytest.mark.browser
 
@@ -93,14 +92,8 @@ def test_what_the_network_cannot_do_is_said_and_nothing_of_before_stays(page, mo
     expect(page.locator("#prepare")).to_be_hidden()
 
 
-def make_session(prediction: Prediction) -> Session:
-    made = Provenance("small", OWN_LICENCE)
-    rgb = np.zeros((prediction.height, prediction.width, 3), np.uint8)
-    return Session(pipeline.Analysis("photo", rgb, prediction, None, None, "network", made))
-
-
 def test_files_go_with_the_last_reference_to_the_session(expected: Prediction) -> None:
-    session = make_session(expected)
+    session = Session(analysis_of(expected))
     folder = session.folder
     (folder / "surface.glb").write_bytes(b"glTF")
     late = session  # a handler that is still at work

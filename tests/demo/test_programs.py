@@ -11,6 +11,7 @@ import pytest
 import torch
 import trimesh
 from conftest import make_model
+from flat_scenes import analysis_of
 from gradio.utils import get_upload_folder
 from PIL import Image
 
@@ -34,7 +35,7 @@ def wall_of(size: tuple[int, int], f_px: float, pixels: tuple[int, int]) -> Anal
     prediction = Prediction(canonical, torch.tensor([f_px]), torch.tensor([50.0]), height, width)
     rgb = np.random.default_rng(0).integers(0, 255, (*pixels, 3), dtype=np.uint8)
     published = Provenance("apple/DepthPro", PUBLISHED_LICENCE)
-    return Analysis("wall", rgb, prediction, None, None, "network", published)
+    return analysis_of(prediction, "wall", rgb, provenance=published)
 
 
 @pytest.fixture

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from flat_scenes import predict
+from flat_scenes import analysis_of, predict
 from PIL import Image
 
-from demo.pipeline import Analysis
 from demo.tabs.sharpness import drawing, sharpness
 from demo.tabs.sharpness.sharpness import compare, contours, difference, error_map, mirrored
 from demo.tabs.sharpness.truth import Truth
@@ -104,8 +103,7 @@ def test_the_mirror_image_is_mirrored_back() -> None:
     rgb = np.random.default_rng(0).integers(1, 255, (SIDE, SIDE, 3), dtype=np.uint8)
     model: Any = SimpleNamespace(infer=brightness)
     prediction = brightness(rgb, 80.0)
-    made = Provenance("small", OWN_LICENCE)
-    other = mirrored(model, Analysis("noise", rgb, prediction, 80.0, None, "metadata", made))
+    other = mirrored(model, analysis_of(prediction, rgb=rgb))
     torch.testing.assert_close(other.canonical_inverse_depth, prediction.canonical_inverse_depth)
     change = difference(prediction, other.with_focal(160.0))  # the focal length does not matter
     assert change.median == change.p90 == 0

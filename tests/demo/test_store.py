@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from flat_scenes import analysis_of
 
 from demo.api.store import Store
 from demo.pipeline import Analysis
 from depthpro import Prediction
-from depthpro.checkpoint import Provenance
 
 
 class Clock:
@@ -21,8 +20,7 @@ class Clock:
 
 def result(name: str = "photo", side: int = 8) -> Analysis:
     prediction = Prediction(torch.ones(1, 4, 4), torch.tensor([8.0]), None, side, side)
-    rgb = np.zeros((side, side, 3), np.uint8)
-    return Analysis(name, rgb, prediction, None, None, "network", Provenance("small", "free"))
+    return analysis_of(prediction, name)
 
 
 def names(store: Store, tokens: list[str]) -> list[str | None]:

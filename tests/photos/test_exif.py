@@ -1,7 +1,7 @@
 # ruff: noqa: E501  (a table)
 """The focal length of metadata: right, or not used and why. Tags of files that people share."""
 
-from math import atan, degrees, hypot
+from math import hypot
 from struct import pack
 
 import pytest
@@ -95,12 +95,6 @@ def test_tags_are_weighed_together(tags, size, f_px, says) -> None:
         assert source is not None
         assert says in source
         assert source.startswith((f"{FILM} is not used: ", f"{SENSOR} is not used: "))
-
-
-def test_what_is_used_is_a_view_of_a_photo() -> None:
-    for _, tags, (width, _height), _f_px, _says in CASES:
-        f_px, _ = focal_from_tags(tags, width, _height)
-        assert f_px is None or 1 <= degrees(2 * atan(width / 2 / f_px)) <= 175
 
 
 def test_tags_reach_the_photo_with_their_reason(tmp_path) -> None:
