@@ -82,11 +82,6 @@ def test_the_slider_cuts_the_files_too(analysis: Analysis, tmp_path: Path, kind:
 
 
 def test_obj_shows_the_photo(folder: Path) -> None:
-    assert {path.name for path in (folder / "obj").iterdir()} == {
-        "room.obj",
-        "room.mtl",
-        "room.jpeg",
-    }
     text = (folder / "obj/room.obj").read_text()
     assert text.startswith("# metres; y up")
     assert NOTICE in text
@@ -161,9 +156,7 @@ def test_relief_is_watertight_and_has_its_size_in_millimetres(folder: Path) -> N
         & (solid.vertices[:, 2] > 0)
     ]
     np.testing.assert_allclose(here[:, 2], 2 + 12 / 3, atol=0.1)
-    header = (folder / "room_relief.stl").read_bytes()[:80].decode()
-    assert header.startswith("mm; Depth by depthpro")
-    assert not header.startswith("solid")
+    assert (folder / "room_relief.stl").read_bytes().startswith(b"mm; Depth by depthpro")
 
 
 def test_relief_takes_the_sizes_that_are_asked_for(analysis: Analysis, tmp_path: Path) -> None:

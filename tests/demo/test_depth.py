@@ -58,7 +58,7 @@ def test_automatic_range_and_colours_leave_out_the_sky() -> None:
 
 def test_pixels_outside_a_fixed_range_are_counted_and_dotted() -> None:
     # 80 columns of 0.05 m steps from 1 m on: 1 … 4.95 m.
-    depth = np.tile((1 + 0.05 * np.arange(80)).astype(np.float32), (60, 1))
+    depth = ramp(1, 4.95)
     fixed = DepthRange(1.99, 3.96)
     picture = style.draw(depth, 80, DepthStyle(fixed=fixed))
     assert picture.nearer == 20 / 80  # below 2 m
