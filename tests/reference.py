@@ -30,21 +30,10 @@ def weights_by_name(shapes: dict[str, tuple[int, ...]]) -> dict[str, ndarray]:
     return weights
 
 
-def split(image: ndarray, window: int, stride: int) -> ndarray:
-    """Return windows of (b, c, s, s): all pictures of a window together, windows row by row."""
-    batch, _, side, _ = image.shape
-    windows = []
-    for top in range(0, side - window + 1, stride):
-        for left in range(0, side - window + 1, stride):
-            for picture in range(batch):
-                windows.append(image[picture, :, top : top + window, left : left + window])
-    return np.stack(windows)
-
-
 def merge(windows: ndarray, grid: int, stride: int) -> ndarray:
     """Return one map in which every token comes from the window with the nearest centre.
 
-    `windows` (n, d, t, t) lie in the order of `split`, `stride` tokens apart.
+    `windows` (n, d, t, t) lie row by row, all pictures of a window together, `stride` tokens apart.
     """
     number, dim, tokens, _ = windows.shape
     batch = number // grid**2

@@ -136,15 +136,6 @@ def test_half_precision_counts_in_float32() -> None:
     assert boundary_f1(depth, target) == boundary_f1(depth.float(), target.float())
 
 
-def test_an_invalid_pixel_ends_a_run() -> None:
-    # Two runs of one ratio each, 1|2 and 4|5, where without the mask there is one of five.
-    depth = 2.0 ** np.arange(6)[None]
-    mask = np.array([[True, True, False, False, True, True]])
-    outline = np.arange(6)[None] < 5
-    assert boundary_recall(depth, outline, variant="paper") == 0
-    assert boundary_recall(depth, outline, mask, variant="paper") == ONE
-
-
 def test_sky() -> None:
     # Infinitely far is a contour against anything nearer, and none within the sky.
     target = np.array([[1.0, np.inf, np.inf, np.inf]])

@@ -1,12 +1,10 @@
-"""The decoder against its formulas, written out."""
+"""The decoder at other resolutions, and the head; golden values of the network cover the rest."""
 
-import pytest
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from depthpro import DepthProConfig
-from depthpro.decoder import Decoder, FusionBlock, ResidualBlock, build_head
+from depthpro.decoder import Decoder, build_head
 
 
 def features(config: DepthProConfig, batch: int = 2) -> list[Tensor]:
@@ -16,43 +14,6 @@ def features(config: DepthProConfig, batch: int = 2) -> list[Tensor]:
         torch.randn((batch, dim, side, side), generator=generator)
         for dim, side in zip(dims, (32, 16, 8, 4, 2), strict=True)
     ]
-
-
-def test_residual_block_adds_two_convolutions_of_rectified_inputs() -> None:
-    block = ResidualBlock(4)
-    x = torch.randn(1, 4, 5, 6)
-    first, second = block.residual[1], block.residual[3]
-    middle = F.conv2d(x.clamp(min=0), first.weight, first.bias, padding=1)
-    expected = x + F.conv2d(middle.clamp(min=0), second.weight, second.bias, padding=1)
-    torch.testing.assert_close(block(x), expected)
-
-
-@pytest.mark.parametrize("upsample", [True, False])
-def test_fusion_refines_then_doubles_then_projects(upsample: bool) -> None:
-    block = FusionBlock(3, upsample=upsample)
-    x, skip = torch.randn(1, 3, 4, 4), torch.randn(1, 3, 4, 4)
-    fused = block.resnet2(x + block.resnet1(skip))
-    if upsample:
-        fused = F.conv_transpose2d(fused, block.deconv.weight, stride=2)
-    expected = F.conv2d(fused, block.out_conv.weight, block.out_conv.bias)
-    torch.testing.assert_close(block(x, skip), expected)
-    # The coarsest block has no skip; its first residual block is in the weights yet not at work.
-    alone = block(x)
-    torch.nn.init.zeros_(block.resnet1.residual[1].weight)
-    torch.testing.assert_close(block(x), alone)
-
-
-def test_decoder_fuses_from_coarse_to_fine(tiny_config: DepthProConfig) -> None:
-    decoder = Decoder(tiny_config)
-    maps = features(tiny_config)
-    fused, lowres = decoder(maps)
-    # The coarsest map before fusion is what the field of view reads.
-    torch.testing.assert_close(lowres, F.conv2d(maps[4], decoder.convs[4].weight, padding=1))
-    x = decoder.fusions[4](lowres)
-    for i in (3, 2, 1):
-        x = decoder.fusions[i](x, F.conv2d(maps[i], decoder.convs[i].weight, padding=1))
-    torch.testing.assert_close(fused, decoder.fusions[0](x, maps[0]))
-    assert fused.shape == maps[0].shape  # the finest fusion does not double the resolution
 
 
 def test_without_the_first_maps_it_ends_at_the_resolution_of_the_others(tiny_config) -> None:

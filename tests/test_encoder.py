@@ -1,4 +1,4 @@
-"""Splitting and merging against loops; the five maps."""
+"""Merging against a loop; the five maps."""
 
 import numpy as np
 import pytest
@@ -7,21 +7,13 @@ import torch
 from torch import Tensor
 
 from depthpro import DepthPro, DepthProConfig
-from depthpro.encoder import merge, split
+from depthpro.encoder import merge
 
 LEVELS = DepthProConfig(window=128).pyramid
 
 
 def noise(*shape: int) -> Tensor:
     return torch.from_numpy(np.random.default_rng(0).standard_normal(shape).astype(np.float32))
-
-
-@pytest.mark.parametrize("level", LEVELS)
-def test_split_takes_the_windows_that_a_loop_takes(level) -> None:
-    image = noise(2, 3, level.side, level.side)
-    windows = split(image, 128, level.stride)
-    assert len(windows) == 2 * level.grid**2
-    np.testing.assert_array_equal(windows, reference.split(image.numpy(), 128, level.stride))
 
 
 @pytest.mark.parametrize("level", LEVELS)

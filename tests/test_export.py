@@ -91,11 +91,6 @@ def test_glb_is_the_surface_in_metres_cut_at_the_edge(tmp_path: Path, step: np.n
     assert tree["images"][0]["mimeType"] == "image/jpeg"
 
 
-def test_surface_without_any_solid_cell_is_whole(step: np.ndarray) -> None:
-    sky = np.full_like(step, 1e4)
-    assert len(textured_surface(rgb_like(sky), sky, 10.0).faces) == 2 * 8 * 11
-
-
 def test_ply_is_points_in_metres_without_the_sky(tmp_path: Path, step: np.ndarray) -> None:
     step[:3] = 1e4
     rgb = rgb_like(step)

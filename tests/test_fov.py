@@ -33,17 +33,6 @@ def test_angle_is_the_last_bias_where_nothing_else_counts() -> None:
     assert fov(*inputs(TINY)).tolist() == [-7.5, -7.5]
 
 
-def test_tokens_and_decoder_are_added_before_the_head() -> None:
-    fov = make_model().fov
-    assert fov is not None
-    image, lowres = inputs(TINY, batch=1)
-    with torch.no_grad():
-        small = torch.nn.functional.interpolate(image, (128, 128), mode="bilinear")
-        tokens = fov.encoder[1](fov.encoder[0].forward_features(small)[:, 1:])  # no class token
-        added = tokens.mT.reshape(1, -1, 8, 8) + fov.downsample(lowres)
-        torch.testing.assert_close(fov(image, lowres), fov.head(added)[:, 0, 0, 0])
-
-
 def test_no_gradient_flows_back_to_the_depth_network() -> None:
     model = make_model()
     _, fov_deg = model(inputs(TINY, batch=1)[0])

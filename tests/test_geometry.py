@@ -2,19 +2,12 @@
 
 import math
 
-import jaxtyping
 import numpy as np
 import pytest
 import reference
 import torch
 
 from depthpro import geometry
-
-
-def test_annotations_are_checked() -> None:
-    # Not square: the annotation says (b, s, s). This tests the tests' own import hook.
-    with pytest.raises(jaxtyping.TypeCheckError):
-        geometry.metric_depth(torch.ones(1, 4, 5), torch.ones(1), 4, 5)
 
 
 @pytest.mark.parametrize(
@@ -88,12 +81,6 @@ def test_cells_are_solid_up_to_the_ratio_and_the_distance() -> None:
     assert geometry.solid_cells(depth, 2.0).tolist() == [[True, True, True]]  # 2.0 is still solid
     assert geometry.solid_cells(depth, 2.0, far_m=1.1).tolist() == [[True, True, False]]
     assert geometry.solid_cells(depth[:1], 2.0).shape == (0, 3)  # one row has no cells
-
-
-def test_solid_pixels_are_the_corners_of_solid_cells() -> None:
-    cells = np.array([[True, False, False], [False, False, False], [False, False, True]])
-    held = geometry.solid_pixels(cells)
-    assert held.astype(int).tolist() == [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 1], [0, 0, 1, 1]]
 
 
 def test_each_solid_cell_is_two_triangles_that_face_the_camera() -> None:

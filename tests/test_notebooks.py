@@ -25,7 +25,7 @@ def tagged(cell: Any, tag: str) -> bool:
     return tag in cell.metadata.get("tags", [])
 
 
-def said(cell: Any) -> str:
+def printed(cell: Any) -> str:
     """Return the text that a cell printed."""
     return "".join(out.text for out in cell.get("outputs", []) if out.output_type == "stream")
 
@@ -59,12 +59,12 @@ def test_lesson_is_committed_as_it_was_run(lesson: Path) -> None:
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
 def test_lesson_runs_and_its_exercises_tell_right_from_wrong(lesson: Path) -> None:
     run = execute.client(lesson)
-    before = [said(cell) for cell in run.nb.cells]
+    before = [printed(cell) for cell in run.nb.cells]
     with run.setup_kernel():
         for index, cell in enumerate(run.nb.cells):
             run.execute_cell(cell, index)
             if not tagged(cell, "varies"):
-                same_words_and_numbers(said(cell), before[index])
+                same_words_and_numbers(printed(cell), before[index])
         exercises = [i for i, cell in enumerate(run.nb.cells) if tagged(cell, "exercise")]
         known = answers(lesson)
         assert sorted(known) == sorted((n + 1, k) for n in range(len(exercises)) for k in KINDS)
@@ -72,7 +72,7 @@ def test_lesson_runs_and_its_exercises_tell_right_from_wrong(lesson: Path) -> No
         for number, index in enumerate(exercises, start=1):
             checks = index + 1
             assert tagged(run.nb.cells[checks], "check")
-            assert said(run.nb.cells[checks]) == "not tried\n"
+            assert printed(run.nb.cells[checks]) == "not tried\n"
             assert solved(run, index, checks, known[number, "right"]) == "right\n"
             with pytest.raises(CellExecutionError, match="not right yet"):
                 solved(run, index, checks, known[number, "wrong"])
@@ -82,7 +82,7 @@ KINDS = ("right", "wrong")
 
 
 def solved(run: Any, index: int, checks: int, code: str) -> str:
-    """Run an answer in the place of an exercise, then its check; return what that says."""
+    """Run an answer in the place of an exercise, then its check; return what that prints."""
     for at, source in ((index, code), (checks, run.nb.cells[checks].source)):
         cell = nbformat.v4.new_code_cell(source)
         run.nb.cells[at], kept = cell, run.nb.cells[at]
@@ -90,7 +90,7 @@ def solved(run: Any, index: int, checks: int, code: str) -> str:
             run.execute_cell(cell, at)
         finally:
             run.nb.cells[at] = kept
-    return said(cell)
+    return printed(cell)
 
 
 def same_words_and_numbers(now: str, before: str) -> None:

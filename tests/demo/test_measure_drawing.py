@@ -56,8 +56,8 @@ def test_only_areas_are_closed_and_filled() -> None:
         outline = paths(root)[0]
         assert outline.startswith("M300.0 200.0 L700.0 200.0 L700.0 500.0 L300.0 500.0")
         assert outline.endswith("Z") == (kind == "area") == bool(paths(root, "inside"))
-    two = locate(WALL, CORNERS[:2])
-    assert not paths(parse(draw(two, "area", ())), "inside")
+    assert not paths(parse(draw(locate(WALL, CORNERS[:2]), "area", ())), "inside")
+    assert draw(locate(WALL, []), "distance", ()) == ""
 
 
 def test_plumb_lines_end_on_the_ground() -> None:
@@ -90,7 +90,3 @@ def test_text_stays_in_the_photo_and_is_as_large_on_any(size: tuple[int, int]) -
         x = float(text.get("x")) + float(text.get("dx")[:-2]) * phone
         y = float(text.get("y")) + float(text.get("dy")[:-2]) * phone
         assert 0 < x < width and 0 < y < height
-
-
-def test_nothing_is_drawn_for_no_points() -> None:
-    assert draw(locate(WALL, []), "distance", ()) == ""

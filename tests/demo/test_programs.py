@@ -70,19 +70,12 @@ def test_estimate_keeps_the_result_and_calls_the_network_once(
         programs.estimate(gr.FileData(path="/etc/passwd"))
 
 
-def test_results_carry_the_licence_of_the_weights(programs: Programs, wall: str) -> None:
-    estimate = programs.rescale(wall, f_px=40)
-    assert estimate["weights"] == "apple/DepthPro"
-    assert "research purposes only" in estimate["weights_licence"]
-    measured = programs.measure(wall, [[1, 1]])
-    for notice in (estimate["notice"], measured["notice"]):
-        assert "apple/DepthPro" in notice
-        assert "research purposes only" in notice
-
-
 def test_another_focal_length_rescales_exactly_and_leaves_the_old_result(programs, wall) -> None:
     # 90 degrees across 80 pixels: f = 40 / tan 45 degrees; 60 px: half as far again.
     same = programs.rescale(wall, fov_deg=90)
+    assert same["weights"] == "apple/DepthPro"
+    assert "research purposes only" in same["weights_licence"]
+    assert "research purposes only" in same["notice"]
     assert (same["f_px"], same["median_m"]) == pytest.approx((40, 3))
     longer = programs.rescale(wall, f_px=60)
     assert longer["median_m"] == pytest.approx(4.5)
@@ -90,6 +83,7 @@ def test_another_focal_length_rescales_exactly_and_leaves_the_old_result(program
     assert longer["estimated_f_px"] == 50
     assert len({wall, same["token"], longer["token"]}) == 3
     old = programs.measure(wall, [[40, 30]], "distance")
+    assert "research purposes only" in old["notice"]
     assert old["points"][0]["depth_m"] == pytest.approx(3)
 
 
@@ -100,10 +94,8 @@ def test_another_focal_length_rescales_exactly_and_leaves_the_old_result(program
         {"f_px": 10, "fov_deg": 20},
         {"f_px": 0},
         {"f_px": float("inf")},
-        {"f_px": "long"},
         {"f_px": True},
         {"fov_deg": 180},
-        {"fov_deg": float("nan")},
         {"fov_deg": [90]},
     ],
 )
@@ -140,9 +132,7 @@ def test_lengths_on_a_wall(programs: Programs, wall: str) -> None:
         ([[80, 2]], "all", "80 × 60"),
         ([], "all", "list of"),
         ("1,2", "all", "list of"),
-        ([1, 2], "all", "list of"),
         ([[1, 2, 3]], "all", "list of"),
-        ([["1", "2"]], "all", "list of"),
         ([[1, None]], "all", "list of"),
         ([[1, 2]] * 1000, "all", "points"),
     ],
@@ -168,10 +158,7 @@ def test_files_open(programs: Programs, wall: str) -> None:
     with zipfile.ZipFile(programs.write(wall, "zip")) as archive:
         assert archive.testzip() is None
     assert trimesh.load(programs.write(wall, "glb")).bounds[0][2] == pytest.approx(-3)
-
-
-def test_the_preview_is_small(programs: Programs) -> None:
-    token = programs.store.add(wall_of((4000, 1000), 1e3, (60, 80)))
-    with Image.open(programs.write(token, "preview")) as image:
+    large = programs.store.add(wall_of((4000, 1000), 1e3, (60, 80)))
+    with Image.open(programs.write(large, "preview")) as image:
         assert 1024 < image.width < 1200  # the bar is beside it
         assert image.height == 256

@@ -159,13 +159,6 @@ def test_errors_are_blue_where_too_near_and_clear_where_unknown() -> None:
     assert not drawing.error_layer(np.full((2, 2), np.nan, np.float32), scaled=True)[0].any()
 
 
-def test_cards_have_what_was_measured() -> None:
-    text = drawing.cards(compare(square().with_focal(80 * 1.2), truth()), None)
-    assert re.findall(r"<dd>(.*?)</dd>", text) == ["100.0%", "0.200", "1.000"]
-    assert "median-scaled (×&nbsp;0.833): 0.000" in text
-    assert drawing.cards(None, None) == ""
-
-
 def test_notes_are_honest_and_escaped() -> None:
     note = drawing.truth_note(replace(truth(), title="<b>.npz"))
     assert "&lt;b&gt;.npz" in note

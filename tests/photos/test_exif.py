@@ -25,16 +25,14 @@ def film(f_35mm: float, width: float, height: float) -> float:
     return f_35mm * hypot(width, height) / hypot(36, 24)
 
 
-# Label, tags, stored size, focal length in pixels or None, and what its source says.
+# Label, tags, stored size, focal length in pixels or None, and words of its source.
 CASES = [
     ("whole photo", PHONE | TAKEN, (4032, 3024), film(26, 4032, 3024), FILM),
     ("no size tags", PHONE, (4032, 3024), film(26, 4032, 3024), FILM),
-    ("no lens tag", {"f_35mm": 26.0} | TAKEN, (4032, 3024), film(26, 4032, 3024), FILM),
     ("35 mm tag alone", {"f_35mm": 50.0}, (6000, 4000), 50 / 36 * 6000, FILM),
     ("portrait", {"f_35mm": 50.0}, (4000, 6000), 50 / 36 * 6000, FILM),
     ("turned by its tag", PHONE | TAKEN | {"orientation": 6.0}, (4032, 3024), film(26, 4032, 3024), FILM),
     ("resized, size tags kept", PHONE | TAKEN, (1024, 768), film(26, 1024, 768), FILM),
-    ("resized, sides rounded", PHONE | TAKEN, (1000, 750), film(26, 1000, 750), FILM),
     ("resized, size tags rewritten", PHONE | {"width": 1024.0, "height": 768.0}, (1024, 768), film(26, 1024, 768), FILM),
     ("turned by an editor", PHONE | TAKEN, (3024, 4032), film(26, 4032, 3024), FILM),
     ("rows cut off", PHONE | TAKEN, (4032, 2268), film(26, 4032, 3024), FILM),
@@ -45,7 +43,6 @@ CASES = [
     ("upright panorama", PHONE, (2000, 9000), None, "a panorama has none"),
     ("panorama by its metadata", PHONE | {"panorama": 1.0}, (4096, 2048), None, "a panorama has none"),
     ("35 mm tag 9920", {"lens_mm": 8.0, "f_35mm": 9920.0}, (3264, 2448), None, "a sensor 0.028 mm wide"),
-    ("35 mm tag 48388", {"lens_mm": 8.0, "f_35mm": 48388.0}, (3264, 2448), None, "a sensor"),
     ("35 mm tag 65535, no lens", {"f_35mm": 65535.0}, (3264, 2448), None, "a field of view of 0.03"),
     ("35 mm tag 1", {"lens_mm": 2.5, "f_35mm": 1.0}, (3264, 2448), None, "a sensor 87 mm wide"),
     ("35 mm tag 0.5, no lens", {"f_35mm": 0.5}, (4000, 3000), None, "a field of view of 177°"),
@@ -84,16 +81,16 @@ CASES = [
 
 
 @pytest.mark.parametrize(
-    ("tags", "size", "f_px", "says"), [c[1:] for c in CASES], ids=[c[0] for c in CASES]
+    ("tags", "size", "f_px", "words"), [c[1:] for c in CASES], ids=[c[0] for c in CASES]
 )
-def test_tags_are_weighed_together(tags, size, f_px, says) -> None:
+def test_tags_are_weighed_together(tags, size, f_px, words) -> None:
     got, source = focal_from_tags(tags, *size)
     assert got == (None if f_px is None else pytest.approx(f_px, rel=2e-3))
-    if f_px is not None or says is None:
-        assert source == says
+    if f_px is not None or words is None:
+        assert source == words
     else:
         assert source is not None
-        assert says in source
+        assert words in source
         assert source.startswith((f"{FILM} is not used: ", f"{SENSOR} is not used: "))
 
 
