@@ -1,10 +1,8 @@
 """Weights in and out: every layout, every way in which a file can be broken, and the hub."""
 
-import contextlib
 import json
-import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,15 +27,9 @@ def load(name: str | Path, config: DepthProConfig | None = None) -> DepthPro:
     return DepthPro.from_pretrained(name, config=config, device="cpu")
 
 
-@contextlib.contextmanager
-def assert_refused(*parts: str) -> Iterator[None]:
-    """Expect a ValueError that says all of this, with no traceback of another error behind it."""
-    with pytest.raises(ValueError, match=r"\S") as caught:
-        yield
-    for part in parts:
-        assert re.search(part, str(caught.value)), f"{part!r} is not in: {caught.value}"
-    assert caught.value.__cause__ is None
-    assert caught.value.__context__ is None or caught.value.__suppress_context__
+def assert_refused(*parts: str):
+    """Expect a ValueError with all of these words."""
+    return pytest.raises(ValueError, match="(?s)" + ".*".join(parts))
 
 
 def assert_same(one: DepthPro, other: DepthPro) -> None:
@@ -57,17 +49,14 @@ def pickled(tmp_path: Path, tiny_model: DepthPro) -> Path:
     return path
 
 
-def test_embedded_weights_load_and_predict_the_same_each_time() -> None:
-    first, second = load("small"), load("small")
-    assert_same(first, second)
-    assert first.config == DepthProConfig.small()
-    assert not first.training
-    assert all(p.requires_grad and p.dtype == torch.float32 for p in first.parameters())
-    assert not [name for name, tensor in first.state_dict().items() if tensor.is_meta]
-    one, other = first.infer(RGB), second.infer(RGB)
-    assert torch.equal(one.depth, other.depth)
-    assert bool(one.depth.isfinite().all())
-    assert one.canonical_inverse_depth.max() > 0
+def test_embedded_weights_load_and_predict() -> None:
+    model = load("small")
+    assert model.config == DepthProConfig.small()
+    assert not model.training
+    assert all(p.requires_grad and p.dtype == torch.float32 for p in model.parameters())
+    prediction = model.infer(RGB)
+    assert bool(prediction.depth.isfinite().all())
+    assert prediction.canonical_inverse_depth.max() > 0
 
 
 def test_embedded_weights_are_half_precision_and_state_their_licence() -> None:
@@ -231,36 +220,23 @@ def test_mistyped_paths_are_not_looked_for_on_the_hub(monkeypatch, tmp_path, nam
         load(name)
 
 
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch) -> Callable[[str, list[Path]], Path]:
-    """Return a function that lays files out as the hub's cache does, which is offline."""
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+def test_published_weights_come_from_the_hub(monkeypatch, pickled: Path, theirs: Path) -> None:
+    places = {
+        "apple/DepthPro": (pickled.parent, ["depth_pro.pt"], TINY),
+        "apple/DepthPro-hf": (theirs, ["config.json", "model.safetensors"], None),
+    }
 
-    def fill(name: str, files: list[Path]) -> Path:
-        folder = tmp_path / "hub" / f"models--{name.replace('/', '--')}"
-        revision = "0123456789abcdef0123456789abcdef01234567"
-        (folder / "refs").mkdir(parents=True)
-        (folder / "refs" / "main").write_text(revision)
-        snapshot = folder / "snapshots" / revision
-        snapshot.mkdir(parents=True)
-        for file in files:
-            shutil.copy(file, snapshot / file.name)
-        return snapshot
+    def download(name: str, allow_patterns: list[str]) -> Path:
+        assert allow_patterns == places[name][1]
+        return places[name][0]
 
-    return fill
-
-
-def test_published_weights_come_from_the_hubs_cache(cache, pickled: Path, theirs: Path) -> None:
-    cache("apple/DepthPro", [pickled])
-    cache("apple/DepthPro-hf", [theirs / "config.json", theirs / "model.safetensors"])
-    for name, path in (("apple/DepthPro", pickled), ("apple/DepthPro-hf", theirs)):
-        config = TINY if path == pickled else None
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    for name, (path, _, config) in places.items():
         loaded = load(name, config)
         assert_same(loaded, load(path, config))
         assert loaded.provenance == checkpoint.Provenance(name, checkpoint.PUBLISHED_LICENCE)
 
 
-@pytest.mark.usefixtures("cache")
 @pytest.mark.parametrize(
     ("name", "files"),
     [
@@ -269,7 +245,8 @@ def test_published_weights_come_from_the_hubs_cache(cache, pickled: Path, theirs
         ("weights/foo", r"config\.json and model\.safetensors"),  # perhaps a mistyped path
     ],
 )
-def test_offline_without_cache_says_what_to_fetch(name: str, files: str) -> None:
+def test_offline_without_cache_says_what_to_fetch(monkeypatch, tmp_path, name, files) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     with assert_refused(
         f"no file or folder '{name}' here",
         f"Check the name, or fetch {files} from https://huggingface.co/{name}/tree/main",

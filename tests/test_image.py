@@ -8,14 +8,17 @@ import numpy as np
 import pillow_heif
 import pytest
 from PIL import Image
+from PIL.TiffImagePlugin import IFDRational
 
 from depthpro.image import load_image
 from depthpro.photos.exif import focal_px_from_35mm
 
-SHORT, LONG, RATIONAL, DOUBLE = 3, 4, 5, 12
 ORIENTATION, DNG_VERSION = 0x0112, 0xC612
 FOCAL_MM, FOCAL_35MM, EXIF_WIDTH, EXIF_HEIGHT = 0x920A, 0xA405, 0xA002, 0xA003
 PLANE_X, PLANE_UNIT = 0xA20E, 0xA210
+LENS = {FOCAL_MM: IFDRational(4, 1)}
+PITCH = {PLANE_X: IFDRational(40, 1), PLANE_UNIT: 4}  # 40 pixels per mm
+SIZE = {EXIF_WIDTH: 300, EXIF_HEIGHT: 200}  # the picture is 150 x 100: half
 
 # The picture [[1, 2, 3], [4, 5, 6]] as a file of each orientation stores it, from the EXIF
 # standard's words; 6, for one: "row 0 is the visual right-hand side, column 0 the visual top".
@@ -49,21 +52,12 @@ def save(path, image, fmt="PNG", **options):
     return path
 
 
-def make_exif(main=(), sub=(), order="<"):
-    """An EXIF block of (tag, type, *numbers) fields, built without Pillow."""
-    forms = {SHORT: "H", LONG: "L", RATIONAL: "2L", DOUBLE: "d"}
-    main = sorted([*main, *([(0x8769, LONG, 8 + 2 + 12 * (len(main) + 1) + 4)] if sub else [])])
-    directories, offset = [main, sorted(sub)], 8 + sum(6 + 12 * len(d) for d in (main, sub))
-    block, tail = struct.pack(order + "2sHL", b"II" if order == "<" else b"MM", 42, 8), b""
-    for fields in directories:
-        block += struct.pack(order + "H", len(fields))
-        for tag, kind, *numbers in fields:
-            data = struct.pack(order + forms[kind], *numbers)
-            if len(data) > 4:
-                data, tail = struct.pack(order + "L", offset + len(tail)), tail + data
-            block += struct.pack(order + "HHL", tag, kind, 1) + data.ljust(4, b"\0")
-        block += bytes(4)
-    return b"Exif\0\0" + block + tail
+def make_exif(main=None, sub=None, endian="<"):
+    exif = Image.Exif()
+    exif.endian = endian
+    exif.update({ORIENTATION: 1} | (main or {}))
+    exif.get_ifd(0x8769).update(sub or {})
+    return exif.tobytes()
 
 
 def chunk(kind, data):
@@ -115,7 +109,7 @@ def assert_refused(path, reason):
 @pytest.mark.parametrize("orientation", STORED)
 @pytest.mark.parametrize(("fmt", "options"), LOSSLESS)
 def test_every_orientation_comes_out_upright(tmp_path, orientation, fmt, options):
-    exif = make_exif([(ORIENTATION, SHORT, orientation)])
+    exif = make_exif({ORIENTATION: orientation})
     path = save(tmp_path / "x", paint(STORED[orientation]), fmt, exif=exif, **options)
     photo = load_image(path)
     np.testing.assert_array_equal(photo.rgb, paint(UPRIGHT))
@@ -128,9 +122,8 @@ def test_heic_is_turned_once(tmp_path, orientation):
     # A lens of 4 mm on 20 sensor pixels per mm is 80 of them; the stored image has kept half.
     stored = paint(STORED[orientation], block=32)
     height, width = stored.shape[:2]
-    sub = [(FOCAL_MM, RATIONAL, 4, 1), (PLANE_X, RATIONAL, 200, 1), (PLANE_UNIT, SHORT, 3)]
-    sub += [(EXIF_WIDTH, LONG, 2 * width), (EXIF_HEIGHT, LONG, 2 * height)]
-    exif = make_exif([(ORIENTATION, SHORT, orientation)], sub)
+    sub = {**LENS, PLANE_X: 200, PLANE_UNIT: 3, EXIF_WIDTH: 2 * width, EXIF_HEIGHT: 2 * height}
+    exif = make_exif({ORIENTATION: orientation}, sub)
     photo = load_image(save(tmp_path / "x.heic", stored, "HEIC", exif=exif))
     np.testing.assert_allclose(photo.rgb, paint(UPRIGHT, 32).astype(int), atol=2)
     assert photo.f_px == pytest.approx(40)
@@ -241,24 +234,19 @@ def test_focal_px_from_35mm_wants_positive_values():
             focal_px_from_35mm(*values)
 
 
-LENS = (FOCAL_MM, RATIONAL, 4, 1)
-PITCH = [(PLANE_X, RATIONAL, 40, 1), (PLANE_UNIT, SHORT, 4)]  # 40 pixels per mm
-SIZE = [(EXIF_WIDTH, LONG, 300), (EXIF_HEIGHT, LONG, 200)]  # the picture is 150 x 100: half
-
-
 @pytest.mark.parametrize(
     ("fields", "f_px"),
     [
-        ([(FOCAL_35MM, SHORT, 24)], 100),  # 24 / 36 * 150, as the picture is 3:2
-        ([(FOCAL_35MM, RATIONAL, 24, 0)], None),
-        ([(FOCAL_35MM, DOUBLE, inf)], None),
-        ([(FOCAL_MM, RATIONAL, 4, 0), *PITCH, *SIZE], None),
-        ([(FOCAL_MM, DOUBLE, -4.0), (PLANE_X, DOUBLE, -400.0)], None),
+        ({FOCAL_35MM: 24}, 100),  # 24 / 36 * 150, as the picture is 3:2
+        ({FOCAL_35MM: IFDRational(24, 0)}, None),
+        ({FOCAL_35MM: inf}, None),
+        ({FOCAL_MM: IFDRational(4, 0), **PITCH, **SIZE}, None),
+        ({FOCAL_MM: -4.0, PLANE_X: -400.0}, None),
     ],
 )
-@pytest.mark.parametrize("order", "<>")
-def test_focal_length(tmp_path, fields, f_px, order):
-    exif = make_exif(sub=fields, order=order)
+@pytest.mark.parametrize("endian", "<>")
+def test_focal_length(tmp_path, fields, f_px, endian):
+    exif = make_exif(sub=fields, endian=endian)
     photo = load_image(save(tmp_path / "x", Image.new("L", (150, 100)), exif=exif))
     assert photo.f_px == (f_px and pytest.approx(f_px))
 
@@ -266,8 +254,8 @@ def test_focal_length(tmp_path, fields, f_px, order):
 @pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WEBP", "TIFF", "HEIC"])
 def test_focal_length_in_every_format(tmp_path, fmt):
     # Stored 150 wide, shown 100 wide; the sensor has 300 along the stored rows: half of 160.
-    for fields, f_px in (([(FOCAL_35MM, SHORT, 24)], 100), ([LENS, *PITCH, *SIZE], 80)):
-        exif = make_exif([(ORIENTATION, SHORT, 6)], fields)
+    for fields, f_px in (({FOCAL_35MM: 24}, 100), (LENS | PITCH | SIZE, 80)):
+        exif = make_exif({ORIENTATION: 6}, fields)
         photo = load_image(save(tmp_path / "x", Image.new("RGB", (150, 100)), fmt, exif=exif))
         assert photo.rgb.shape == (150, 100, 3)
         assert photo.f_px == pytest.approx(f_px)
@@ -275,7 +263,7 @@ def test_focal_length_in_every_format(tmp_path, fmt):
 
 @pytest.mark.filterwarnings("ignore")  # Pillow's own
 def test_damaged_exif_does_not_fail(tmp_path):
-    whole = make_exif([(ORIENTATION, SHORT, 1), (0x011A, RATIONAL, 72, 1)], [LENS, *PITCH])
+    whole = make_exif({0x011A: IFDRational(72, 1)}, LENS | PITCH)
     cuts = [whole[:size] for size in range(6, len(whole), 3)]
     wild = [whole[:at] + b"\xff" * 4 + whole[at + 4 :] for at in range(14, len(whole) - 4, 3)]
     for exif in [*cuts, *wild, b"", b"Exif\0\0", b"garbage" * 9]:
@@ -321,15 +309,15 @@ def test_folder_and_missing_file(tmp_path):
 
 
 def test_raw_photo_is_refused(tmp_path):
-    for number, tag in enumerate([(DNG_VERSION, LONG, 0x01040000), (0x00FE, LONG, 1)]):
-        path = save(tmp_path / f"{number}.dng", paint(UPRIGHT), "TIFF", exif=make_exif([tag]))
+    for number, tags in enumerate([{DNG_VERSION: b"\1\4\0\0"}, {0x00FE: 1}]):
+        path = save(tmp_path / f"{number}.dng", paint(UPRIGHT), "TIFF", exif=make_exif(tags))
         assert_refused(path, "expected a developed photo; got the raw file")
 
 
 @pytest.mark.parametrize("fmt", ["JPEG", "PNG", "TIFF", "HEIC"])
 def test_a_huge_photo_is_halved_with_its_focal_length(tmp_path, monkeypatch, fmt):
     picture = Image.linear_gradient("L").resize((400, 300)).convert("RGB")
-    exif = make_exif(sub=[(FOCAL_35MM, SHORT, 26)])
+    exif = make_exif(sub={FOCAL_35MM: 26})
     path = save(tmp_path / "x", picture, fmt, exif=exif)
     whole = load_image(path)
     monkeypatch.setattr("depthpro.image.MAX_PIXELS", 50_000)

@@ -2,7 +2,6 @@
 
 import dataclasses
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -31,32 +30,17 @@ def median_relative(actual: Tensor, expected: Tensor) -> float:
     return float(((actual - expected).abs() / expected.abs()).median())
 
 
-@pytest.fixture(scope="module")
-def published() -> DepthPro:
+def test_published_names_and_shapes() -> None:
     with torch.device("meta"):
-        return DepthPro()
-
-
-def test_published_names_and_shapes(published: DepthPro) -> None:
+        state = DepthPro().state_dict()
     lines = (DATA / "checkpoint_keys.tsv").read_text().splitlines()
     expected = dict(line.split("\t") for line in lines)
-    actual = {k: "x".join(map(str, v.shape)) for k, v in published.state_dict().items()}
     assert len(expected) == 1119
-    assert actual == expected
+    assert {k: "x".join(map(str, v.shape)) for k, v in state.items()} == expected
 
 
-class Golden(NamedTuple):
-    maps: list[Tensor]
-    inverse: ndarray
-    fov_deg: float
-    expected: dict[str, ndarray]
-
-
-@pytest.fixture(scope="module")
-def golden() -> Golden:
-    """One pass of a small network that the published code has computed, too."""
-    config = DepthProConfig(384, 16, 64, 4, 2, (0, 1), (32, 48, 64, 64), 32)
-    model = make_model(config)
+def test_published_code_computes_the_same() -> None:
+    model = make_model(DepthProConfig(384, 16, 64, 4, 2, (0, 1), (32, 48, 64, 64), 32))
     maps: list[Tensor] = []
     model.encoder.register_forward_hook(lambda _, __, output: maps.extend(output))
     along = np.arange(1536) / 1536
@@ -66,29 +50,20 @@ def golden() -> Golden:
         + 0.4 * np.sign(np.sin(2 * np.pi * (17 * x + 11 * y) + c))
         for c in range(3)
     ]
-    image = torch.from_numpy(np.stack(channels)[None].astype(np.float32))
     with torch.inference_mode():
-        inverse, fov_deg = model(image)
-    with np.load(DATA / "network_small.npz") as values:
-        return Golden(maps, inverse[0].numpy(), fov_deg.item(), dict(values))
-
-
-def test_golden_inverse_depth_and_field_of_view(golden: Golden) -> None:
-    shown = {"inv": golden.inverse[::16, ::16], "crop": golden.inverse[700:764, 700:764]}
-    for part, ours in shown.items():
-        error = np.abs(ours - golden.expected[part])
+        inverse, fov_deg = model(torch.from_numpy(np.stack(channels)[None].astype(np.float32)))
+    inverse, expected = inverse[0].numpy(), np.load(DATA / "network_small.npz")
+    for part, ours in {"inv": inverse[::16, ::16], "crop": inverse[700:764, 700:764]}.items():
+        error = np.abs(ours - expected[part])
         assert error.max() < 1e-4
         assert error.mean() < 2e-6
-        assert golden.expected[part].std() > 0.01  # there is something to get wrong
-    assert golden.inverse.mean() == pytest.approx(float(golden.expected["inv_mean"]), abs=2e-6)
-    assert golden.fov_deg == pytest.approx(float(golden.expected["fov"]), abs=1e-4)
-
-
-def test_golden_encoder_maps(golden: Golden) -> None:
-    for level, maps in enumerate(golden.maps):
-        mean, std = maps.mean((0, 2, 3)).numpy(), maps.std((0, 2, 3)).numpy()
-        np.testing.assert_allclose(mean, golden.expected[f"enc{level}_mean"], atol=5e-6)
-        np.testing.assert_allclose(std, golden.expected[f"enc{level}_std"], atol=5e-6)
+        assert expected[part].std() > 0.01  # there is something to get wrong
+    assert inverse.mean() == pytest.approx(float(expected["inv_mean"]), abs=2e-6)
+    assert fov_deg.item() == pytest.approx(float(expected["fov"]), abs=1e-4)
+    for level, features in enumerate(maps):
+        mean, std = features.mean((0, 2, 3)).numpy(), features.std((0, 2, 3)).numpy()
+        np.testing.assert_allclose(mean, expected[f"enc{level}_mean"], atol=5e-6)
+        np.testing.assert_allclose(std, expected[f"enc{level}_std"], atol=5e-6)
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 256, 512), (1, 1, 512, 512), (3, 512, 512)])

@@ -1,6 +1,5 @@
 """The vision transformer as built; golden values of the network cover what it computes."""
 
-
 from depthpro import DepthProConfig
 from depthpro.vit import LAYER_SCALE, build_vit
 

@@ -22,8 +22,7 @@ STAGE = "#depth-view .stage"
 SIZES_M = {"km": 1000, "m": 1, "cm": 0.01, "mi": 1609.344, "ft": 0.3048, "in": 0.0254}
 
 
-def said(page: Page) -> dict[str, str]:
-    """Return what the read-out says."""
+def readout(page: Page) -> dict[str, str]:
     cells = page.locator("#depth-view .readout span").all_inner_texts()
     return dict(re.split(r"\s+", cell, maxsplit=1) for cell in cells)
 
@@ -39,7 +38,7 @@ def point_at(page: Page, x: float, y: float) -> dict[str, str]:
     box = page.locator(STAGE).bounding_box()
     page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
     expect(page.locator("#depth-view .readout span").first).to_be_visible()
-    return said(page)
+    return readout(page)
 
 
 def drawn(page: Page) -> str:
@@ -47,10 +46,7 @@ def drawn(page: Page) -> str:
 
 
 def redrawn(page: Page, before: str) -> None:
-    """Wait until depth has been drawn anew."""
-    page.wait_for_function(
-        "before => document.querySelector('#depth-view .over').src !== before", arg=before
-    )
+    expect(page.locator("#depth-view .over")).not_to_have_attribute("src", before)
 
 
 def choose(page: Page, group: str, name: str) -> None:
@@ -71,16 +67,16 @@ def field(page: Page, name: str) -> Locator:
 
 
 def check_reading(page: Page, prediction: Prediction, x: float, y: float) -> None:
-    told = point_at(page, x, y)
-    column, row = (int(number) for number in told["pixel"].split(", "))
+    read = point_at(page, x, y)
+    column, row = (int(number) for number in read["pixel"].split(", "))
     assert abs(column - (x * prediction.width - 0.5)) < 1.1
     assert abs(row - (y * prediction.height - 0.5)) < 1.1
     z, f_px = prediction.depth[0, row, column].item(), prediction.f_px.item()
     right, down = column - (prediction.width - 1) / 2, row - (prediction.height - 1) / 2
-    assert metres(told["depth"]) == pytest.approx(z, rel=1e-3)
+    assert metres(read["depth"]) == pytest.approx(z, rel=1e-3)
     ray = z * np.sqrt(1 + (right / f_px) ** 2 + (down / f_px) ** 2)
-    assert metres(told["distance"]) == pytest.approx(ray, rel=1e-3)
-    across, along = told["from"].removeprefix("the axis").strip().split(", ")
+    assert metres(read["distance"]) == pytest.approx(ray, rel=1e-3)
+    across, along = read["from"].removeprefix("the axis").strip().split(", ")
     for text, offset, names in ((across, right, "left right"), (along, down, "up down")):
         number, name = text.rsplit(" ", 1)
         assert metres(number) == pytest.approx(abs(offset) * z / f_px, rel=6e-3)
@@ -193,8 +189,8 @@ def test_sky_is_hatched_and_read_as_such(page: Page, served: Served, tmp_path: P
         re.compile("^(49|50|51)% sky, or farther than 1 km$")
     )
     row, column = np.argwhere(prediction.with_focal(f_px).depth[0].numpy() > 1100)[0]
-    told = point_at(page, (column + 0.5) / prediction.width, (row + 0.5) / prediction.height)
-    assert told["depth"] == "sky, or over 1 km"
+    read = point_at(page, (column + 0.5) / prediction.width, (row + 0.5) / prediction.height)
+    assert read["depth"] == "sky, or over 1 km"
     shot(page, "depth-sky")
 
 
@@ -222,10 +218,10 @@ def test_divider_and_crosshair_by_mouse_and_keyboard(page: Page) -> None:
     expect(page.locator("#depth-view .readout")).to_contain_text("Point at the picture")
     stage.focus()
     stage.press("Shift+ArrowRight")
-    assert said(page)["pixel"] == "257, 256"
+    assert readout(page)["pixel"] == "257, 256"
     for _ in range(40):
         stage.press("ArrowDown")  # 8 pixels each, up to the edge
-    assert said(page)["pixel"] == "257, 511"
+    assert readout(page)["pixel"] == "257, 511"
     stage.press("Escape")
     expect(page.locator("#depth-view .cross")).to_be_hidden()
 
@@ -242,7 +238,7 @@ def test_a_finger_reads_and_what_it_read_stays(browser: Browser, served: Served)
     stage.scroll_into_view_if_needed()
     place, box = below(page), stage.bounding_box()
     page.touchscreen.tap(box["x"] + 0.25 * box["width"], box["y"] + 0.5 * box["height"])
-    column, row = (int(number) for number in said(page)["pixel"].split(", "))
+    column, row = (int(number) for number in readout(page)["pixel"].split(", "))
     assert abs(column - 128) <= 2
     assert abs(row - 256) <= 2
     assert below(page) == place  # nothing jumps

@@ -34,12 +34,12 @@ def press(page: Page, label: str) -> None:
     page.get_by_label(label, exact=True).dispatch_event("click")
 
 
-def until(page: Page, said: list, count: int) -> None:
-    """Wait until so many cameras were told to the server."""
+def until(page: Page, cameras: list, count: int) -> None:
+    """Wait until the server was sent so many cameras."""
     end = time.monotonic() + 60
-    while len(said) < count and time.monotonic() < end:
+    while len(cameras) < count and time.monotonic() < end:
         page.wait_for_timeout(100)
-    assert len(said) >= count
+    assert len(cameras) >= count
 
 
 def test_views_follow_the_choices_and_the_camera_stays(page, served, tmp_path) -> None:
