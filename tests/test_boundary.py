@@ -7,7 +7,6 @@ import pytest
 import reference
 import torch
 from numpy import ndarray
-from torch.testing import assert_close
 
 from depthpro.boundary import (
     THRESHOLDS,
@@ -116,7 +115,7 @@ def test_foreground_is_above_a_tenth() -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_batch_is_its_pictures_and_arrays_equal_tensors(variant: str) -> None:
+def test_a_batch_is_its_pictures(variant: str) -> None:
     depth, target = blocks((3, 20, 23), 0), blocks((3, 20, 23), 1)
     mask = np.random.default_rng(2).random(depth.shape) < 0.9
     for measure, truth in ((boundary_f1, target), (boundary_recall, target > 1.15)):
@@ -125,15 +124,7 @@ def test_a_batch_is_its_pictures_and_arrays_equal_tensors(variant: str) -> None:
         together = measure(depth, truth, mask, variant)
         assert isinstance(together, ndarray)
         np.testing.assert_allclose(together, alone, rtol=1e-14)
-        tensors = [torch.from_numpy(maps) for maps in (depth, truth, mask)]
-        assert_close(measure(*tensors, variant), torch.from_numpy(together), rtol=1e-14, atol=0)
-        assert measure(tensors[0][0], tensors[1][0]).shape == ()
     assert boundary_precision_recall(depth, target).recall.shape == (3, 10)
-
-
-def test_half_precision_counts_in_float32() -> None:
-    depth, target = (torch.from_numpy(blocks((20, 20), seed)).bfloat16() for seed in (0, 1))
-    assert boundary_f1(depth, target) == boundary_f1(depth.float(), target.float())
 
 
 def test_sky() -> None:

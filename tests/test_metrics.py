@@ -151,8 +151,6 @@ def test_depth_mistakes_are_explained() -> None:
         depth_metrics(depth, depth, depth_range=(10, 1))
     with pytest.raises(ValueError, match=r"one of .*median_scale.*got 'median'"):
         depth_metrics(depth, depth, alignment="median")
-    with pytest.raises(ValueError, match="one shape"):
-        depth_metrics(depth, depth[:2])
 
 
 def test_focal_accuracy() -> None:
@@ -163,9 +161,6 @@ def test_focal_accuracy() -> None:
     assert (accuracy.delta25, accuracy.delta50) == (0.5, 0.75)
     # 500 px of 1000 are 90 degrees, 1000 px are 2 atan(1/2) = 53.13 degrees.
     assert accuracy.fov_error_deg[[0, 3]] == pytest.approx([0, 36.869898])
-    # A picture twice as large with twice the focal length has the same angles.
-    larger = focal_accuracy(truth * [2, 2.48, 1.5, 4], 2 * truth, np.full(4, 2000))
-    assert larger.fov_error_deg == pytest.approx(accuracy.fov_error_deg)
 
 
 def test_focal_accuracy_of_tensors_and_of_nothing() -> None:
