@@ -92,10 +92,10 @@ class Encoder(nn.Module):
             for picture, level in zip(pictures, levels, strict=True)
         ]
         maps, taps = encode(self.patch_encoder, torch.cat(windows), self.config.taps)
-        parts = maps.split([len(part) for part in windows])
+        parts = maps.split([part.shape[0] for part in windows])
         merged = [self._merged(part, level) for part, level in zip(parts, levels, strict=True)]
         if not skipped:
-            merged = [self._merged(tap[: len(windows[0])], levels[0]) for tap in taps] + merged
+            merged = [self._merged(tap[: windows[0].shape[0]], levels[0]) for tap in taps] + merged
         whole, _ = encode(self.image_encoder, pictures[-1])
         return [*merged, whole][finest - 6 :]
 
