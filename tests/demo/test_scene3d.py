@@ -21,13 +21,13 @@ from demo.tabs.view3d.space import (
     grid,
     grid_step,
     held_pixels,
-    ratio_at,
     round_length,
     scale_bar,
     unproject_level,
     view_corners,
 )
 from demo.tabs.view3d.ui import caption
+from depthpro.geometry import ratio_at
 
 NOTICE = "Depth by somebody"
 SVG = "{http://www.w3.org/2000/svg}"

@@ -17,16 +17,15 @@ from trimesh.visual.material import PBRMaterial
 from trimesh.visual.texture import TextureVisuals
 
 from demo.tabs.view3d.space import (
-    CUT_SIDE,
     PARTS,
     PointMap,
     Segments,
     held_pixels,
     lines_of,
-    ratio_at,
 )
 from demo.units import Units
 from depthpro.export import FAR_M, MAX_RATIO, textured_surface, write_glb
+from depthpro.geometry import CUT_SIDE, ratio_at
 
 VIEW_SIDE = CUT_SIDE
 """Vertices along the longer side of the surface; more take a browser seconds."""
