@@ -138,7 +138,7 @@ def _show(
 
 def _new_file(folder: Path) -> Path:
     """Return a new name, since several redraws may run; of older files the last few stay."""
-    for path in sorted(folder.glob("*.glb"))[:-PARALLEL]:
+    for path in sorted(folder.glob("[0-9]*.glb"))[:-PARALLEL]:
         path.unlink(missing_ok=True)
     return folder / f"{time.monotonic_ns():020}-{secrets.token_hex(4)}.glb"
 
