@@ -11,7 +11,6 @@ from PIL import Image
 
 from demo import formats
 from demo.pipeline import Analysis
-from demo.tabs.view3d.space import ratio_at
 from depthpro.export import (
     MAX_RATIO,
     surface_size,
@@ -22,7 +21,7 @@ from depthpro.export import (
     write_prediction,
 )
 from depthpro.files import whole_file
-from depthpro.geometry import MAX_DEPTH_M, MIN_DEPTH_M
+from depthpro.geometry import MAX_DEPTH_M, MIN_DEPTH_M, ratio_at
 from depthpro.version import __version__
 
 Format = Literal["glb", "ply", "obj", "usdz", "stl", "npz", "depth-png", "colour-png"]

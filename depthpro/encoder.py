@@ -88,10 +88,10 @@ class Encoder(nn.Module):
         levels, window = self.config.pyramid[skipped:], self.config.window
         windows = [split(resize(image, level.side), window, level.stride) for level in levels]
         maps, taps = encode(self.patch_encoder, torch.cat(windows), self.config.taps)
-        parts = maps.split([len(part) for part in windows])
+        parts = maps.split([part.shape[0] for part in windows])
         merged = [self._merged(part, level) for part, level in zip(parts, levels, strict=True)]
         if not skipped:
-            merged = [self._merged(tap[: len(windows[0])], levels[0]) for tap in taps] + merged
+            merged = [self._merged(tap[: windows[0].shape[0]], levels[0]) for tap in taps] + merged
         whole, _ = encode(self.image_encoder, windows[-1])  # the coarsest level is one window
         return [*merged, whole][finest - 6 :]
 

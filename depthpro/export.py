@@ -13,7 +13,14 @@ from PIL.PngImagePlugin import PngInfo
 from plyfile import PlyData, PlyElement
 
 from depthpro.files import whole_file, whole_files
-from depthpro.geometry import grid_faces, intrinsics, solid_cells, solid_pixels, unproject
+from depthpro.geometry import (
+    grid_faces,
+    intrinsics,
+    ratio_at,
+    solid_cells,
+    solid_pixels,
+    unproject,
+)
 from depthpro.prediction import Prediction
 from depthpro.viz import colorize, depth_range, with_colour_bar
 
@@ -72,12 +79,12 @@ def _write(
         write_png(files["colour-png"], with_colour_bar(colorize(depth, span), span), notice)
     height, width = surface_size(prediction, prediction.canonical_inverse_depth.shape[-1])
     coarse = prediction.depth_at(height, width)[0].numpy()
-    f_coarse = float(prediction.f_px_at(width)[0])
+    f_coarse, cut = float(prediction.f_px_at(width)[0]), ratio_at(MAX_RATIO, max(height, width))
     if "glb" in files:
-        write_glb(files["glb"], textured_surface(rgb, coarse, f_coarse), notice)
+        write_glb(files["glb"], textured_surface(rgb, coarse, f_coarse, cut), notice)
     if "ply" in files:
         colours = np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling.BOX))
-        write_ply(files["ply"], colours, coarse, f_coarse, notice)
+        write_ply(files["ply"], colours, coarse, f_coarse, notice, cut)
 
 
 def fit_size(height: int, width: int, side: int) -> tuple[int, int]:

@@ -14,6 +14,8 @@ from numpy import ndarray
 from torch import Tensor
 from torch.nn import functional as F
 
+CUT_SIDE = 512
+"""Ratios of neighbouring depths are given for a map this many pixels long."""
 Number = TypeVar("Number", float, Tensor)
 
 MIN_DEPTH_M, MAX_DEPTH_M = 1e-4, 1e4  # depth is clamped to this range, as published; sky is far
@@ -66,6 +68,11 @@ def unproject(depth: Float[ndarray, "h w"], f_px: float) -> Float[ndarray, "h w 
     x = (np.arange(width, dtype=depth.dtype) - (width - 1) / 2) / f_px
     y = (np.arange(height, dtype=depth.dtype) - (height - 1) / 2) / f_px
     return np.stack([depth * x, depth * y[:, None], depth], axis=-1)
+
+
+def ratio_at(ratio: float, side: int) -> float:
+    """Return the ratio that cuts the same edges on a map `side` pixels long as on `CUT_SIDE`."""
+    return ratio ** (CUT_SIDE / side)
 
 
 def solid_cells(

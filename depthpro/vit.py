@@ -1,5 +1,6 @@
 """One window's encoder, read out as feature maps: timm's vision transformer, or the hybrid."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
@@ -59,5 +60,5 @@ def encode(
 
 def to_map(tokens: Float[Tensor, "n t d"]) -> Float[Tensor, "n d h h"]:
     """Return tokens as the square grid of their patches."""
-    side = round(tokens.shape[1] ** 0.5)
+    side = math.isqrt(tokens.shape[1])
     return torch.unflatten(tokens.mT, 2, (side, side))

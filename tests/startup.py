@@ -25,10 +25,18 @@ def main() -> None:
 
 @contextmanager
 def served(
-    errors: IO[str] | None = None, environment: dict[str, str] | None = None
+    errors: IO[str] | None = None,
+    environment: dict[str, str] | None = None,
+    keep_s: int | None = None,
 ) -> Iterator[subprocess.Popen]:
-    """Serve the page in a process of its own, which writes what it prints to `errors`."""
-    command = [sys.executable, "app.py", "--model", "small", "--port", str(PORT)]
+    """Serve the page in a process of its own, which writes what it prints to `errors`.
+
+    `keep_s` is the age at which it deletes files, in place of an hour.
+    """
+    start = ["app.py"]
+    if keep_s is not None:
+        start = ["-c", f"import demo.session as s; s.KEEP_S = {keep_s}; import app; app.main()"]
+    command = [sys.executable, *start, "--model", "small", "--port", str(PORT)]
     streams = {"stdout": errors or subprocess.DEVNULL, "stderr": errors}
     variables = os.environ | (environment or {})
     with subprocess.Popen(command, cwd=ROOT, env=variables, **streams) as server:

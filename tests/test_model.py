@@ -220,3 +220,16 @@ def test_a_device_that_is_not_there_is_refused_before_anything_is_read() -> None
         ValueError, match=r"device 'cuda:77' cannot be used here .*'cpu|cuda|mps' can"
     ):
         DepthPro.from_pretrained("no such weights", device="cuda:77")
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning", "ignore::torch.jit.TracerWarning")
+def test_the_network_is_traced_and_exported_for_any_batch(tiny_model: DepthPro) -> None:
+    pictures = [2 * torch.rand(batch, 3, 512, 512) - 1 for batch in (2, 3)]
+    with torch.no_grad():
+        traced = torch.jit.trace(tiny_model, pictures[0], check_trace=False)
+        batch = torch.export.Dim("batch", max=8)
+        exported = torch.export.export(tiny_model, (pictures[0],), dynamic_shapes=({0: batch},))
+        expected = tiny_model(pictures[1])
+        torch.testing.assert_close(exported.module()(pictures[1]), expected)
+        torch.testing.assert_close(traced(pictures[0]), tiny_model(pictures[0]))

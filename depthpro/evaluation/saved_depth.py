@@ -4,9 +4,11 @@
 |---|---|
 | `.npz` | an array `depth`, or one of any name; `f_px` if the system estimates it, or alone |
 | `.npy` | the array |
-| `.png` | whole numbers, 16-bit grey |
+| `.png`, `.tif`, `.tiff` | grey of 8 or 16 bits, or floats |
 | `.exr` | floats: one channel, or several that are equal; needs the package OpenEXR |
 | `.pfm` | floats, grey |
+
+Axes of length 1 and equal colours are one map too.
 """
 
 import math
@@ -18,7 +20,9 @@ from jaxtyping import Num
 from numpy import ndarray
 from PIL import Image
 
-SUFFIXES = (".npz", ".npy", ".png", ".exr", ".pfm")
+SUFFIXES = (".npz", ".npy", ".png", ".tif", ".tiff", ".exr", ".pfm")
+FORMATS = {".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".pfm": "PPM"}
+"""Pillow's names of those that it reads."""
 
 
 class SavedDepth(NamedTuple):
@@ -60,15 +64,25 @@ def read_map(path: Path) -> SavedDepth:
         elif suffix == ".exr":
             values = _read_exr(path)
         else:
-            with Image.open(path, formats=["PNG" if suffix == ".png" else "PPM"]) as image:
-                if suffix == ".png" and image.mode not in ("I;16", "I"):
-                    raise ValueError(f"16-bit grey was expected, got {image.mode}")
+            with Image.open(path, formats=[FORMATS[suffix]]) as image:
+                if image.mode == "P":
+                    raise ValueError("grey was expected, got a palette of colours")
                 values = np.array(image)  # of PFM, Pillow turns the rows and swaps the bytes
+        values = _one_plane(values)
         if values.ndim != 2 or not values.size or values.dtype.kind not in "fui":
             raise ValueError(f"a map (h, w) was expected, got {values.dtype} {values.shape}")
     except Exception as error:  # a broken file raises whatever its library raises
         raise ValueError(f"cannot read {path} ({error}): save it again") from error
     return SavedDepth(values, f_px)
+
+
+def _one_plane(values: ndarray) -> ndarray:
+    """Return the map in an array with further axes, where they hold nothing else."""
+    if values.ndim == 3 and values.shape[-1] == 3 and (values == values[..., :1]).all():
+        values = values[..., 0]
+    while values.ndim > 2 and 1 in (values.shape[0], values.shape[-1]):
+        values = values[0] if values.shape[0] == 1 else values[..., 0]
+    return values
 
 
 def _read_npz(path: Path) -> tuple[ndarray, float | None]:
@@ -91,7 +105,4 @@ def _read_exr(path: Path) -> ndarray:
         raise ValueError("EXR needs one more package: pip install OpenEXR") from None
     with OpenEXR.File(str(path), separate_channels=True) as file:
         channels = {name: channel.pixels for name, channel in file.channels().items()}
-    first, *others = channels.values()
-    if not all(np.array_equal(first, other) for other in others):
-        raise ValueError(f"one channel or equal ones were expected, got {', '.join(channels)}")
-    return first
+    return np.stack(list(channels.values()), axis=-1)

@@ -1,5 +1,6 @@
 """TIFF files that Pillow refuses or misreads: deep colours, planes, odd directories."""
 
+import logging
 from contextlib import suppress
 from typing import BinaryIO
 
@@ -10,7 +11,10 @@ from numpy import ndarray
 from PIL import Image
 
 _DNG_VERSION, _ICC, _INTEROP, _REDUCED = 0xC612, 0x8773, 0xA005, 1
+_MAX_BYTES = 2_000_000_000
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # our errors name what is wrong
 
 
 class Unreadable(ValueError):
@@ -38,6 +42,9 @@ def read_deep_tiff(file: BinaryIO) -> Image.Image | None:
     kind = f"{dtype.name} with {page.samplesperpixel} channels"
     if page.samplesperpixel not in _MODES or dtype.name == "uint32":
         raise Unreadable(f"a TIFF of {kind}; export it with 8 or 16 bits per channel.")
+    if page.nbytes > _MAX_BYTES:
+        size = " x ".join(map(str, page.shape))
+        raise Unreadable(f"a TIFF of {size} values, {kind}; make it smaller first.")
     try:
         values = page.asarray()
     except Exception as error:

@@ -16,6 +16,7 @@ from rooms3d import F_PX, PANEL, PANEL_M, SIDE, WALL_M, room, sky
 from demo import formats
 from demo.export import FORMATS, available, bundle, write_file
 from demo.pipeline import Analysis
+from depthpro.export import Format, write_prediction
 
 SURFACES = ("glb", "ply", "obj", "usdz")
 NOTICE = room().provenance.notice
@@ -62,6 +63,17 @@ def test_the_panel_has_its_true_size(folder: Path, kind: str) -> None:
     assert panel[:, 0].mean() == pytest.approx((left + right) / 2, abs=0.005)
     assert panel[:, 1].mean() == pytest.approx(-(top + bottom) / 2, abs=0.005)
     assert points[:, 2].min() == pytest.approx(-WALL_M, rel=0.01)
+
+
+@pytest.mark.parametrize("kind", ["glb", "ply"])
+def test_the_command_line_cuts_the_same_mesh(
+    analysis: Analysis, tmp_path: Path, kind: Format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_page = write_file(analysis, tmp_path, kind, 1.005)
+    monkeypatch.setattr("depthpro.export.MAX_RATIO", 1.005)
+    rgb, prediction = analysis.rgb, analysis.prediction
+    (file,) = write_prediction(tmp_path / "command", "room", rgb, prediction, NOTICE, (kind,))
+    assert file.read_bytes() == of_page.read_bytes()
 
 
 @pytest.mark.parametrize("kind", SURFACES)

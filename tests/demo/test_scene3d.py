@@ -2,6 +2,7 @@
 
 import math
 import xml.etree.ElementTree as ET
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import trimesh
 from rooms3d import F_PX, FLOOR_M, PANEL, PANEL_M, SIDE, WALL_M, room, sky
 
+from demo.session import Session
 from demo.tabs.view3d.chart import POINT_SIDE, chart
 from demo.tabs.view3d.plan import Sheet, from_above, plan
 from demo.tabs.view3d.scene import write_view
@@ -19,13 +21,13 @@ from demo.tabs.view3d.space import (
     grid,
     grid_step,
     held_pixels,
-    ratio_at,
     round_length,
     scale_bar,
     unproject_level,
     view_corners,
 )
-from demo.tabs.view3d.ui import caption
+from demo.tabs.view3d.ui import _show, caption
+from depthpro.geometry import ratio_at
 
 NOTICE = "Depth by somebody"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -249,3 +251,14 @@ def test_a_photo_of_the_sky_alone_is_drawn(tmp_path: Path) -> None:
         assert len(trimesh.load(tmp_path / "sky.glb").geometry["photo"].faces)
     assert len(chart(analysis.rgb, space).data[0].x) == 48 * 64
     ET.fromstring(plan(analysis.rgb, space))
+
+
+def test_redraws_at_the_same_time_have_files_of_their_own() -> None:
+    session = Session(room())
+    cuts = list(range(2, 40, 4))
+    with ThreadPoolExecutor(4) as pool:
+        drawn = list(pool.map(lambda cut: _show(session, "m", "mesh", cut, []), cuts))
+    paths = [Path(updates[0]["value"]) for updates in drawn]
+    assert len(set(paths)) == len(cuts)
+    assert paths[-1].exists()
+    assert len(list(paths[0].parent.iterdir())) <= 2 * 4  # the visible ones, and those being drawn

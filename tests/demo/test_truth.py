@@ -105,7 +105,7 @@ def test_large_depth_is_thinned_out_and_never_mixed(tmp_path: Path) -> None:
     ("shape", "words"),
     [
         ((40, 30), "40 × 30, at any size; 'a.npy' is 30 × 40. Choose the file of this photo"),
-        ((30, 40, 1), r"cannot read a.npy \(a map \(h, w\) was expected"),
+        ((30, 40, 2), r"cannot read a.npy \(a map \(h, w\) was expected"),
         ((1200,), r"cannot read a.npy \(a map \(h, w\) was expected"),
     ],
 )
@@ -117,6 +117,12 @@ def test_other_shapes_are_refused(tmp_path: Path, shape: tuple[int, ...], words:
     assert read_truth(tmp_path / "near.npy", 400, 600).depth.shape == (341, 512)
 
 
+def test_a_scale_typed_upside_down_is_refused(tmp_path: Path) -> None:
+    Image.fromarray((1000 * DEPTH).astype(np.uint16)).save(tmp_path / "a.png")
+    with pytest.raises(ValueError, match=r"farther than 20 km.*0\.001 for millimetres"):
+        read_truth(tmp_path / "a.png", HEIGHT, WIDTH, 1000)
+
+
 def test_kinds_and_broken_files_are_refused_without_their_folder(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("1 2 3")
     (tmp_path / "a.npz").write_bytes(b"PK not a zip")
@@ -125,16 +131,16 @@ def test_kinds_and_broken_files_are_refused_without_their_folder(tmp_path: Path)
     whole = io.BytesIO()
     np.save(whole, DEPTH)
     (tmp_path / "cut.npy").write_bytes(whole.getvalue()[:-100])
-    Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / "colour.png")
+    Image.new("RGB", (WIDTH, HEIGHT), "red").save(tmp_path / "colour.png")
     np.savez(tmp_path / "two.npz", a=DEPTH, b=DEPTH)
     np.save(tmp_path / "empty.npy", np.zeros_like(DEPTH))
     for name, words in (
-        ("a.txt", "Expected depth as .npz, .npy, .png; got 'a.txt'"),
+        ("a.txt", "Expected depth as .npz, .npy, .*; got 'a.txt'"),
         ("a.npz", "Expected depth in 'a.npz'"),
         ("a.npy", "Expected depth in 'a.npy'"),
         ("a.png", "Expected depth in 'a.png'"),
         ("cut.npy", "Expected depth in 'cut.npy': it is cut off"),
-        ("colour.png", "16-bit grey was expected, got RGB"),
+        ("colour.png", "a map .*got uint8"),
         ("two.npz", "'depth' or a single one was expected"),
         ("empty.npy", "only 0 of 1200 pixels"),
     ):

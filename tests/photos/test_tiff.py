@@ -112,3 +112,12 @@ def test_damage_is_called_damage(tmp_path) -> None:
     path.write_bytes(path.read_bytes()[:-3000])
     with pytest.raises(ValueError, match="truncated or damaged"):
         load_image(path)
+
+
+def test_a_size_beyond_all_memory_is_refused_before_it_is_reserved(tmp_path) -> None:
+    path = write(tmp_path / "x.tif", KINDS["float32"](RGB))
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        for name in ("ImageWidth", "ImageLength"):
+            file.pages.first.tags[name].overwrite(60_000)
+    with pytest.raises(ValueError, match=r"60000 x 60000 x 3 values.*make it smaller"):
+        load_image(path)

@@ -15,14 +15,14 @@ from PIL import Image
 
 from depthpro.data.shards import decode_sample
 from depthpro.evaluation.readers.samples import motorcycle
-from depthpro.evaluation.saved_depth import read_map
+from depthpro.evaluation.saved_depth import FORMATS, read_map
 from depthpro.export import fit_size
 from depthpro.image import load_image
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 """Photos rendered with their depth, by `examples/render.py`."""
 RENDERED = ("street.jpg", "room.jpg", "nature.jpg")
-SUFFIXES = (".npz", ".npy", ".png")
+SUFFIXES = (".npz", ".npy", *FORMATS)
 """Suffixes of files that can be uploaded."""
 SIDE = 800
 """Longer side, in pixels, of depth that is compared; larger truth is thinned out for speed."""
@@ -33,6 +33,7 @@ _MAX_ARRAYS = 16
 _MAX_MB = 300  # of all arrays of a file, unpacked
 _PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the others unpack without a limit
 _LEAST_KNOWN = 100  # pixels
+_FARTHEST_M = 20_000.0  # no photo has half of its pixels beyond
 _ASPECT = 0.01
 _FULL = 65535  # means "this far or farther" in the 16-bit PNG of `depthpro.export`
 
@@ -63,9 +64,9 @@ def known(rgb: UInt8[ndarray, "h w 3"]) -> Truth | None:
 def read_truth(path: Path, height: int, width: int, scale_m: float | None = None) -> Truth:
     """Return the depth in a file for a photo of `height` x `width` pixels.
 
-    The file is NPZ with an array `depth`, NPY, or 16-bit grey PNG. Whole numbers have steps of
-    `scale_m` metres; a PNG's own `scale_m` has precedence. 0, negative and infinite depth and NaN
-    are unknown; so is 65535 in a PNG with a scale.
+    The file is NPZ with an array `depth`, NPY, PFM, or grey PNG or TIFF. Whole numbers have steps
+    of `scale_m` metres; a PNG's own `scale_m` has precedence. 0, negative and infinite depth and
+    NaN are unknown; so is 65535 in a PNG with a scale.
 
     Raises:
         ValueError: If the file is of another kind, broken, too large or of another shape than the
@@ -86,7 +87,8 @@ def read_truth(path: Path, height: int, width: int, scale_m: float | None = None
     _check_shape(values, name, height, width)
     depth = _thinned(values)
     mask = np.ones(depth.shape, bool) if own_scale is None else depth < _FULL
-    if depth.dtype.kind != "f":
+    whole_numbers = depth.dtype.kind != "f"
+    if whole_numbers:
         depth = depth * _scale(own_scale or scale_m, name)
     depth = depth.astype(np.float32)
     mask &= np.isfinite(depth) & (depth > 0)
@@ -94,6 +96,11 @@ def read_truth(path: Path, height: int, width: int, scale_m: float | None = None
         raise ValueError(
             f"Expected depth above 0 in {name!r}; only {mask.sum()} of {mask.size} pixels have "
             "some. Choose the file that holds the depth itself."
+        )
+    if whole_numbers and np.median(depth[mask]) > _FARTHEST_M:
+        raise ValueError(
+            f"Expected depth in metres; half of {name!r} would be farther than "
+            f"{_FARTHEST_M / 1000:.0f} km. Type the metres of one step: 0.001 for millimetres."
         )
     size = f"{values.shape[1]} × {values.shape[0]} pixels"
     return Truth(np.where(mask, depth, np.float32(np.inf)), mask, f"{name}, {size}")
@@ -128,8 +135,8 @@ def _digest(rgb: UInt8[ndarray, "h w 3"]) -> bytes:
 def _check_size(path: Path) -> str | None:
     """Refuse a file that would unpack to too much; return the scale of a PNG."""
     suffix = path.suffix.lower()
-    if suffix == ".png":
-        with Image.open(path, formats=["PNG"]) as image:
+    if suffix in FORMATS:
+        with Image.open(path, formats=[FORMATS[suffix]]) as image:
             _check_count(math.prod(image.size))
             return image.info.get("scale_m")
     if suffix == ".npy":

@@ -113,7 +113,7 @@ def _upload() -> tuple[gr.File, gr.Number, gr.HTML]:
     with gr.Accordion("Compare with depth of your own", open=False, elem_id="own-truth"):
         return (
             gr.File(
-                label="True depth: NPZ, NPY, or 16-bit PNG; any size, the photo's shape",
+                label="True depth: NPZ, NPY, PFM, or grey PNG or TIFF; any size, the photo's shape",
                 file_types=list(SUFFIXES),
                 height=110,
                 elem_id="truth-file",

@@ -14,16 +14,15 @@ from numpy import ndarray
 from PIL import Image, ImageColor
 
 from demo.tabs.view3d.space import (
-    CUT_SIDE,
     PARTS,
     PointMap,
     Segments,
     held_pixels,
     lines_of,
-    ratio_at,
 )
 from demo.units import Units
 from depthpro.export import FAR_M, MAX_RATIO, textured_surface, write_glb
+from depthpro.geometry import CUT_SIDE, ratio_at
 
 if TYPE_CHECKING:  # takes longer to import than the rest of this module
     import trimesh

@@ -15,10 +15,7 @@ from demo.ground import TOLERANCE, Ground
 from demo.pipeline import Analysis
 from demo.units import Units
 from depthpro.export import FAR_M, MAX_RATIO
-from depthpro.geometry import solid_cells, solid_pixels, unproject
-
-CUT_SIDE = 512
-"""Ratios of neighbouring depths are given for a map this many pixels long."""
+from depthpro.geometry import ratio_at, solid_cells, solid_pixels, unproject
 
 _CELLS = (2, 40)  # of the grid, along the longer side of the ground
 _BAR_NEARER = 0.85  # than where the photo's lower edge meets the ground
@@ -63,11 +60,6 @@ def unproject_level(analysis: Analysis, height: int, width: int) -> PointMap:
     rotation = np.eye(3) if ground is None else ground.level
     points = unproject(depth, f_px) @ rotation.T.astype(depth.dtype)
     return PointMap(depth, f_px, ground, reason, rotation, points)
-
-
-def ratio_at(ratio: float, side: int) -> float:
-    """Return the ratio that cuts the same edges on a map `side` pixels long as on `CUT_SIDE`."""
-    return ratio ** (CUT_SIDE / side)
 
 
 def held_pixels(space: PointMap, ratio: float = MAX_RATIO) -> Bool[ndarray, "h w"]:

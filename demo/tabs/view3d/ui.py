@@ -1,6 +1,8 @@
 """The tab "3D": the photo as a surface, as points, as a chart and as a map, and its files."""
 
 import html
+import secrets
+import time
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
@@ -10,7 +12,7 @@ import numpy as np
 
 from demo import export
 from demo.pipeline import Analysis
-from demo.session import PRIVATE, REDRAW, Panel, Session, Shared, download_on_click
+from demo.session import PARALLEL, PRIVATE, REDRAW, Panel, Session, Shared, download_on_click
 from demo.tabs.view3d import scene
 from demo.tabs.view3d.chart import POINT_SIDE, chart
 from demo.tabs.view3d.plan import ROOF_M, plan
@@ -126,12 +128,19 @@ def _show(
     elif view == "map":
         above["value"] = plan(rgb, space, ratio, units)
     else:
-        path = session.folder / "view" / "surface.glb"
+        path = _new_file(session.folder / "view")
         notice = session.analysis.provenance.notice
         start = scene.write_view(path, rgb, space, notice, view, ratio, parts, units)
         surface |= {"value": str(path), "camera_position": start}
     text = f'<p class="hint">{caption(space, None if view == "map" else parts, units)}</p>'
     return [surface, figure, above, text, gr.update(visible=view != "map")]
+
+
+def _new_file(folder: Path) -> Path:
+    """Return a new name, since several redraws may run; of older files the last few stay."""
+    for path in sorted(folder.glob("[0-9]*.glb"))[:-PARALLEL]:
+        path.unlink(missing_ok=True)
+    return folder / f"{time.monotonic_ns():020}-{secrets.token_hex(4)}.glb"
 
 
 def _redraw(
