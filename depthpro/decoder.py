@@ -88,8 +88,5 @@ def build_head(config: DepthProConfig) -> nn.Sequential:
 
 
 def in_float32(x: Tensor) -> torch.autocast:
-    """Return a context without autocast, in which layers compute in float32.
-
-    The depth head needs it: in bfloat16 a map would have some 500 values.
-    """
+    """Return a context without autocast: in bfloat16 a depth map would have some 500 values."""
     return torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False)

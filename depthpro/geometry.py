@@ -14,8 +14,7 @@ from numpy import ndarray
 from torch import Tensor
 from torch.nn import functional as F
 
-CUT_SIDE = 512
-"""Ratios of neighbouring depths are given for a map this many pixels long."""
+CUT_SIDE = 512  # ratios of neighbouring depths are given for a map this many pixels long
 Number = TypeVar("Number", float, Tensor)
 
 MIN_DEPTH_M, MAX_DEPTH_M = 1e-4, 1e4  # depth is clamped to this range, as published; sky is far

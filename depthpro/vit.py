@@ -47,14 +47,12 @@ def encode(
     if isinstance(encoder, HybridEncoder):
         return encoder(windows)
     encoder = cast("VisionTransformer", encoder)
-    tapped: list[Tensor] = []
-    if taps:
-        tokens, tapped = cast(
-            tuple[Tensor, list[Tensor]],
-            encoder.forward_intermediates(windows, indices=list(taps), output_fmt="NLC"),
-        )
-    else:
-        tokens = encoder.forward_features(windows)
+    if not taps:
+        return to_map(encoder.forward_features(windows)[:, encoder.num_prefix_tokens :]), []
+    tokens, tapped = cast(
+        tuple[Tensor, list[Tensor]],
+        encoder.forward_intermediates(windows, indices=list(taps), output_fmt="NLC"),
+    )
     return to_map(tokens[:, encoder.num_prefix_tokens :]), [to_map(tap) for tap in tapped]
 
 

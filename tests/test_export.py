@@ -1,4 +1,4 @@
-"""Files in metres, read back by other libraries."""
+"""Files that appear whole or not at all, in metres, read back by other libraries."""
 
 import json
 from pathlib import Path
@@ -21,6 +21,7 @@ from depthpro.export import (
     write_ply,
     write_prediction,
 )
+from depthpro.files import whole_file
 
 NOTICE = "Depth by a test, licence none"
 
@@ -147,3 +148,26 @@ def test_every_format_of_a_prediction(tmp_path: Path) -> None:
     assert len(PlyData.read(files[4])["vertex"]) == 16 * 11
     assert write_prediction(tmp_path, "z", rgb, prediction, NOTICE, ["glb"]) == [tmp_path / "z.glb"]
     assert not (tmp_path / "z.npz").exists()
+
+
+def test_file_appears_with_its_content_and_no_other(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "folder" / "mesh.ply"
+    with whole_file(target) as temporary:
+        assert temporary.suffix == ".ply"
+        assert temporary.parent == target.parent  # one file system, so that replacing is atomic
+        temporary.write_text("whole")
+        assert not target.exists()
+    with whole_file(str(target)) as temporary:  # takes the place of the old one
+        temporary.write_text("new")
+    assert target.read_text() == "new"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_failure_keeps_the_old_file_and_leaves_nothing(tmp_path: Path) -> None:
+    target = tmp_path / "depth.npz"
+    target.write_text("old")
+    with pytest.raises(KeyboardInterrupt), whole_file(target) as temporary:
+        temporary.write_text("half of the n")
+        raise KeyboardInterrupt
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]

@@ -1,19 +1,98 @@
-"""Measurements as text: tables, sentences, units and CSV."""
+"""Measurements as a drawing over the photo, as tables, sentences and CSV."""
 
 import csv
+import re
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from flat_scenes import analysis_of, plane, predict
+from flat_scenes import HEIGHT, SIZE, WIDTH, analysis_of, pixel, plane, predict
 
 from demo.ground import Ground
 from demo.tabs.measure import table as measure_table
-from demo.tabs.measure.measure import Result, locate, measure_all
+from demo.tabs.measure.drawing import draw
+from demo.tabs.measure.measure import Result, locate, measure, measure_all
 from demo.units import with_spread
 from depthpro.checkpoint import PUBLISHED_LICENCE, Provenance
 
-PLACES = [(300.0, 200.0), (550.0, 200.0), (550.0, 450.0), (300.0, 450.0)]
+SVG = "{http://www.w3.org/2000/svg}"
+CORNERS = [(300.0, 200.0), (700.0, 200.0), (700.0, 500.0), (300.0, 500.0)]
+WALL = predict(plane((0, 0, 1 / 4)))
 GROUND = Ground(np.array([0.0, -1.0, 0.0]), 1.5, 0.5)
+
+
+def parse(svg: str) -> ElementTree.Element:
+    return ElementTree.fromstring(svg)
+
+
+def texts(root: ElementTree.Element, name: str) -> list[str]:
+    return [
+        "".join(text.itertext()) for text in root.iter(f"{SVG}text") if text.get("class") == name
+    ]
+
+
+def paths(root: ElementTree.Element, name: str = "light") -> list[str]:
+    return [path.get("d", "") for path in root.iter(f"{SVG}path") if name in path.get("class", "")]
+
+
+@pytest.mark.parametrize("kind", ["distance", "height", "angle", "area"])
+def test_points_are_numbered_where_they_are_and_values_written(kind: str) -> None:
+    points = locate(WALL, CORNERS)
+    results = measure(points, kind, GROUND)
+    root = parse(draw(points, kind, results, GROUND, "ft"))
+    assert root.get("viewBox") == f"-0.5 -0.5 {WIDTH} {HEIGHT}"
+    rings = [(float(c.get("cx")), float(c.get("cy"))) for c in root.iter(f"{SVG}circle")]
+    assert set(CORNERS) <= set(rings)
+    assert texts(root, "number") == ["1", "2", "3", "4"]
+    written = [r for r in results if r.what not in ("total", "perimeter")]
+    assert written
+    assert texts(root, "value") == [
+        with_spread(r.value, r.plus_minus, r.unit, "ft") for r in written
+    ]
+    assert len(paths(root, "dark")) == len(paths(root, "light"))  # a halo for each
+
+
+def test_only_areas_are_closed_and_filled() -> None:
+    points = locate(WALL, CORNERS)
+    for kind in ("distance", "area"):
+        root = parse(draw(points, kind, measure(points, kind)))
+        outline = paths(root)[0]
+        assert outline.startswith("M300.0 200.0 L700.0 200.0 L700.0 500.0 L300.0 500.0")
+        assert outline.endswith("Z") == (kind == "area") == bool(paths(root, "inside"))
+    assert not paths(parse(draw(locate(WALL, CORNERS[:2]), "area", ())), "inside")
+    assert draw(locate(WALL, []), "distance", ()) == ""
+
+
+def test_plumb_lines_end_on_the_ground() -> None:
+    points = locate(WALL, [(599.5, 449.5)])
+    root = parse(draw(points, "height", measure(points, "height", GROUND), GROUND))
+    foot = pixel((0, 1.5, 4))
+    assert paths(root) == [f"M599.5 449.5 L{foot[0]:.1f} {foot[1]:.1f}"]
+    without = parse(draw(points, "height", ()))
+    assert paths(without) == [] and texts(without, "number") == ["1"]
+
+
+def test_angles_have_an_arc_between_their_arms() -> None:
+    points = locate(WALL, CORNERS[:3])
+    arc = paths(parse(draw(points, "angle", measure(points, "angle"))))[1]
+    start, end = arc.split(" A")[0][1:], " ".join(arc.split()[-2:])
+    assert float(start.split()[0]) < 700 and float(start.split()[1]) == 200
+    assert float(end.split()[0]) == 700 and float(end.split()[1]) > 200
+
+
+@pytest.mark.parametrize("size", [SIZE, (900, 1200), (4000, 3000), (3000, 300), (64, 64)])
+def test_text_stays_in_the_photo_and_is_as_large_on_any(size: tuple[int, int]) -> None:
+    width, height = size
+    prediction = predict(plane((0, 0, 1 / 4)), size)
+    points = locate(prediction, [(0, 0), (width - 1, 0), (width - 1, height - 1), (0, height - 1)])
+    root = parse(draw(points, "distance", measure(points, "distance")))
+    wide, phone = map(float, re.findall(r"--\w+: ([\d.]+)px", root.get("style", "")))
+    assert wide == pytest.approx(max(width / 46, height / 42), rel=1e-3)
+    assert phone == pytest.approx(max(width / 25, height / 42), rel=1e-3)
+    for text in root.iter(f"{SVG}text"):
+        x = float(text.get("x")) + float(text.get("dx")[:-2]) * phone
+        y = float(text.get("y")) + float(text.get("dy")[:-2]) * phone
+        assert 0 < x < width and 0 < y < height
 
 
 def test_rows_and_headline() -> None:
@@ -46,18 +125,17 @@ def test_rims_and_crossed_outlines_are_warned_of() -> None:
     assert "point 2 depth jumps from 6.56 ft to 19.7 ft" in (
         measure_table.warning(points, "distance", "ft")
     )
-    wall = predict(plane((0, 0, 1 / 4)))
-    crossed = locate(wall, [PLACES[index] for index in (0, 2, 1, 3)])
+    crossed = locate(WALL, [CORNERS[index] for index in (0, 2, 1, 3)])
     assert "crosses itself" in measure_table.warning(crossed, "area")
     assert measure_table.warning(crossed, "distance") == ""
-    assert measure_table.warning(locate(wall, PLACES), "area") == ""
+    assert measure_table.warning(locate(WALL, CORNERS), "area") == ""
 
 
 @pytest.mark.parametrize(("units", "metre"), [("m", 1.0), ("ft", 1 / 0.3048)])
 def test_csv_has_everything_with_its_conditions(units: str, metre: float) -> None:
     published = Provenance("apple/DepthPro", PUBLISHED_LICENCE)
     analysis = analysis_of(predict(plane((0.01, 0, 1 / 4))), "my\nhouse", provenance=published)
-    points = locate(analysis.prediction, PLACES)
+    points = locate(analysis.prediction, CORNERS)
     results = measure_all(points, GROUND)
     text = measure_table.csv_text(analysis, points, results, units)
     remarks = [line for line in text.splitlines() if line.startswith("#")]
