@@ -60,7 +60,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.fixture(scope="session")
 def expected(served: Served) -> Prediction:
-    """Return the prediction for the astronaut."""
     return served.model.infer(load_image(ASTRONAUT).rgb)
 
 
@@ -88,7 +87,6 @@ def page(browser: Browser, served: Served) -> Iterator[Page]:
 
 
 def upload(page: Page, photo: Path) -> None:
-    """Choose a photo as a visitor does."""
     page.locator("#photo input[type=file]").set_input_files(photo)
 
 
@@ -102,7 +100,6 @@ def wait_for_depth(page: Page) -> None:
 
 
 def open_tab(page: Page, name: str) -> None:
-    """Open a tab by the name that a visitor reads."""
     page.get_by_role("tab", name=name, exact=True).click()
 
 
@@ -113,11 +110,9 @@ def shot(page: Page, name: str) -> None:
 
 
 def card(page: Page, title: str) -> str:
-    """Return the value on a card."""
     return page.locator(f".cards > div:has(dt:text-is('{title}')) dd").first.inner_text()
 
 
 def pixels(page: Page, selector: str, folder: Path) -> np.ndarray:
-    """Return what an element looks like."""
     page.locator(selector).screenshot(path=folder / "part.png")
     return np.asarray(Image.open(folder / "part.png").convert("RGB")).astype(float)

@@ -32,7 +32,6 @@ _DRAWN = (
 
 
 def main() -> None:
-    """Serve, drive, and print."""
     served = build_page(DepthPro.from_pretrained("small", device="cpu"))
     _, url, _ = served.launch(prevent_thread_lock=True, quiet=True, **LAUNCH)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:

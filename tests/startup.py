@@ -57,7 +57,6 @@ def memory_mb(server: subprocess.Popen, kind: str = "VmRSS") -> float:
 
 
 def answers(port: int = PORT) -> bool:
-    """Return whether the page can be fetched."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}", timeout=5) as response:
             return response.status == 200

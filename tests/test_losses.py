@@ -44,9 +44,8 @@ def stage1(prediction: Tensor, target: Tensor, mask: Tensor | None = None, **opt
     """Return the loss of each picture alone, (b,), with flags in the order of `FLAGS`."""
     masks = [None] * len(prediction) if mask is None else mask[:, None]
     pictures = zip(prediction[:, None], target[:, None], masks, torch.tensor(FLAGS), strict=True)
-    return torch.stack(
-        [stage1_loss(p, t, m, metric=f[:1], synthetic=f[1:], **options) for p, t, m, f in pictures]
-    )
+    each = (stage1_loss(*p, metric=f[:1], synthetic=f[1:], **options) for *p, f in pictures)
+    return torch.stack(list(each))
 
 
 def stage2(prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:

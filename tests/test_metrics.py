@@ -57,9 +57,8 @@ def test_equals_a_loop(alignment: str, depth_range: tuple[float, float] | None) 
     depth, target, mask = maps(3, 9, 11)
     together = depth_metrics(depth, target, mask, depth_range, alignment)
     for k in range(3):
-        expected = reference.depth_errors(
-            depth[k], target[k], mask[k], depth_range or (1e-4, 1e4), alignment
-        )
+        limits = depth_range or (1e-4, 1e4)
+        expected = reference.depth_errors(depth[k], target[k], mask[k], limits, alignment)
         assert_close([value[k] for value in astuple(together)], expected, check_dtype=False)
 
 

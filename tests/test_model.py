@@ -126,9 +126,7 @@ def test_given_focal_length_beats_the_estimate(tiny_model: DepthPro) -> None:
     ],
 )
 @pytest.mark.usefixtures("unchecked")
-def test_impossible_focal_lengths_are_refused_before_the_network_runs(
-    monkeypatch, f_px, message: str
-) -> None:
+def test_impossible_focal_lengths_are_refused_at_once(monkeypatch, f_px, message) -> None:
     model = make_model()
     monkeypatch.setattr(model, "forward", lambda _: pytest.fail("the network ran"))
     with pytest.raises(ValueError, match=message):

@@ -26,17 +26,14 @@ def tagged(cell: Any, tag: str) -> bool:
 
 
 def printed(cell: Any) -> str:
-    """Return the text that a cell printed."""
     return "".join(out.text for out in cell.get("outputs", []) if out.output_type == "stream")
 
 
 def answers(lesson: Path) -> dict[tuple[int, str], str]:
     """Return code by the number of its exercise and "right" or "wrong"."""
     text = (ANSWERS / f"{lesson.stem}.md").read_text(encoding="utf-8")
-    found = re.findall(
-        r"^## Exercise (\d+), (right|wrong)\n+```python\n(.*?)```", text, re.M | re.S
-    )
-    return {(int(number), kind): code for number, kind, code in found}
+    answer = re.compile(r"^## Exercise (\d+), (right|wrong)\n+```python\n(.*?)```", re.M | re.S)
+    return {(int(number), kind): code for number, kind, code in answer.findall(text)}
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)

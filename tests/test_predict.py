@@ -92,7 +92,6 @@ def test_given_focal_length_beats_metadata(album, weights, tmp_path, options, f_
         (["nowhere.jpg"], "no such file or folder: 'nowhere.jpg'"),
         ([".", "--f-px", "-3"], "--f-px must be a positive number of pixels, got -3"),
         ([".", "--fov-deg", "180"], "--fov-deg must be between 0 and 180 degrees"),
-        (["."], "no photos in"),
         (["a.png", "-o", "a.png"], "--out must be a folder, got the file 'a.png'"),
         (["a.png", "--device", "abacus"], "device 'abacus' cannot be used here"),
         (["a.png", "--model", "weights.pt"], "weights.pt"),
@@ -161,9 +160,7 @@ def test_a_second_run_resumes(album, weights, tmp_path, monkeypatch, capsys) -> 
     assert len(list(tmp_path.rglob("*.npz"))) == 4
 
 
-def test_a_photos_files_appear_together_or_not_at_all(
-    album, weights, tmp_path, monkeypatch
-) -> None:
+def test_files_appear_together_or_not_at_all(album, weights, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("depthpro.export.write_ply", lambda *_, **__: 1 / 0)
     assert predict(album / "a.png", tmp_path / "out", weights) == 1
     assert not list((tmp_path / "out").iterdir())
@@ -176,9 +173,7 @@ def test_a_name_as_long_as_its_results_may_be(weights, tmp_path) -> None:
     assert len(list((tmp_path / "out").iterdir())) == 5
 
 
-def test_metadata_and_network_that_disagree_are_both_named(
-    album, weights, tmp_path, capsys
-) -> None:
+def test_metadata_and_network_that_disagree_are_named(album, weights, tmp_path, capsys) -> None:
     model = DepthPro.from_pretrained(weights, device="cpu")
     photo = load_image(album / "a.png").rgb
     estimated = float(model.infer(photo).f_px[0])

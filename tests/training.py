@@ -41,7 +41,6 @@ def make_batch(count: int = 2, side: int = 512, **flags: bool) -> Batch:
 
 
 def joined(*parts: list[Sample]) -> ConcatDataset[Sample]:
-    """Return lists of samples as one data set."""
     return ConcatDataset(parts)
 
 

@@ -134,13 +134,10 @@ def test_banner_names_weights_licence_and_reason() -> None:
     ],
 )
 def test_a_doubtful_focal_length_is_said(analysis, metadata, field, estimated, doubt) -> None:
-    prediction = replace(
-        analysis.prediction,
-        estimated_f_px=None if estimated is None else torch.tensor([estimated]),
-    )
-    doubtful = replace(
-        analysis, metadata_f_px=metadata, metadata_field=field, prediction=prediction
-    )
+    focal = None if estimated is None else torch.tensor([estimated])
+    prediction = replace(analysis.prediction, estimated_f_px=focal)
+    known = {"metadata_f_px": metadata, "metadata_field": field}
+    doubtful = replace(analysis, prediction=prediction, **known)
     assert doubt in doubtful.focal_doubt
     assert bool(doubt) == bool(doubtful.focal_doubt) == ('role="note"' in figures.summary(doubtful))
     assert describe(doubtful)["focal_doubt"] == doubtful.focal_doubt

@@ -29,7 +29,6 @@ def analysis() -> Analysis:
 
 @pytest.fixture(scope="module")
 def folder(analysis: Analysis, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with a file of each format."""
     folder = tmp_path_factory.mktemp("files")
     for kind in FORMATS:
         assert write_file(analysis, folder, kind).parent == folder

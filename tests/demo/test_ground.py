@@ -77,15 +77,6 @@ def test_share_of_the_ground() -> None:
     assert ground.inlier_share == pytest.approx(94.4 / 480, abs=0.01)
 
 
-def test_scale_and_resolution_do_not_matter() -> None:
-    up = up_of(10)
-    small, far = found(floor(1.5, up)), found(2 * floor(1.5, up))
-    # The same camera with three times the pixels.
-    large = found(floor_depth(rays((720, 960), 3 * F_PX), up, 1.5, 30), 3 * F_PX)
-    assert far.camera_height_m == pytest.approx(2 * small.camera_height_m, rel=1e-6)
-    assert large.camera_height_m == pytest.approx(1.5, rel=1e-3)
-
-
 def test_level_frame() -> None:
     up = up_of(20, 7)
     ground = found(floor(1.5, up))

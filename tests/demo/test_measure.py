@@ -56,9 +56,8 @@ def test_the_window_is_five_pixels_of_the_map_and_the_median_ignores_specks() ->
     centre = (40.5 * WIDTH / 128 - 0.5, 60.5 * HEIGHT / 128 - 0.5)
     points = locate(prediction, [centre])
     near, middle, far = np.percentile(depth[58:63, 38:43], (16, 50, 84))
-    assert (points.near_m[0], points.depth_m[0], points.far_m[0]) == pytest.approx(
-        (near, middle, far), rel=1e-5
-    )
+    measured = (points.near_m[0], points.depth_m[0], points.far_m[0])
+    assert measured == pytest.approx((near, middle, far), rel=1e-5)
     assert points.depth_plus_minus_m[0] == pytest.approx((far - near) / 2, rel=1e-4)
     assert window_size(prediction) == pytest.approx((5 * WIDTH / 128, 5 * HEIGHT / 128))
 

@@ -26,9 +26,8 @@ def parse(svg: str) -> ElementTree.Element:
 
 
 def texts(root: ElementTree.Element, name: str) -> list[str]:
-    return [
-        "".join(text.itertext()) for text in root.iter(f"{SVG}text") if text.get("class") == name
-    ]
+    found = [text for text in root.iter(f"{SVG}text") if text.get("class") == name]
+    return ["".join(text.itertext()) for text in found]
 
 
 def paths(root: ElementTree.Element, name: str = "light") -> list[str]:
@@ -46,9 +45,8 @@ def test_points_are_numbered_where_they_are_and_values_written(kind: str) -> Non
     assert texts(root, "number") == ["1", "2", "3", "4"]
     written = [r for r in results if r.what not in ("total", "perimeter")]
     assert written
-    assert texts(root, "value") == [
-        with_spread(r.value, r.plus_minus, r.unit, "ft") for r in written
-    ]
+    values = [with_spread(r.value, r.plus_minus, r.unit, "ft") for r in written]
+    assert texts(root, "value") == values
     assert len(paths(root, "dark")) == len(paths(root, "light"))  # a halo for each
 
 
@@ -122,9 +120,8 @@ def test_hints_count_what_is_missing() -> None:
 def test_rims_and_crossed_outlines_are_warned_of() -> None:
     rim = predict(lambda rays: np.where(rays[..., 0] < 0, 2.0, 6.0))
     points = locate(rim, [(400, 450), (598, 450)])
-    assert "point 2 depth jumps from 6.56 ft to 19.7 ft" in (
-        measure_table.warning(points, "distance", "ft")
-    )
+    warning = measure_table.warning(points, "distance", "ft")
+    assert "point 2 depth jumps from 6.56 ft to 19.7 ft" in warning
     crossed = locate(WALL, [CORNERS[index] for index in (0, 2, 1, 3)])
     assert "crosses itself" in measure_table.warning(crossed, "area")
     assert measure_table.warning(crossed, "distance") == ""

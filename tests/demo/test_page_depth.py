@@ -28,7 +28,6 @@ def readout(page: Page) -> dict[str, str]:
 
 
 def metres(text: str) -> float:
-    """Return a length of the read-out in metres."""
     number, unit = text.split()
     return float(number) * SIZES_M[unit]
 

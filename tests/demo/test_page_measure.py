@@ -33,9 +33,8 @@ def start(page: Page) -> None:
 
 
 def expect_points(page: Page, count: int) -> None:
-    expect(page.locator("#measure-view svg .number")).to_have_text(
-        [str(number + 1) for number in range(count)]
-    )
+    numbers = [str(number + 1) for number in range(count)]
+    expect(page.locator("#measure-view svg .number")).to_have_text(numbers)
 
 
 def drawn_points(page: Page) -> list[tuple[float, float]]:
@@ -74,9 +73,8 @@ def test_keyboard_kinds_units_and_focal_length(page, served, expected) -> None:
     points = drawn_points(page)
     np.testing.assert_allclose(points, [(far, MIDDLE), (far, far), (MIDDLE, far)], atol=1)
     expect(cells).to_have_text(rows(expected, points))
-    expect(page.locator("#measure-note .headline")).to_have_text(
-        "Total 1 to 3: " + rows(expected, points)[-1]
-    )
+    headline = "Total 1 to 3: " + rows(expected, points)[-1]
+    expect(page.locator("#measure-note .headline")).to_have_text(headline)
     for kind in ("angle", "area", "height"):
         page.get_by_role("radio", name=kind.capitalize()).check()
         expect(cells).to_have_text(rows(expected, points, kind))

@@ -77,7 +77,6 @@ def call(served: Served, function: int, data: list[Any]) -> None:
 
 
 def functions(served: Served) -> list[tuple[int, list[str]]]:
-    """Return number and kinds of inputs of every function of the page."""
     config = httpx.get(f"{served.url}config").json()
     kinds = {component["id"]: component["type"] for component in config["components"]}
     return [

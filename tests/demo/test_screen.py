@@ -57,11 +57,7 @@ def test_photo_is_sent_at_the_size_of_the_page(analysis: pipeline.Analysis) -> N
     assert value["over"] is None
     twice = pipeline.with_source(analysis, "hand", 2 * analysis.f_px)
     assert screen.focal_length(twice) == {"fPx": pytest.approx(2 * analysis.f_px)}  # one number
-    side = analysis.prediction.canonical_inverse_depth.shape[-1]
-    assert value["side"] == side
-    inverse = unpacked(value["map"], value["least"], value["step"]).reshape(side, side)
-    wanted = analysis.prediction.canonical_inverse_depth[0].numpy()
-    np.testing.assert_allclose(inverse, wanted, rtol=3e-4)
+    assert value["side"] == analysis.prediction.canonical_inverse_depth.shape[-1]
 
 
 def test_second_picture_is_sent_without_loss() -> None:

@@ -1,11 +1,11 @@
-"""Which photos a folder has, and the lines that count them."""
+"""Which photos a folder has; `test_predict.py` has the lines that count them."""
 
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from depthpro.photos.album import PHOTO_SUFFIXES, Album, Outcome, find_photos, summary
+from depthpro.photos.album import PHOTO_SUFFIXES, find_photos
 
 
 def fill(folder: Path, *names: str) -> Path:
@@ -61,21 +61,7 @@ def test_photos_and_folders_side_by_side(tmp_path: Path) -> None:
 
 
 def test_a_photo_that_is_named_may_have_any_suffix(tmp_path: Path) -> None:
-    path = fill(tmp_path, "scan.bak", "notes.txt", "README") / "scan.bak"
-    assert find_photos([path], tmp_path / "out").jobs == {path: tmp_path / "out" / "scan.bak"}
+    path, out = fill(tmp_path, "scan.bak", "notes.txt", "README") / "scan.bak", tmp_path / "out"
+    assert find_photos([path], out).jobs == {path: out / "scan.bak"}
     fill(tmp_path, "a.jpg")
-    assert find_photos([tmp_path], tmp_path / "out").left_out == Counter(
-        {".bak": 1, ".txt": 1, "": 1}
-    )
-
-
-def test_the_last_line_counts_all() -> None:
-    album = Album({Path(f"{n}.jpg"): Path(f"out/{n}.jpg") for n in range(6)}, Counter({"": 2}))
-    outcomes = [Outcome("0.jpg", "done"), Outcome("1.jpg", "refused", "damaged")]
-    outcomes += [Outcome("2.jpg", "there already"), Outcome("3.jpg", "done")]
-    assert summary(outcomes, album) == [
-        "1 photo was refused:",
-        "  1.jpg: damaged",
-        "6 photos: 2 done, 1 refused, 1 there already, 2 not reached; "
-        "left out, no photos by their suffix: 2 no suffix",
-    ]
+    assert find_photos([tmp_path], out).left_out == Counter({".bak": 1, ".txt": 1, "": 1})

@@ -80,10 +80,8 @@ CASES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("tags", "size", "f_px", "words"), [c[1:] for c in CASES], ids=[c[0] for c in CASES]
-)
-def test_tags_are_weighed_together(tags, size, f_px, words) -> None:
+@pytest.mark.parametrize(("label", "tags", "size", "f_px", "words"), CASES)
+def test_tags_are_weighed_together(label, tags, size, f_px, words) -> None:
     got, source = focal_from_tags(tags, *size)
     assert got == (None if f_px is None else pytest.approx(f_px, rel=2e-3))
     if f_px is not None or words is None:
