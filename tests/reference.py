@@ -69,11 +69,7 @@ def resize(image: ndarray, height: int, width: int) -> ndarray:
 def metric_depth(canonical: ndarray, f_px: float, height: int, width: int) -> ndarray:
     """Return metres for one (s, s) map of C at the picture's size: depth = f_px / (w C)."""
     inverse = resize(canonical.astype(np.float64) * width / f_px, height, width)
-    depth = np.empty((height, width))
-    for row in range(height):
-        for column in range(width):
-            depth[row, column] = 1 / min(max(inverse[row, column], 1e-4), 1e4)
-    return depth
+    return 1 / np.minimum(np.maximum(inverse, 1e-4), 1e4)
 
 
 def unproject(depth: ndarray, f_px: float) -> ndarray:

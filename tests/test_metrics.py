@@ -160,9 +160,6 @@ def test_focal_accuracy() -> None:
     assert (accuracy.delta25, accuracy.delta50) == (0.5, 0.75)
     # 500 px of 1000 are 90 degrees, 1000 px are 2 atan(1/2) = 53.13 degrees.
     assert accuracy.fov_error_deg[[0, 3]] == pytest.approx([0, 36.869898])
-
-
-def test_focal_accuracy_of_tensors_and_of_nothing() -> None:
     truth = torch.tensor([500.0, 700.0])
     accuracy = focal_accuracy((1.1 * truth).bfloat16(), truth, torch.tensor([640, 800]))
     assert accuracy.fov_error_deg.dtype == torch.float32

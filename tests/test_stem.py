@@ -92,9 +92,6 @@ def test_merged_taps_are_those_of_one_large_window(pretrained, number, margin) -
     assert inside.float().mean() > 0.45
     difference = (merged - whole).abs()[..., inside, :][..., inside]
     assert difference.max() < 1e-4 * whole.abs().max()
-    # It is the place in the picture that counts: shifted by one cell, they differ.
-    shifted = (merged.roll(1, -1) - whole).abs()[..., inside, :][..., inside]
-    assert shifted.mean() > 0.05 * whole.abs().mean()
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

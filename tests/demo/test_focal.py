@@ -122,20 +122,15 @@ def test_uncertain_focal_lengths_are_not_to_be_used(near, far, pm, true_m) -> No
     assert "too uncertain to use" in calibration_text(calibration, *SIZE, units="ft")
 
 
-@pytest.mark.parametrize("true_m", [0.0, -1.0, math.nan, math.inf])
-def test_impossible_lengths_are_refused(true_m: float) -> None:
-    with pytest.raises(ValueError, match="must be positive"):
-        calibrate(points_at((0, 0, 3), (0, 0, 6)), true_m)
-
-
 @pytest.mark.parametrize(
-    ("places", "words"),
+    ("places", "true_m", "words"),
     [
-        ([(0, 0, 3)], "two points"),
-        ([(0, 0, 3), (1, 0, math.inf)], "on something solid"),
-        ([(0, 0, 3), (0, 0, 3)], "same place"),
+        ([(0, 0, 3)], 1.0, "two points"),
+        ([(0, 0, 3), (1, 0, math.inf)], 1.0, "on something solid"),
+        ([(0, 0, 3), (0, 0, 3)], 1.0, "same place"),
+        *(([(0, 0, 3), (0, 0, 6)], m, "must be positive") for m in (0.0, -1.0, math.nan, math.inf)),
     ],
 )
-def test_points_without_a_distance_are_refused(places, words) -> None:
+def test_points_and_lengths_without_a_distance_are_refused(places, true_m, words) -> None:
     with pytest.raises(ValueError, match=words):
-        calibrate(points_at(*places), 1.0)
+        calibrate(points_at(*places), true_m)
