@@ -207,9 +207,8 @@ def boundary_measures(
             hits[k], ours_all[k] = (ours & theirs).sum(), ours.sum()
             theirs_all[k] = theirs.sum()
         if variant == "paper":
-            hits, ours_all, theirs_all = (
-                x.sum(keepdims=True) for x in (hits, ours_all, theirs_all)
-            )
+            counts = (hits, ours_all, theirs_all)
+            hits, ours_all, theirs_all = (count.sum(keepdims=True) for count in counts)
         p = (hits / np.maximum(ours_all, 1)).mean()
         r = (hits / np.maximum(theirs_all, 1)).mean()
         f1 += weight * (2 * p * r / (p + r) if p + r else 0)
@@ -238,9 +237,8 @@ def depth_errors(
     elif alignment != "none":
         columns = np.stack([x, np.ones_like(x)][: 1 + (alignment == "scale_and_shift")], axis=1)
         x = columns @ np.linalg.lstsq(columns, y)[0]
-    pairs = [
-        (min(max(1 / a if a > 0 else high, low), high), 1 / b) for a, b in zip(x, y, strict=True)
-    ]
+    depths = [min(max(1 / a if a > 0 else high, low), high) for a in x]
+    pairs = list(zip(depths, 1 / y, strict=True))
     n = len(pairs)
     logs = [np.log(d / t) for d, t in pairs]
     return [

@@ -25,9 +25,8 @@ ONE = pytest.approx(1, rel=1e-14)  # processors add the weights of ten threshold
 def blocks(shape: tuple[int, ...], seed: int = 0, noise: float = 0.03) -> ndarray:
     """Return float32 depth with steps, equal neighbours and some ratios around the thresholds."""
     rng = np.random.default_rng(seed)
-    steps = np.repeat(
-        rng.choice([1.0, 1.1, 1.2, 1.4, 3.0], (*shape[:-1], shape[-1] // 2 + 1)), 2, -1
-    )
+    steps = rng.choice([1.0, 1.1, 1.2, 1.4, 3.0], (*shape[:-1], shape[-1] // 2 + 1))
+    steps = np.repeat(steps, 2, -1)
     return (steps[..., : shape[-1]] * np.exp(noise * rng.standard_normal(shape))).astype(np.float32)
 
 

@@ -169,9 +169,7 @@ def test_pickles_of_other_things_are_refused(tmp_path: Path, value: object, mess
         load(tmp_path / "other.pt", TINY)
 
 
-@pytest.mark.parametrize(
-    ("suffix", "kind"), [(".pt", "state dict"), (".safetensors", "safetensor")]
-)
+@pytest.mark.parametrize(("suffix", "kind"), [(".pt", "state"), (".safetensors", "safetensors")])
 @pytest.mark.parametrize("content", [b"", b"version https://git-lfs.github.com/spec/v1\noid", None])
 def test_broken_files_are_refused(tmp_path, tiny_model, suffix, kind, content) -> None:
     path = tmp_path / f"weights{suffix}"

@@ -137,9 +137,7 @@ def test_every_format_of_a_prediction(tmp_path: Path) -> None:
     with np.load(files[0]) as file:
         np.testing.assert_allclose(file["depth"], np.full((40, 60), 4.0), rtol=1e-6)
     with Image.open(files[2]) as image:
-        assert image.height >= 40
         assert image.width > 60
-        assert image.info["Copyright"] == NOTICE
     # The network's map is 16 wide, so the surface is 16 wide and 11 high.
     mesh = trimesh.load(files[3], process=False).to_mesh()
     assert len(mesh.vertices) == 16 * 11

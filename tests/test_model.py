@@ -214,9 +214,7 @@ def test_lack_of_memory_names_remedies(monkeypatch, message: str) -> None:
 
 
 def test_a_device_that_is_not_there_is_refused_before_anything_is_read() -> None:
-    with pytest.raises(
-        ValueError, match=r"device 'cuda:77' cannot be used here .*'cpu|cuda|mps' can"
-    ):
+    with pytest.raises(ValueError, match=r"'cuda:77' cannot be used .*'(cpu|cuda|mps)' can"):
         DepthPro.from_pretrained("no such weights", device="cuda:77")
 
 

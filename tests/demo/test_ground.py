@@ -18,10 +18,12 @@ def rays(size: tuple[int, int], f_px: float = F_PX) -> np.ndarray:
     return np.stack([*np.meshgrid(x, y), np.ones(size)], axis=-1)
 
 
-def floor(
-    height_m: float, up: np.ndarray, size: tuple[int, int] = (240, 320), wall_m: float = 30.0
-) -> np.ndarray:
+def floor(height_m: float, up: np.ndarray, size=(240, 320), wall_m: float = 30.0) -> np.ndarray:
     return floor_depth(rays(size), up, height_m, wall_m)
+
+
+# Eight level strips, each 30 % lower than the last.
+STAIRS = [floor(0.5 * 1.3**i, up_of(10))[:, 40 * i : 40 * i + 40] for i in range(8)]
 
 
 def found(depth: np.ndarray, f_px: float = F_PX) -> Ground:
@@ -95,12 +97,7 @@ def test_level_frame() -> None:
         (np.full((120, 160), 3.0), "0% of the photo faces up"),  # a wall
         (np.full((120, 160), 1e4), "No depth is known"),
         (floor(1.5, up_of(0))[::-1], "faces up"),  # a ceiling
-        (  # stairs: eight level strips, each 30 % lower than the last
-            np.concatenate(
-                [floor(0.5 * 1.3**i, up_of(10))[:, 40 * i : 40 * i + 40] for i in range(8)], axis=1
-            ),
-            "one plane",
-        ),
+        (np.concatenate(STAIRS, axis=1), "one plane"),
     ],
 )
 def test_no_ground_and_why(depth: np.ndarray, reason: str) -> None:

@@ -184,9 +184,8 @@ def test_sky_is_hatched_and_read_as_such(page: Page, served: Served, tmp_path: P
     Image.fromarray(photo).save(tmp_path / "far.png", exif=exif)
     upload(page, tmp_path / "far.png")
     wait_for_depth(page)
-    expect(page.locator(".legend span").first).to_have_text(
-        re.compile("^(49|50|51)% sky, or farther than 1 km$")
-    )
+    legend = re.compile("^(49|50|51)% sky, or farther than 1 km$")
+    expect(page.locator(".legend span").first).to_have_text(legend)
     row, column = np.argwhere(prediction.with_focal(f_px).depth[0].numpy() > 1100)[0]
     read = point_at(page, (column + 0.5) / prediction.width, (row + 0.5) / prediction.height)
     assert read["depth"] == "sky, or over 1 km"
@@ -226,9 +225,8 @@ def test_divider_and_crosshair_by_mouse_and_keyboard(page: Page) -> None:
 
 
 def test_a_finger_reads_and_what_it_read_stays(browser: Browser, served: Served) -> None:
-    context = browser.new_context(
-        viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True
-    )
+    phone = {"width": 390, "height": 800}
+    context = browser.new_context(viewport=phone, has_touch=True, is_mobile=True)
     page = context.new_page()
     page.goto(served.url)
     upload(page, ASTRONAUT)

@@ -192,9 +192,8 @@ def test_an_agent_cannot_name_a_path_or_a_private_address(served: Served) -> Non
 def test_what_the_readme_says_to_programs_works(served, tmp_path, monkeypatch, capsys) -> None:
     Image.open(ASTRONAUT).convert("RGB").save(tmp_path / "photo.jpg")
     monkeypatch.chdir(tmp_path)
-    section = README[README.index("## For programs") :].replace(
-        "http://127.0.0.1:7860", served.url.rstrip("/")
-    )
+    section = README[README.index("## For programs") :]
+    section = section.replace("http://127.0.0.1:7860", served.url.rstrip("/"))
     code = section.split("```python\n")[1].split("```")[0]
     names: dict[str, Any] = {}
     exec(compile(code, "README.md", "exec"), names)

@@ -148,9 +148,7 @@ def test_view_of_points_has_a_square_for_each(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pitch_deg", [0, 18])
-def test_viewer_turns_about_the_optical_axis_and_starts_behind_the_camera(
-    tmp_path: Path, pitch_deg: float
-) -> None:
+def test_viewer_turns_about_the_axis_and_starts_behind_the_camera(tmp_path, pitch_deg) -> None:
     analysis, space = room(pitch_deg), space_of(pitch_deg)
     start = write_view(tmp_path / "view.glb", analysis.rgb, space, NOTICE)
     middle = trimesh.load(tmp_path / "view.glb", process=False).bounds.mean(axis=0)
@@ -217,9 +215,8 @@ def test_map_is_drawn_to_scale() -> None:
     assert float(camera.get("cy")) == pytest.approx(rows["0"] - 5, abs=0.1)
     a_metre = (rows["0"] - rows["8 m"]) / 8
     rim = next(path for path in tree.iter(f"{SVG}path") if path.get("class") == "rim")
-    left, apex, right = (
-        tuple(map(float, part.split())) for part in rim.get("d").strip("M").split("L")
-    )
+    corners = rim.get("d").strip("M").split("L")
+    left, apex, right = (tuple(map(float, corner.split())) for corner in corners)
     # 128 / 256 to each side: half of the field of view has the tangent 1/2.
     assert (right[0] - apex[0]) / (apex[1] - right[1]) == pytest.approx(SIDE / 2 / F_PX, rel=1e-3)
     assert left[0] + right[0] == pytest.approx(2 * apex[0], abs=0.2)

@@ -94,9 +94,8 @@ def brightness(rgb: np.ndarray, f_px: float) -> Prediction:
     depth = torch.from_numpy(rgb[..., 0].astype(np.float32))[None]
     height, width = rgb.shape[:2]
     focal = torch.tensor([f_px])
-    return Prediction(
-        f_px / (width * depth), focal, focal * (1 + depth[:, 0, 0] / 100), height, width
-    )
+    estimated = focal * (1 + depth[:, 0, 0] / 100)
+    return Prediction(f_px / (width * depth), focal, estimated, height, width)
 
 
 def test_the_mirror_image_is_mirrored_back() -> None:

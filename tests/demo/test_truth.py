@@ -158,18 +158,15 @@ def packed(path: Path, compression: int, content: bytes, count: int = 1) -> Path
 
 def header(shape: tuple[int, ...], kind: str = "|u1") -> bytes:
     start = io.BytesIO()
-    np.lib.format.write_array_header_1_0(
-        start, {"descr": kind, "fortran_order": False, "shape": shape}
-    )
+    values = {"descr": kind, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(start, values)
     return start.getvalue()
 
 
 def test_what_would_fill_the_memory_is_refused_before_it_does(tmp_path: Path) -> None:
-    small = header((30, 40)) + bytes(1200)
+    small, large = header((30, 40)) + bytes(1200), header((6000, 8000)) + bytes(48_000_000)
     paths = [
-        packed(
-            tmp_path / "bomb.npz", zipfile.ZIP_DEFLATED, header((6000, 8000)) + bytes(48_000_000)
-        ),
+        packed(tmp_path / "bomb.npz", zipfile.ZIP_DEFLATED, large),
         packed(tmp_path / "other.npz", zipfile.ZIP_BZIP2, small),
         packed(tmp_path / "many.npz", zipfile.ZIP_DEFLATED, small, count=40),
         packed(tmp_path / "lie.npz", zipfile.ZIP_DEFLATED, header((10**6, 10**6), "<f8")),

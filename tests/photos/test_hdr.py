@@ -41,9 +41,8 @@ def test_lights_above_white_are_clipped_and_colours_are_converted() -> None:
     bright = np.full((1, 1, 3), pq(1000.0), np.float32)
     assert to_srgb(bright, Coding(9, PQ)).min() == 255
     red = np.array([[[0.6274, 0.0691, 0.0164]]]) * 203  # sRGB's red in BT.2020
-    assert to_srgb(pq(red).astype(np.float32), Coding(9, PQ)).ravel() == pytest.approx(
-        [255, 0, 0], abs=2
-    )
+    rgb = to_srgb(pq(red).astype(np.float32), Coding(9, PQ))
+    assert rgb.ravel() == pytest.approx([255, 0, 0], abs=2)
 
 
 @pytest.mark.parametrize(("transfer", "encode"), [(PQ, pq), (HLG, hlg)])
