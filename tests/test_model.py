@@ -106,17 +106,6 @@ def test_depth_at_any_size_of_photo(tiny_model: DepthPro, height: int, width: in
     np.testing.assert_allclose(prediction.depth[0], expected, rtol=1e-4)
 
 
-def test_given_focal_length_beats_the_estimate(tiny_model: DepthPro) -> None:
-    estimated = tiny_model.infer(photo())
-    given = tiny_model.infer(photo(), f_px=123.0)
-    assert given.f_px.tolist() == [123.0]
-    assert estimated.f_px.item() != 123.0
-    assert torch.equal(given.estimated_f_px, estimated.f_px)
-    # Depth is proportional to the focal length.
-    ratio = 123.0 / estimated.f_px.item()
-    torch.testing.assert_close(given.depth, estimated.depth * ratio, rtol=1e-5, atol=0)
-
-
 @pytest.mark.parametrize(
     ("f_px", "message"),
     [
