@@ -3,7 +3,7 @@
 // the photo up again from the browser's cache. `before` is what the page was when it was left.
 const KEY = `depthpro ${window.location.pathname}`, EVERY_MS = 4000;
 const before = JSON.parse(sessionStorage.getItem(KEY) || '{}');
-const server = String(window.gradio_config.app_id);
+const instance = String(window.gradio_config.app_id);
 sessionStorage.removeItem(KEY);
 
 const tabs = () => [...document.querySelectorAll('#tabs [role=tab]')];
@@ -40,7 +40,7 @@ async function takeUp(photo) {
 }
 
 async function goOn() {
-  if (!before.server || before.server === server) return;
+  if (!before.instance || before.instance === instance) return;
   await found(() => tabs().length);
   tabs().find((each) => each.textContent === before.tab)?.click();
   if (!before.photo) say('The server was restarted.');
@@ -66,7 +66,7 @@ async function current() {
 let away = 0;
 async function watchServer() {
   const now = await current();
-  if (now && now !== server) window.location.reload();
+  if (now && now !== instance) window.location.reload();
   if (!now) away += 1;
   if (away === 2) say('The server does not answer. This page goes on when it does.', 'problem');
   if (now && away >= 2) say('');
@@ -75,7 +75,7 @@ async function watchServer() {
 
 window.addEventListener('pagehide', () => {
   const tab = tabs().find((each) => each.ariaSelected === 'true');
-  const last = { server, photo: picture()?.src, tab: tab?.textContent };
+  const last = { instance, photo: picture()?.src, tab: tab?.textContent };
   sessionStorage.setItem(KEY, JSON.stringify(last));
 });
 setInterval(watchServer, EVERY_MS);

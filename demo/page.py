@@ -164,13 +164,25 @@ def _wire_panels(
     inputs = [shared.session, active, shared.units, *(c for p in panels for c in p.inputs)]
     outputs = [*shared.sidebar, *(c for p in panels for c in p.outputs)]
 
-    def show_all(session: Session | None, number: int, units: Units, *values: Any) -> list[Any]:
+    def show(number: int, session: Session | None, units: Units, *values: Any) -> list[Any]:
+        """Draw a tab, unless it shows this already: then the visitor's view of it stays."""
+        panel = panels[number]
+        if session is None:
+            return panel.show(None, units, *values)
+        if session.drawn.get(number) == (session.analysis, units):
+            return [gr.skip()] * len(panel.outputs)
+        analysis = session.analysis
+        updates = panel.show(session, units, *values)
+        session.drawn[number] = analysis, units
+        return updates
+
+    def show_all(session: Session | None, active: int, units: Units, *values: Any) -> list[Any]:
         updates, start = shared.sidebar_updates(session, units), 0
-        for index, panel in enumerate(panels):
+        for number, panel in enumerate(panels):
             own = values[start : start + len(panel.inputs)]
             start += len(panel.inputs)
-            if session is None or index == number:
-                updates += panel.show(session, units, *own)
+            if session is None or number == active:
+                updates += show(number, session, units, *own)
             else:
                 updates += [gr.skip()] * len(panel.outputs)
         return updates
@@ -182,7 +194,7 @@ def _wire_panels(
     for index, panel in enumerate(panels):
         panel.tab.select(lambda index=index: index, None, active, queue=False, **PRIVATE)
         own = [shared.session, shared.units, *panel.inputs]
-        panel.tab.select(panel.show, own, list(panel.outputs), **REDRAW)
+        panel.tab.select(partial(show, index), own, list(panel.outputs), **REDRAW)
     return refresh
 
 
