@@ -11,6 +11,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 with contextlib.suppress(ImportError):
     import spaces  # noqa: F401  # pyright: ignore  # also before torch, on ZeroGPU
 
+from demo.hosting import read_accounts
 from demo.page import build_page, serve
 from demo.pipeline import borrow_gpu, load_model
 
@@ -26,12 +27,18 @@ def main() -> None:
     parser.add_argument("--device", help="cuda, mps or cpu; the best there is if not given")
     parser.add_argument("--host", help="address to serve on; 0.0.0.0 for the whole network")
     parser.add_argument("--port", type=int, help="port to serve on; the first free from 7860")
+    parser.add_argument(
+        "--auth",
+        metavar="FILE",
+        help="file with a line user:password for each account; visitors have to log in",
+    )
     options = parser.parse_args()
     try:
+        accounts = read_accounts(options.auth)
         model, note = load_model(options.model, options.device)
     except ValueError as error:
         sys.exit(f"app.py: {error}")
-    serve(build_page(borrow_gpu(model), note), options.host, options.port)
+    serve(build_page(borrow_gpu(model), note), options.host, options.port, accounts)
 
 
 if __name__ == "__main__":

@@ -6,16 +6,15 @@ address must be public. Everything else comes through unchecked.
 """
 
 import asyncio
+import inspect
 from collections.abc import Callable, Mapping
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from gradio.context import Context, LocalContext
-from gradio.events import api
-from gradio.utils import get_function_description, get_function_params, get_upload_folder
-from gradio_client.utils import is_file_obj_with_meta, is_http_url_like
+import gradio as gr
+from gradio.utils import get_function_description, get_upload_folder
 
 from demo.session import refusal
 
@@ -24,20 +23,22 @@ _OWN = "/gradio_api/file="  # in the addresses of uploads
 
 
 def upload_folder() -> Path:
-    """Return the folder of uploads, from which Gradio serves files without a copy."""
+    """Return the folder of uploads, from which Gradio serves files without a copy.
+
+    Gradio documents that GRADIO_TEMP_DIR changes it, and no way to ask for it.
+    """
     return Path(get_upload_folder()).resolve()
 
 
 def uploaded(photo: Any) -> Path:
-    """Return the file of an upload.
+    """Return the file of an upload, which Gradio passes on as a dictionary with its path.
 
     Raises:
         ValueError: For anything else, above all for a path on the server.
     """
-    if is_file_obj_with_meta(photo):
+    if isinstance(photo, dict) and isinstance(photo.get("path"), str):
         path = Path(photo["path"]).resolve()
         if path.is_relative_to(upload_folder()):
-            _clean_up_copies(path)
             return path
     raise ValueError(
         "Expected a photo that was uploaded; send it as a file, or over MCP as its address (https) "
@@ -45,12 +46,13 @@ def uploaded(photo: Any) -> Path:
     )
 
 
-def offer(function: Callable[..., Any], examples: Mapping[str, Any], **options: Any) -> None:
-    """Offer a typed and documented function to programs; called while the page is built.
+def offer(
+    page: gr.Blocks, function: Callable[..., Any], examples: Mapping[str, Any], **options: Any
+) -> None:
+    """Offer a typed and documented function to programs, on the page that is being built.
 
     `gr.api` takes the types from the signature. It has no argument for names, descriptions and
-    examples (by name) of the parameters, which the API page and MCP show: these are set on its
-    components.
+    examples (by name) of the parameters, which the API page shows: these are set on its components.
     """
 
     @wraps(function)
@@ -60,23 +62,21 @@ def offer(function: Callable[..., Any], examples: Mapping[str, Any], **options: 
         except (ValueError, OSError, MemoryError) as error:
             raise refusal(error) from None
 
-    name = function.__name__
-    api(answer, api_name=name, **options)
-    blocks = Context.root_block
-    assert blocks is not None
-    (offered,) = (each for each in blocks.fns.values() if each.api_name == name)
+    event = gr.api(answer, api_name=function.__name__, **options)
     descriptions = get_function_description(function)[1]
-    inputs: list[Any] = list(offered.inputs)
-    for component, (argument, *_) in zip(inputs, get_function_params(function), strict=True):
-        component.label = argument
-        component._api_info["additional_description"] = descriptions[argument]
-        if argument in examples:
-            component.example_payload = partial(examples.get, argument)
-        if argument == "photo":
-            _take_addresses(component)
+    parameters = inspect.signature(function).parameters.values()
+    names = [each.name for each in parameters if each.annotation is not gr.Request]
+    for number, name in zip(event["inputs"], names, strict=True):
+        component: Any = page.blocks[number]
+        component.label = name
+        component._api_info["additional_description"] = descriptions[name]
+        if name in examples:
+            component.example_payload = partial(examples.get, name)
+        if name == "photo":
+            _take_addresses(page, component)
 
 
-def _take_addresses(photo: Any) -> None:
+def _take_addresses(page: gr.Blocks, photo: Any) -> None:
     """Let a photo also be the address of an upload to this page.
 
     MCP clients upload a photo and pass its address, but Gradio does not fetch from this machine.
@@ -85,7 +85,8 @@ def _take_addresses(photo: Any) -> None:
     fetch = photo.async_move_resource_to_block_cache
 
     async def move(address: str) -> str | None:
-        if not is_http_url_like(address):
+        if not address.startswith(("http://", "https://")):
+            _clean_up_copies(page, Path(address))
             return await fetch(address)
         own = Path(unquote(address.partition(_OWN)[2])).resolve()
         if own.is_relative_to(upload_folder()) and own.is_file():
@@ -101,10 +102,9 @@ def _take_addresses(photo: Any) -> None:
     photo.async_move_resource_to_block_cache = move
 
 
-def _clean_up_copies(path: Path) -> None:
+def _clean_up_copies(page: gr.Blocks, path: Path) -> None:
     """Have Gradio also delete the copy that its MCP server makes of a data URI."""
-    blocks = LocalContext.blocks.get(None)
-    if blocks is not None and path.stem == "file":  # its name for them
+    if path.stem == "file" and path.is_file():  # its name for them
         size = path.stat().st_size
         copies = upload_folder().glob(f"*/{path.name}")
-        blocks.upload_file_set.update(str(c) for c in copies if c.stat().st_size == size)
+        page.upload_file_set.update(str(c) for c in copies if c.stat().st_size == size)

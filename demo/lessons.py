@@ -35,4 +35,4 @@ def cards(folder: Path = NOTEBOOKS) -> str:
 
 
 def _served(path: Path) -> str:
-    return f"/gradio_api/file={quote(str(path))}"
+    return f"gradio_api/file={quote(str(path))}"  # below the page, wherever that is

@@ -12,8 +12,9 @@ from typing import Any
 import gradio as gr
 from gradio.helpers import Examples
 from gradio.themes import Default
+from starlette.middleware import Middleware
 
-from demo import export, figures, lessons, pipeline, screen
+from demo import export, figures, hosting, lessons, pipeline, screen
 from demo.api import programs
 from demo.gradio_internals import uploaded
 from demo.session import (
@@ -36,43 +37,56 @@ from demo.tabs.view3d import ui as view3d
 from demo.units import Units
 from depthpro import DepthPro
 
-LAUNCH: dict[str, Any] = {
-    "theme": Default(
-        primary_hue="teal",
-        neutral_hue="slate",
-        font=["system-ui", "sans-serif"],  # named fonts would be fetched from outside
-        font_mono=["ui-monospace", "monospace"],
-    ),
-    "css": (Path(__file__).parent / "page.css").read_text(encoding="utf-8"),
-    # Gradio puts `css` inside the page's margins; narrower ones for phones come from outside.
-    "head": "<style>@media (max-width: 767px) "
-    "{ .gradio-container .main.fillable { padding: 12px !important; } }</style>",
-    "max_file_size": "100mb",
-    "footer_links": ["api", "gradio"],
-    "run_history": False,
-    "ssr_mode": False,
-    # Without the package Gradio would only print that it is missing.
-    "mcp_server": find_spec("mcp") is not None,
-    # Each holds some 50 MB with a photo of 12 megapixels, and Gradio forgets none for its age.
-    "state_session_capacity": 100,
-}
-"""Arguments of `launch`."""
-
 _EXAMPLES = ("coffee.png", "astronaut.png", "chelsea.png", "rocket.jpg", "motorcycle_left.png")
 _TABS = (depth, focal, view3d, measure, sharpness)
 _SHOWN = (".jpg", ".jpeg", ".png", ".webp")  # what browsers can show
 
 
-def serve(page: gr.Blocks, host: str | None = None, port: int | None = None) -> None:
+def serve(
+    page: gr.Blocks,
+    host: str | None = None,
+    port: int | None = None,
+    accounts: list[tuple[str, str]] | None = None,
+) -> None:
     """Serve the page until it is stopped, and delete its visitors' files.
 
     The defaults of host and port are GRADIO_SERVER_NAME and GRADIO_SERVER_PORT, else this machine
-    only, and the first free port from 7860.
+    only, and the first free port from 7860. With accounts, visitors and programs have to log in.
     """
     # Spaces and servers stop a process by this signal, which would end it without cleaning up.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
-        page.launch(server_name=host, server_port=port, **LAUNCH)
+        page.launch(server_name=host, server_port=port, **launch_options(accounts))
+
+
+def launch_options(accounts: list[tuple[str, str]] | None = None) -> dict[str, Any]:
+    """Return arguments of `launch`: the page's looks and limits, and a login if accounts are given.
+
+    They are good for one launch, since Gradio changes them.
+    """
+    return {
+        "theme": Default(
+            primary_hue="teal",
+            neutral_hue="slate",
+            font=["system-ui", "sans-serif"],  # named fonts would be fetched from outside
+            font_mono=["ui-monospace", "monospace"],
+        ),
+        "css": (Path(__file__).parent / "page.css").read_text(encoding="utf-8"),
+        # Gradio puts `css` inside the page's margins; narrower ones for phones come from outside.
+        "head": '<link rel="icon" href="favicon.ico"><style>@media (max-width: 767px) '
+        "{ .gradio-container .main.fillable { padding: 12px !important; } }</style>",
+        "max_file_size": "100mb",
+        "footer_links": ["api", "gradio"],
+        "run_history": False,
+        "ssr_mode": False,
+        "auth": accounts,
+        # Gradio's MCP server lets everybody in, and cannot log in itself. Without the package
+        # Gradio would only print that it is missing.
+        "mcp_server": accounts is None and find_spec("mcp") is not None,
+        # Each holds some 50 MB with a photo of 12 megapixels, and Gradio forgets none for its age.
+        "state_session_capacity": 100,
+        "app_kwargs": {"middleware": [Middleware(hosting.PathOfProxy)]},
+    }
 
 
 def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
@@ -83,6 +97,7 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
         session = gr.State(None)
         gr.Markdown("# Depth Pro\nOne photo in, depth in metres out, without any camera data.")
         gr.HTML(figures.banner(model.provenance, note))
+        hosting.restart_notice()
         with gr.Row(elem_id="desk"):
             with gr.Column(scale=2, min_width=260, elem_id="left"):
                 photo = gr.Image(
@@ -114,7 +129,7 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
             with gr.Accordion("Learn how it works: the lessons", open=False, elem_id="learn"):
                 gr.HTML(lesson_cards)
         refresh(page.load)  # numbers would show 0 before there are any
-        programs.register(model)
+        programs.register(model, page)
     return page.queue(max_size=16)
 
 
@@ -149,13 +164,25 @@ def _wire_panels(
     inputs = [shared.session, active, shared.units, *(c for p in panels for c in p.inputs)]
     outputs = [*shared.sidebar, *(c for p in panels for c in p.outputs)]
 
-    def show_all(session: Session | None, number: int, units: Units, *values: Any) -> list[Any]:
+    def show(number: int, session: Session | None, units: Units, *values: Any) -> list[Any]:
+        """Draw a tab, unless it shows this already: then the visitor's view of it stays."""
+        panel = panels[number]
+        if session is None:
+            return panel.show(None, units, *values)
+        if session.drawn.get(number) == (session.analysis, units):
+            return [gr.skip()] * len(panel.outputs)
+        analysis = session.analysis
+        updates = panel.show(session, units, *values)
+        session.drawn[number] = analysis, units
+        return updates
+
+    def show_all(session: Session | None, active: int, units: Units, *values: Any) -> list[Any]:
         updates, start = shared.sidebar_updates(session, units), 0
-        for index, panel in enumerate(panels):
+        for number, panel in enumerate(panels):
             own = values[start : start + len(panel.inputs)]
             start += len(panel.inputs)
-            if session is None or index == number:
-                updates += panel.show(session, units, *own)
+            if session is None or number == active:
+                updates += show(number, session, units, *own)
             else:
                 updates += [gr.skip()] * len(panel.outputs)
         return updates
@@ -167,7 +194,7 @@ def _wire_panels(
     for index, panel in enumerate(panels):
         panel.tab.select(lambda index=index: index, None, active, queue=False, **PRIVATE)
         own = [shared.session, shared.units, *panel.inputs]
-        panel.tab.select(panel.show, own, list(panel.outputs), **REDRAW)
+        panel.tab.select(partial(show, index), own, list(panel.outputs), **REDRAW)
     return refresh
 
 

@@ -60,6 +60,9 @@ class Session:
     mirrored: Prediction | None = None
     """Prediction for the photo's mirror image, mirrored back."""
 
+    drawn: dict[int, tuple[Analysis, Units]] = field(default_factory=dict)
+    """Analysis and units that each tab shows, by its number."""
+
     def __post_init__(self) -> None:
         """Delete the folder with the session, or when the process ends."""
         weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)

@@ -62,7 +62,24 @@ def load(name: str | Path, config: DepthProConfig | None = None) -> Weights:
     weights = read(path, config, shown)
     if config not in (None, weights.config):
         raise ValueError(f"the weights {shown!r} have a config, another one: leave config= out")
+    _check(weights)
     return weights
+
+
+def _check(weights: Weights) -> None:
+    """Refuse what no network computes with, before one is built."""
+    shown, blocks = weights.provenance.name, weights.config.depth
+    if blocks > max(100, len(weights.tensors)):  # building them could take for ever
+        count = len(weights.tensors)
+        raise ValueError(f"the weights {shown!r} have {count} tensors for {blocks} blocks")
+    for name, tensor in weights.tensors.items():
+        if not tensor.is_floating_point():
+            raise ValueError(f"expected floats in the weights {shown!r}; {name} is {tensor.dtype}")
+        if not tensor.sum(dtype=torch.float32).isfinite():
+            raise ValueError(
+                f"expected finite numbers in the weights {shown!r}; {name} has NaN or infinity: "
+                "the training that made them has diverged, or the file is damaged"
+            )
 
 
 def assign(model: nn.Module, weights: Weights) -> None:

@@ -11,7 +11,7 @@ import skimage
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from demo.page import LAUNCH, build_page
+from demo.page import build_page, launch_options
 from depthpro import DepthPro, Prediction, load_image
 
 PHOTOS = Path(skimage.__file__).parent / "data"
@@ -53,7 +53,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         # Uploads are named by their content: pages served at once must not share a folder.
         patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("gradio")))
         page = build_page(model)
-        _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **LAUNCH)
+        _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **launch_options())
         yield Served(url, model, calls)
         page.close(verbose=False)
 

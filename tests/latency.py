@@ -19,7 +19,7 @@ from browser import FLAGS, PHOTOS, find_chromium, open_tab, upload
 from PIL import Image, ImageChops
 from playwright.sync_api import Page, expect, sync_playwright
 
-from demo.page import LAUNCH, build_page
+from demo.page import build_page, launch_options
 from depthpro import DepthPro
 
 RUNS = 9
@@ -33,7 +33,7 @@ _DRAWN = (
 
 def main() -> None:
     served = build_page(DepthPro.from_pretrained("small", device="cpu"))
-    _, url, _ = served.launch(prevent_thread_lock=True, quiet=True, **LAUNCH)
+    _, url, _ = served.launch(prevent_thread_lock=True, quiet=True, **launch_options())
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
         page = browser.new_page(viewport={"width": 1440, "height": 1000})

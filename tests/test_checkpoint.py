@@ -1,6 +1,7 @@
 """Weights in and out: every layout, every way in which a file can be broken, and the hub."""
 
 import json
+import math
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -217,6 +218,53 @@ def test_mistyped_paths_are_not_looked_for_on_the_hub(monkeypatch, tmp_path, nam
     (tmp_path / "empty").mkdir()
     with assert_refused("expected .*model.safetensors"):
         load(name)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (math.nan, r"expected finite .*head\.4\.bias has NaN or infinity"),
+        (-math.inf, r"expected finite .*head\.4\.bias has NaN or infinity"),
+        (torch.int64, r"expected floats .*head\.4\.bias is torch\.int64"),
+        (torch.complex64, r"expected floats .*head\.4\.bias is torch\.complex64"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+def test_values_that_nothing_computes_with_are_refused(
+    tmp_path, tiny_model, suffix, value, message
+) -> None:
+    state, path = tiny_model.state_dict(), tmp_path / f"w{suffix}"
+    bias = state["head.4.bias"]
+    broken = bias.to(value) if isinstance(value, torch.dtype) else torch.full_like(bias, value)
+    state["head.4.bias"] = broken
+    if suffix == ".pt":
+        torch.save(state, path)
+    else:
+        save_file(state, path)
+    with assert_refused(message):
+        load(path, TINY)
+
+
+def test_headers_that_lie_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    entry = {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}
+    huge = {"dtype": "F32", "shape": [1 << 40], "data_offsets": [0, 1 << 42]}
+    for header in ({"a": entry, "b": entry}, {"a": huge}, {"a": entry | {"shape": [5]}}):
+        text = json.dumps(header).encode()
+        path.write_bytes(len(text).to_bytes(8, "little") + text + bytes(16))
+        with assert_refused("expected a safetensors file"):
+            load(path)
+    path.write_bytes((1 << 60).to_bytes(8, "little") + bytes(16))
+    with assert_refused("expected a safetensors file"):
+        load(path)
+
+
+def test_a_config_of_endless_blocks_is_refused_before_they_are_built(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    config = json.loads(TINY.to_json()) | {"depth": 10**9}
+    save_file({"a": torch.zeros(1)}, path, {"config": json.dumps(config)})
+    with assert_refused("1 tensors for 1000000000 blocks"):
+        load(path)
 
 
 def test_published_weights_come_from_the_hub(monkeypatch, pickled: Path, theirs: Path) -> None:

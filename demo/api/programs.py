@@ -213,13 +213,13 @@ class Programs:
         }
 
 
-def register(model: DepthPro) -> None:
-    """Offer the functions; called while the page is built."""
+def register(model: DepthPro, page: gr.Blocks) -> None:
+    """Offer the functions on the page that is being built."""
     store = Store(age_s=KEEP_S, root=gradio_internals.upload_folder())
     functions = Programs(model, store)
-    gradio_internals.offer(functions.estimate, _EXAMPLES, **NETWORK)
+    gradio_internals.offer(page, functions.estimate, _EXAMPLES, **NETWORK)
     for function in (functions.rescale, functions.measure, functions.export):
-        gradio_internals.offer(function, _EXAMPLES, concurrency_limit=PARALLEL)
+        gradio_internals.offer(page, function, _EXAMPLES, concurrency_limit=PARALLEL)
     threading.Thread(target=_delete_expired, args=[store], daemon=True).start()
 
 

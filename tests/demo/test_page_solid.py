@@ -83,6 +83,12 @@ def test_views_follow_the_choices_and_the_camera_stays(page, served, tmp_path) -
     # Turned away from the front, which is at 90 degrees, and there it stays.
     assert abs(cameras[0][0] - 90) > 5
     np.testing.assert_allclose(cameras[1:], [cameras[0]] * 2, rtol=1e-3)
+    open_tab(page, "Depth")
+    open_tab(page, "3D")
+    page.wait_for_timeout(1000)
+    press(page, "Camera")
+    until(page, cameras, 4)
+    np.testing.assert_allclose(cameras[3], cameras[0], rtol=1e-3)
     press(page, "Map")
     expect(page.locator("svg.plan")).to_be_visible()
     expect(page.locator("svg.plan")).to_contain_text("2 m")

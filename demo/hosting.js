@@ -1,0 +1,82 @@
+// The notice above the page: the server does not answer, or was restarted. A server that starts
+// has forgotten the visitors, and may be of another version: the page is loaded anew, and takes
+// the photo up again from the browser's cache. `before` is what the page was when it was left.
+const KEY = `depthpro ${window.location.pathname}`, EVERY_MS = 4000;
+const before = JSON.parse(sessionStorage.getItem(KEY) || '{}');
+const instance = String(window.gradio_config.app_id);
+sessionStorage.removeItem(KEY);
+
+const tabs = () => [...document.querySelectorAll('#tabs [role=tab]')];
+const picture = () => document.querySelector('#photo img');
+
+function say(text, kind = 'banner') {
+  const notice = document.createElement('p');
+  notice.className = kind;
+  notice.setAttribute('role', 'alert');
+  notice.textContent = text;
+  element.replaceChildren(...(text ? [notice] : []));
+}
+
+async function found(look) {
+  for (let tries = 0; tries < 100; tries += 1) {
+    const what = look();
+    if (what) return what;
+    await new Promise((resolve) => { setTimeout(resolve, 100); });
+  }
+  throw new Error('not on the page');
+}
+
+async function takeUp(photo) {
+  // What Gradio names so is a picture that the server decoded, without the photo's metadata.
+  const name = decodeURIComponent(photo.split('/').pop());
+  if (name === 'image.webp') throw new Error('not the photo itself');
+  const answer = await fetch(photo, { cache: 'force-cache' });
+  if (!answer.ok) throw new Error('not in the cache');
+  const files = new DataTransfer(), bytes = await answer.blob();
+  files.items.add(new File([bytes], name, { type: bytes.type }));
+  const input = await found(() => document.querySelector('#photo input[type=file]'));
+  input.files = files.files;
+  input.dispatchEvent(new Event('change', { bubbles: true }));
+}
+
+async function goOn() {
+  if (!before.instance || before.instance === instance) return;
+  await found(() => tabs().length);
+  tabs().find((each) => each.textContent === before.tab)?.click();
+  if (!before.photo) say('The server was restarted.');
+  else {
+    try {
+      await takeUp(before.photo);
+      say('The server was restarted. Your photo was taken up again; give points, numbers and '
+        + 'files of yours once more.');
+    } catch {
+      say('The server was restarted and has lost your photo. Please choose it again.', 'problem');
+    }
+  }
+}
+
+// Null while it does not answer.
+async function current() {
+  try {
+    const answer = await fetch('gradio_api/app_id', { cache: 'no-store' });
+    return answer.ok ? String((await answer.json()).app_id) : null;
+  } catch { return null; }
+}
+
+let away = 0;
+async function watchServer() {
+  const now = await current();
+  if (now && now !== instance) window.location.reload();
+  if (!now) away += 1;
+  if (away === 2) say('The server does not answer. This page goes on when it does.', 'problem');
+  if (now && away >= 2) say('');
+  if (now) away = 0;
+}
+
+window.addEventListener('pagehide', () => {
+  const tab = tabs().find((each) => each.ariaSelected === 'true');
+  const last = { instance, photo: picture()?.src, tab: tab?.textContent };
+  sessionStorage.setItem(KEY, JSON.stringify(last));
+});
+setInterval(watchServer, EVERY_MS);
+goOn();

@@ -1,0 +1,223 @@
+"""The page as others host it: below a path, with a login, and through a restart."""
+
+import http.client
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import gradio as gr
+import pytest
+from browser import ASTRONAUT, open_tab, shot, upload, wait_for_depth
+from gradio_client import Client, handle_file
+from PIL import Image
+from pillow_heif import from_pillow
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from demo.hosting import read_accounts
+from demo.page import build_page, launch_options
+from depthpro import DepthPro
+
+Serve = Callable[..., tuple[gr.Blocks, str]]
+
+
+@pytest.fixture
+def serve(tiny_model: DepthPro, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+    """Return a function that serves a page with a tiny network, and returns page and address."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
+    pages: list[gr.Blocks] = []
+
+    def launch(
+        accounts: list[tuple[str, str]] | None = None, port: int | None = None
+    ) -> tuple[gr.Blocks, str]:
+        page, options = build_page(tiny_model), launch_options(accounts)
+        pages.append(page)
+        url = page.launch(prevent_thread_lock=True, quiet=True, server_port=port, **options)[1]
+        return page, url
+
+    yield launch
+    pages[-1].close(verbose=False)
+
+
+@pytest.fixture
+def visitor(browser: Browser) -> Iterator[BrowserContext]:
+    """Return a new visitor, who must see no script error."""
+    context = browser.new_context(viewport={"width": 1440, "height": 1000}, accept_downloads=True)
+    context.set_default_timeout(60_000)
+    errors: list[str] = []
+    context.on("weberror", lambda error: errors.append(str(error.error)))
+    yield context
+    context.close()
+    assert errors == []
+
+
+class Proxy(BaseHTTPRequestHandler):
+    """Removes /depth, as nginx's `location /depth/ { proxy_pass http://127.0.0.1:…/; }` does."""
+
+    target = ""
+    refused: list[str]
+
+    def forward(self) -> None:
+        if not self.path.startswith("/depth/"):
+            self.refused.append(self.path)
+            self.send_error(404)
+            return
+        length = int(self.headers.get("content-length", 0))
+        body = self.rfile.read(length) if length else None
+        headers = {**dict(self.headers.items()), "x-forwarded-host": self.headers["host"]}
+        server = http.client.HTTPConnection(self.target, timeout=60)
+        server.request(self.command, self.path.removeprefix("/depth"), body, headers)
+        answer = server.getresponse()
+        if answer.status >= 400:
+            self.refused.append(self.path)
+        self.send_response_only(answer.status)
+        for name, value in answer.getheaders():
+            if name not in ("transfer-encoding", "connection"):
+                self.send_header(name, value)
+        self.end_headers()
+        with suppress(ConnectionError, TimeoutError):  # the visitor has left
+            while part := answer.read1(65536):
+                self.wfile.write(part)
+
+    do_GET = do_HEAD = do_POST = forward
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.browser
+def test_below_a_path_behind_a_proxy(
+    serve: Serve, visitor: BrowserContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRADIO_ROOT_PATH", "/depth")
+    _, url = serve()
+    refused: list[str] = []
+    handler = type("Handler", (Proxy,), {"target": urlsplit(url).netloc, "refused": refused})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        below = f"http://127.0.0.1:{proxy.server_port}/depth/"
+        page = visitor.new_page()
+        page.goto(below)
+        upload(page, ASTRONAUT)
+        wait_for_depth(page)
+        open_tab(page, "3D")
+        with page.expect_download() as download:
+            page.locator("#prepare").click()
+        assert download.value.url.startswith(below)
+        page.locator(".gallery-item, .gallery button").first.click()
+        expect(page.locator(".cards")).to_contain_text("coffee")
+        page.get_by_role("button", name="Learn how it works").click()
+        picture = page.locator(".lessons img").first
+        picture.scroll_into_view_if_needed()
+        expect(picture).to_have_js_property("complete", True)
+        assert picture.evaluate("image => image.naturalWidth") > 100
+        with page.expect_download() as download:
+            page.locator(".lessons a").first.click()
+        assert download.value.url.startswith(below)
+        page.get_by_role("button", name="Use via API").click()
+        page.get_by_role("button", name="MCP").click()
+        expect(page.get_by_text("rescale").first).to_be_visible()
+        client = Client(below, verbose=False)
+        photo = client.predict(handle_file(ASTRONAUT), api_name="/estimate")
+        assert Path(client.predict(photo["token"], "npz", api_name="/export")).stat().st_size > 1000
+        page.close()
+        proxy.shutdown()
+    assert refused == []
+
+
+def status(url: str, form: bytes | None = None) -> int:
+    """Return the status of an answer to somebody who has not logged in."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, form), timeout=30) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+@pytest.mark.browser
+def test_nothing_without_login_and_everything_with_it(
+    serve: Serve, visitor: BrowserContext
+) -> None:
+    _, url = serve([("anna", "with:colon"), ("ben", "other")])
+    client = Client(url, auth=("anna", "with:colon"), verbose=False)
+    photo = client.predict(handle_file(ASTRONAUT), api_name="/estimate")
+    assert Path(client.predict(photo["token"], "npz", api_name="/export")).is_file()
+    for path in ("config", "gradio_api/info", "gradio_api/openapi.json", "gradio_api/queue/data",
+                 f"gradio_api/file={ASTRONAUT}"):  # fmt: skip
+        assert status(url + path) == 401, path
+    for path in ("upload", "queue/join", "run/estimate", "call/estimate", "component_server"):
+        assert status(f"{url}gradio_api/{path}", b"{}") == 401, path
+    for path in ("", "sse", "schema"):
+        assert status(f"{url}gradio_api/mcp/{path}") == 404, path
+    assert status(f"{url}login", b"username=anna&password=other") == 400
+    page = visitor.new_page()
+    page.goto(url)
+    expect(page.locator("#photo")).to_have_count(0)
+    shot(page, "login")
+    page.get_by_label("username").fill("anna")
+    page.get_by_label("password").fill("with:colon")
+    page.get_by_role("button", name="Login").click()
+    upload(page, ASTRONAUT)
+    wait_for_depth(page)
+    with page.expect_download() as download:
+        page.locator("#prepare").click()
+    assert download.value.suggested_filename == "astronaut_depth.zip"
+    page.locator(".gallery-item, .gallery button").first.click()
+    expect(page.locator(".cards")).to_contain_text("coffee")
+
+
+def test_accounts_are_read_from_a_file_or_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DEPTHPRO_AUTH", raising=False)
+    assert read_accounts(None) is None
+    monkeypatch.setenv("DEPTHPRO_AUTH", "ben:b")
+    assert read_accounts(None) == [("ben", "b")]
+    file = tmp_path / "accounts"
+    file.write_text("anna:with:colon\n\nmilo: p \n")
+    assert read_accounts(str(file)) == [("anna", "with:colon"), ("milo", " p ")]
+    with pytest.raises(ValueError, match="cannot be read"):
+        read_accounts(str(tmp_path))
+    file.write_text("\n")
+    with pytest.raises(ValueError, match="is empty"):
+        read_accounts(str(file))
+    for line in ("secret", ":secret", "secret:"):
+        file.write_text(f"anna:a\n{line}\n")
+        with pytest.raises(ValueError, match="in line 2 of") as raised:
+            read_accounts(str(file))
+        assert "secret" not in str(raised.value)
+        monkeypatch.setenv("DEPTHPRO_AUTH", line)
+        with pytest.raises(ValueError, match="user:password in DEPTHPRO_AUTH"):
+            read_accounts(None)
+
+
+@pytest.mark.browser
+def test_every_tab_says_that_the_server_was_restarted(
+    serve: Serve, browser: Browser, visitor: BrowserContext, tmp_path: Path
+) -> None:
+    first, url = serve()
+    from_pillow(Image.open(ASTRONAUT).convert("RGB")).save(tmp_path / "astronaut.heic")
+    pages: dict[str, Page] = {}
+    for tab in ("Depth", "Focal length", "Measure", "Sharpness", "3D"):
+        page = pages[tab] = visitor.new_page()
+        page.goto(url)
+        # The browser has no copy of a photo that it cannot show.
+        upload(page, tmp_path / "astronaut.heic" if tab == "Sharpness" else ASTRONAUT)
+        expect(page.locator(".cards")).to_contain_text("astronaut")
+        open_tab(page, tab)
+    first.close(verbose=False)
+    expect(page.get_by_role("alert")).to_contain_text("does not answer")
+    serve(port=urlsplit(url).port)
+    for tab, page in pages.items():
+        lost = tab == "Sharpness"
+        words = "has lost your photo" if lost else "photo was taken up again"
+        expect(page.locator("#server")).to_contain_text(words)
+        expect(page.get_by_role("tab", name=tab, exact=True)).to_have_attribute(
+            "aria-selected", "true"
+        )
+        expect(page.locator(".cards")).to_have_count(0 if lost else 1)
+        shot(page, f"restarted-{tab}")
