@@ -10,7 +10,6 @@ from flat_scenes import F_PX, HEIGHT, WIDTH, plane, predict
 
 from demo.ground import Ground
 from demo.tabs.measure.measure import (
-    MAX_POINTS,
     Points3D,
     angle_deg,
     crosses_itself,
@@ -172,14 +171,3 @@ def test_sky_is_refused_by_a_sentence_and_does_not_reach_beside_it() -> None:
         measure(sky, "distance")
     beside = locate(horizon(40), [at])
     assert beside.depth_m == beside.far_m == pytest.approx(4)
-
-
-@pytest.mark.parametrize("point", [(-1.0, 5.0), (5.0, HEIGHT), (math.nan, 5.0), (math.inf, 5.0)])
-def test_points_outside_are_refused(point: tuple[float, float]) -> None:
-    with pytest.raises(ValueError, match="photo of 1200 × 900"):
-        locate(predict(WALL), [point])
-
-
-def test_too_many_points_are_refused() -> None:
-    with pytest.raises(ValueError, match="At most"):
-        locate(predict(WALL), [(float(x), 5.0) for x in range(MAX_POINTS + 1)])

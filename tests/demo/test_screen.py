@@ -58,13 +58,3 @@ def test_photo_is_sent_at_the_size_of_the_page(analysis: pipeline.Analysis) -> N
     twice = pipeline.with_source(analysis, "hand", 2 * analysis.f_px)
     assert screen.focal_length(twice) == {"fPx": pytest.approx(2 * analysis.f_px)}  # one number
     assert value["side"] == analysis.prediction.canonical_inverse_depth.shape[-1]
-
-
-def test_second_picture_is_sent_without_loss() -> None:
-    rgb = np.random.default_rng(0).integers(0, 255, (20, 30, 3), dtype=np.uint8)
-    value = screen.overlay(rgb, "Depth in colours")
-    kind, data = value["over"].split(",")
-    assert kind == "data:image/png;base64"
-    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(data)))), rgb)
-    assert value["overAlt"] == "Depth in colours"
-    assert set(value) == {"over", "overAlt"}  # what is not sent stays as it is
