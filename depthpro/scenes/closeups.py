@@ -1,6 +1,7 @@
 """Close-ups: hair, fur and leaves before a scene of another family."""
 
 import numpy as np
+from numpy.random import Generator
 
 from depthpro.scenes.mesh import drum, unit
 from depthpro.scenes.nature import nature
@@ -12,7 +13,7 @@ from depthpro.scenes.textures import paint
 from depthpro.scenes.thing import Scene, Thing
 
 
-def close_up(rng: np.random.Generator) -> Scene:
+def close_up(rng: Generator) -> Scene:
     """Return a person, an animal or a plant at 0.35 to 1.8 m before a scene of another family."""
     scene = (room, street, nature)[rng.choice(3, p=[0.4, 0.25, 0.35])](rng)
     away = float(np.exp(rng.uniform(np.log(0.35), np.log(1.8))))

@@ -1,6 +1,7 @@
 """Furniture and clutter, in real sizes."""
 
 import numpy as np
+from numpy.random import Generator
 
 from depthpro.scenes.mesh import blob, box, drum, lathe, rotation, sheet, tube
 from depthpro.scenes.plants import potted_plant
@@ -18,7 +19,7 @@ _LATHES = {  # radius and height as shares of the size, from below
 }
 
 
-def clutter(rng: np.random.Generator, size: float) -> Thing:
+def clutter(rng: Generator, size: float) -> Thing:
     """Return some thing about `size` metres high: a package, vase, ball, books, cup or plant."""
     kind, material = rng.integers(9), paint(rng, "accent", roughness=float(rng.uniform(0.15, 0.8)))
     thing = Thing()
@@ -46,7 +47,7 @@ def clutter(rng: np.random.Generator, size: float) -> Thing:
     return thing.add(material, lathe(np.array(radius) * size, np.array(height) * size))
 
 
-def table(rng: np.random.Generator) -> Thing:
+def table(rng: Generator) -> Thing:
     """Return a dining or a coffee table with things on it, at times with chairs around."""
     wide, deep, high = rng.uniform(0.6, 1.9), rng.uniform(0.6, 0.95), rng.choice([0.42, 0.74])
     wood, thick, leg = paint(rng, "wood"), rng.uniform(0.018, 0.04), rng.uniform(0.025, 0.07)
@@ -70,7 +71,7 @@ def table(rng: np.random.Generator) -> Thing:
     return thing
 
 
-def chair(rng: np.random.Generator) -> Thing:
+def chair(rng: Generator) -> Thing:
     """Return a chair with slats or a panel for a back."""
     wood = paint(rng, "wood" if rng.random() < 0.6 else "paint")
     seat = paint(rng, "fabric") if rng.random() < 0.5 else wood
@@ -87,7 +88,7 @@ def chair(rng: np.random.Generator) -> Thing:
     return Thing().boxes(wood, rows).blobs(seat, [[wide, wide, 0.06, 0, 0, high]], 7)
 
 
-def sofa(rng: np.random.Generator) -> Thing:
+def sofa(rng: Generator) -> Thing:
     """Return a sofa or an armchair with cushions."""
     cloth, seats, thing = paint(rng, "fabric"), rng.integers(1, 4), Thing()
     wide, deep, arm = 0.65 * seats + 0.4, rng.uniform(0.82, 0.98), 0.2
@@ -102,7 +103,7 @@ def sofa(rng: np.random.Generator) -> Thing:
     return thing
 
 
-def bed(rng: np.random.Generator) -> Thing:
+def bed(rng: Generator) -> Thing:
     """Return a bed with a mattress, pillows and a cover."""
     wide, linen = rng.choice([0.9, 1.4, 1.6, 1.8]), paint(rng, "plaster", "fabric", 0.4)
     head = [wide + 0.1, 0.05, rng.uniform(0.8, 1.2), 0, 1.05, 0.45]
@@ -113,7 +114,7 @@ def bed(rng: np.random.Generator) -> Thing:
     return thing.blobs(linen, [[0.6, 0.4, 0.16, x, 0.72, 0.6] for x in middles], 4)
 
 
-def shelf(rng: np.random.Generator) -> Thing:
+def shelf(rng: Generator) -> Thing:
     """Return shelves filled with books and clutter."""
     wood = paint(rng, "wood" if rng.random() < 0.6 else "plaster")
     wide, deep, step = rng.uniform(0.6, 1.4), rng.uniform(0.25, 0.36), rng.uniform(0.27, 0.38)
@@ -138,7 +139,7 @@ def shelf(rng: np.random.Generator) -> Thing:
     return thing
 
 
-def cabinet(rng: np.random.Generator) -> Thing:
+def cabinet(rng: Generator) -> Thing:
     """Return a cupboard, chest of drawers or kitchen unit with handles and things on top."""
     body = paint(rng, str(rng.choice(["wood", "plaster", "paint"], p=[0.5, 0.35, 0.15])))
     columns, rows = rng.integers(1, 5, 2)
@@ -157,7 +158,7 @@ def cabinet(rng: np.random.Generator) -> Thing:
     return thing
 
 
-def lamp(rng: np.random.Generator, high: float, hanging: bool = False) -> Thing:
+def lamp(rng: Generator, high: float, hanging: bool = False) -> Thing:
     """Return a lamp with a glowing shade at `high`, on a foot or on a wire from the ceiling."""
     shade = paint(rng, "plaster", "fabric", 0.3)._replace(glow=float(rng.uniform(0.2, 1.5)))
     wide, metal = rng.uniform(0.12, 0.24), paint(rng, "metal")
@@ -169,7 +170,7 @@ def lamp(rng: np.random.Generator, high: float, hanging: bool = False) -> Thing:
     return thing.add(metal, drum(0.13, 0.025))
 
 
-def curtain(rng: np.random.Generator, width: float, height: float) -> Thing:
+def curtain(rng: Generator, width: float, height: float) -> Thing:
     """Return a hanging cloth with folds, its upper edge at `height`."""
     x, z = np.linspace(-width / 2, width / 2, 48), np.linspace(0.02, height, 6)[:, None]
     depth = 0.035 * np.sin(x * rng.uniform(30, 60)) * (1.1 - 0.4 * z / height)

@@ -2,8 +2,9 @@
 
 import numpy as np
 from numpy import ndarray
+from numpy.random import Generator
 
-from depthpro.scenes.mesh import Mesh, blob, lathe, ribbons, rotation, tube, unit
+from depthpro.scenes.mesh import blob, lathe, ribbons, rotation, tube, unit
 from depthpro.scenes.textures import Material, paint
 from depthpro.scenes.thing import Thing
 
@@ -25,7 +26,7 @@ _ANIMAL = (
 )  # fmt: skip
 
 
-def person(rng: np.random.Generator, strands: bool = False) -> Thing:
+def person(rng: Generator, strands: bool = False) -> Thing:
     """Return a person of 1.5 to 1.95 m who stands or walks; `strands` of hair are for close-ups."""
     skin, top, legs = paint(rng, "skin"), paint(rng, "fabric"), paint(rng, "fabric")
     shoe = paint(rng, "rubber" if rng.random() < 0.6 else "accent")
@@ -64,7 +65,7 @@ def _joints(first: object, middle: object, last: object) -> ndarray:
     return np.array([a, (a + b) / 2, b, (b + c) / 2, c])
 
 
-def _head(rng: np.random.Generator, skin: Material, strands: bool) -> Thing:
+def _head(rng: Generator, skin: Material, strands: bool) -> Thing:
     """Return a head with hair around its own middle."""
     white = Material("smooth", (0.75, 0.73, 0.7), roughness=0.2)
     # Dark skin goes with dark hair.
@@ -92,21 +93,18 @@ def _head(rng: np.random.Generator, skin: Material, strands: bool) -> Thing:
     if length > 0.1:
         thing.blobs(hair, [[0.19, 0.12, 0.1 + length, 0, 0.07, -length / 2 + 0.03]], 2.6)
     if strands:
-        thing.thin(hair, _strands(rng, length))
+        out = unit(rng.normal([0, 0.35, 0.35], 1, (rng.integers(2500, 6000), 3)))
+        # The face stays free: no roots low in front.
+        out = out[(out[:, 2] > 0.5) | (out[:, 1] > 0.15 - 0.3 * out[:, 2])]
+        way = unit(out * [1, 1, 0.6] + rng.normal([0, 0.4, 0], rng.uniform(0.1, 0.5), out.shape))
+        fall = [0, 0.1, -rng.uniform(0.3, 1.2) if length > 0.08 else -0.1]
+        reach = length * rng.uniform(0.4, 1.0, len(out))
+        roots, width = out * _HEAD * 0.53, rng.uniform(0.0008, 0.0025)
+        thing.thin(hair, ribbons(rng, roots, way, reach, width, fall, joints=7))
     return thing
 
 
-def _strands(rng: np.random.Generator, length: float) -> Mesh:
-    out = unit(rng.normal([0, 0.35, 0.35], 1, (rng.integers(2500, 6000), 3)))
-    # The face stays free: no roots low in front.
-    out = out[(out[:, 2] > 0.5) | (out[:, 1] > 0.15 - 0.3 * out[:, 2])]
-    way = unit(out * [1, 1, 0.6] + rng.normal([0, 0.4, 0], rng.uniform(0.1, 0.5), out.shape))
-    fall = [0, 0.1, -rng.uniform(0.3, 1.2) if length > 0.08 else -0.1]
-    reach = length * rng.uniform(0.4, 1.0, len(out))
-    return ribbons(rng, out * _HEAD * 0.53, way, reach, rng.uniform(0.0008, 0.0025), fall, 7)
-
-
-def animal(rng: np.random.Generator, size: float, strands: bool = False) -> Thing:
+def animal(rng: Generator, size: float, strands: bool = False) -> Thing:
     """Return a furry animal with a head `size` metres wide; `strands` of fur are for close-ups."""
     fur = paint(rng, "fur", None, size * 0.6)
     dark = Material("smooth", (0.02, 0.02, 0.02), roughness=0.15)

@@ -2,12 +2,13 @@
 
 import numpy as np
 from numpy import ndarray
+from numpy.random import Generator
 
 from depthpro.scenes import furniture
 from depthpro.scenes.mesh import box, rotation, unit
 from depthpro.scenes.people import person
 from depthpro.scenes.plants import potted_plant
-from depthpro.scenes.sky import Lamp, Sun, indoor_light
+from depthpro.scenes.sky import Lamp, indoor_light
 from depthpro.scenes.textures import Material, paint
 from depthpro.scenes.thing import Scene, Thing
 
@@ -18,7 +19,7 @@ _ACCENTS = (("white", "brick", 1.0), ("wood", "planks", 1.2), ("accent", "plaste
 _ALONG = (furniture.shelf, furniture.cabinet, furniture.sofa, furniture.bed, furniture.cabinet)
 
 
-def room(rng: np.random.Generator) -> Scene:
+def room(rng: Generator) -> Scene:
     """Return a furnished room with windows, its far wall at +y."""
     size = wide, deep, high = rng.uniform([2.8, 3.2, 2.35], [7.5, 9, 3.1])
     thing, sunny = Thing(), rng.random() < 0.6
@@ -50,18 +51,19 @@ def room(rng: np.random.Generator) -> Scene:
         at[2] = high - 0.25
         down = np.array([*rng.normal(0, 0.2, 2), -1])
         warm = rng.uniform([1, 0.75, 0.5], [1, 0.95, 0.9])
-        lamps.append(Lamp(at, down, warm, rng.uniform(0.8, 3) * high**2 * 2e4))
+        lamps.append(Lamp(down, warm, rng.uniform(0.8, 3) * high**2 * 2e4, at))
     angle = rng.uniform(-np.pi, np.pi)
     low = unit([np.sin(angle), np.cos(angle), rng.uniform(0.25, 0.9)])
-    sun = Sun(low, np.array([1, 0.93, 0.82]), rng.uniform(1, 3.5) * 1e5) if sunny else None
-    light = indoor_light(rng)._replace(sun=sun, lamps=tuple(lamps))
+    if sunny:
+        lamps.append(Lamp(-low, np.array([1, 0.93, 0.82]), rng.uniform(1, 3.5) * 1e5))
+    light = indoor_light(rng)._replace(lamps=tuple(lamps))
     eye = spot(0.3, -0.46, -0.2)
     eye[2] = rng.uniform(0.8, 1.8)
     targets = rng.uniform([-0.42, 0.1, 0], [0.42, 0.5, 1], (8, 3)) * [wide, deep, 1.7]
     return Scene(thing, light, eye, np.array([0.3, 0.2, 0.25]), targets)
 
 
-def _shell(rng: np.random.Generator, thing: Thing, wide: float, deep: float, high: float) -> None:
+def _shell(rng: Generator, thing: Thing, wide: float, deep: float, high: float) -> None:
     """Add floor, ceiling and four walls with openings, doors, pictures and curtains."""
     floor = _FLOORS[rng.choice(4, p=[0.5, 0.2, 0.2, 0.1])]
     white, wall = paint(rng, "white"), paint(rng, "plaster")
@@ -75,20 +77,13 @@ def _shell(rng: np.random.Generator, thing: Thing, wide: float, deep: float, hig
         piece = _wall(rng, surface, white, length, high, windows=number < 3)
         thing.put(piece, rotation(turn) @ [0, away, 0], turn)
     if rng.random() < 0.5:
-        size, carpet = (
-            [*rng.uniform([1.2, 1.0], [2.5, 2.0]), 0.012],
-            paint(rng, "fabric", None, 1.2),
-        )
+        size = [*rng.uniform([1.2, 1.0], [2.5, 2.0]), 0.012]
+        carpet = paint(rng, "fabric", None, 1.2)
         thing.box(carpet, size, [rng.uniform(-0.5, 0.5), 0.1 * deep, 0.006])
 
 
 def _wall(
-    rng: np.random.Generator,
-    surface: Material,
-    trim: Material,
-    length: float,
-    high: float,
-    windows: bool,
+    rng: Generator, surface: Material, trim: Material, length: float, high: float, windows: bool
 ) -> Thing:
     """Return a wall along x whose inner face is y = 0, facing -y, with what is in and on it."""
     thick, x, thing = 0.22, -length / 2, Thing()
@@ -124,7 +119,7 @@ def _wall(
     return thing.box(trim, [length, 0.016, 0.08], [0, -0.008, 0.04])
 
 
-def _window(rng: np.random.Generator, trim: Material, w: float, low: float, top: float) -> Thing:
+def _window(rng: Generator, trim: Material, w: float, low: float, top: float) -> Thing:
     """Return frame, bars and sill of a window, at times with a blind of thin slats."""
     panes, centre = rng.integers(1, 4), (low + top) / 2
     bars = np.linspace(-w / 2, w / 2, panes + 1)
@@ -136,7 +131,7 @@ def _window(rng: np.random.Generator, trim: Material, w: float, low: float, top:
     return Thing().boxes(trim, [*rows, [w + 0.1, 0.2, 0.03, 0, 0.02, low]])
 
 
-def _door(rng: np.random.Generator, trim: Material) -> Thing:
+def _door(rng: Generator, trim: Material) -> Thing:
     """Return a closed door of 0.86 x 2.03 m in its frame."""
     leaf = paint(rng, "wood" if rng.random() < 0.4 else "plaster")
     panels = [[0.55, 0.05, 0.7, 0, -0.01, z] for z in (0.55, 1.45)]
@@ -146,7 +141,7 @@ def _door(rng: np.random.Generator, trim: Material) -> Thing:
     return thing.box(paint(rng, "metal"), [0.12, 0.05, 0.02], [0.33, -0.06, 1.03])
 
 
-def _against_wall(rng: np.random.Generator, thing: Thing, wide: float, deep: float) -> None:
+def _against_wall(rng: Generator, thing: Thing, wide: float, deep: float) -> None:
     """Add a piece of furniture with its back to one of the three walls in view."""
     kind = rng.integers(7)
     if kind < 5:

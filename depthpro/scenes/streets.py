@@ -1,6 +1,7 @@
 """Streets: a road between houses, with cars, people, trees, lamps, signs, benches and bins."""
 
 import numpy as np
+from numpy.random import Generator
 
 from depthpro.scenes import vehicles
 from depthpro.scenes.mesh import UP, sheet, tube
@@ -16,7 +17,7 @@ _ROADSIDE = (vehicles.street_lamp, vehicles.street_sign, vehicles.litter_bin, ve
              vehicles.bicycle)  # fmt: skip
 
 
-def street(rng: np.random.Generator) -> Scene:
+def street(rng: Generator) -> Scene:
     """Return a street that runs along +y between houses."""
     half, walk, thing = rng.uniform(2.8, 7), rng.uniform(1.6, 4.5), Thing()
     pavement = paint(rng, "concrete", "tiles" if rng.random() < 0.6 else None, 2.0)
@@ -50,7 +51,7 @@ def street(rng: np.random.Generator) -> Scene:
     return Scene(thing, outdoor_light(rng), eye, np.array([0.5, 1.0, 0.15]), targets)
 
 
-def _markings(rng: np.random.Generator, thing: Thing, half: float) -> None:
+def _markings(rng: Generator, thing: Thing, half: float) -> None:
     """Add white lines 12 cm wide, and at times a crossing."""
     white = paint(rng, "white")
     if rng.random() < 0.8:
@@ -61,9 +62,7 @@ def _markings(rng: np.random.Generator, thing: Thing, half: float) -> None:
         thing.boxes(white, [[0.5, 3, 0.012, x, y, 0] for x in stripes.tolist()])
 
 
-def _houses(
-    rng: np.random.Generator, thing: Thing, side: int, edge: float, trees: list[Thing]
-) -> None:
+def _houses(rng: Generator, thing: Thing, side: int, edge: float, trees: list[Thing]) -> None:
     """Add the row of houses on one side, with gaps of trees behind walls and fences."""
     y, storey, storeys = -14.0, rng.uniform(2.9, 3.5), rng.integers(1, 7)
     back = rng.choice([0.0, rng.uniform(1, 7)])
@@ -91,7 +90,7 @@ def _houses(
 
 
 def _house(
-    rng: np.random.Generator, length: float, high: float, storey: float, looks: list[Material]
+    rng: Generator, length: float, high: float, storey: float, looks: list[Material]
 ) -> Thing:
     """Return a house whose front is y = 0, facing -y: windows as a picture, door, shop, roof."""
     trim, tiles, glass, wood = looks
@@ -119,23 +118,16 @@ def _house(
             thing.box(trim, [1.3, 0.1, 1.6], [x, 0, level])
             thing.box(glass, [1.1, 0.16, 1.4], [x, 0, level])
             if rng.random() < 0.3:
-                _balcony(thing, trim, wood, x, level - 0.9)
+                bars = [
+                    [0.02, 0.02, 0.9, x + t, -1, level - 0.4] for t in np.arange(-0.95, 1, 0.12)
+                ]
+                thing.box(trim, [2, 1.05, 0.12], [x, -0.5, level - 0.9])
+                thing.boxes(wood, [*bars, [2, 0.04, 0.04, x, -1, level + 0.05]])
     return thing
 
 
-def _balcony(thing: Thing, floor: Material, rail: Material, x: float, level: float) -> None:
-    bars = [[0.02, 0.02, 0.9, x + t, -1.0, level + 0.5] for t in np.arange(-0.95, 1, 0.12)]
-    top = [[2, 0.04, 0.04, x, -1.0, level + 0.95]]
-    thing.box(floor, [2, 1.05, 0.12], [x, -0.5, level]).boxes(rail, bars + top)
-
-
 def _roadside(
-    rng: np.random.Generator,
-    thing: Thing,
-    side: int,
-    half: float,
-    trees: list[Thing],
-    cars: list[Thing],
+    rng: Generator, thing: Thing, side: int, half: float, trees: list[Thing], cars: list[Thing]
 ) -> None:
     """Line the kerb with parked cars, trees, lamps, signs, bins, a railing, wires."""
     if half > 3.4 and rng.random() < 0.75:

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy import ndarray
+from numpy.random import Generator
 
 from depthpro.scenes.mesh import Mesh, box, drum, join, lathe, place, rotation, sheet, tube
 from depthpro.scenes.textures import Material, paint
@@ -10,7 +11,7 @@ from depthpro.scenes.thing import Thing
 _SIDES = np.array([-1, 1])
 
 
-def car(rng: np.random.Generator) -> Thing:
+def car(rng: Generator) -> Thing:
     """Return a car of 3.8 to 5 m with glass, wheels, lights and plates, its front towards -y."""
     long, wide, high = rng.uniform([3.8, 1.68, 1.4], [5.0, 1.9, 1.85])
     body, glass, hatch = paint(rng, "paint"), paint(rng, "glass"), rng.random() < 0.5
@@ -38,7 +39,7 @@ def car(rng: np.random.Generator) -> Thing:
     return _trim(rng, thing, long, wide, belt)
 
 
-def _trim(rng: np.random.Generator, thing: Thing, long: float, wide: float, belt: float) -> Thing:
+def _trim(rng: Generator, thing: Thing, long: float, wide: float, belt: float) -> Thing:
     """Add wheels, bumpers, lamps, plates and mirrors."""
     tyre, rim, radius = paint(rng, "rubber"), paint(rng, "metal"), rng.uniform(0.3, 0.36)
     lamp = Material("smooth", (0.9, 0.9, 0.85), roughness=0.2)
@@ -71,14 +72,14 @@ def _loft(y: ndarray, floor: ndarray, top: ndarray, low: ndarray, high: ndarray)
     return join([sheet(rings[::-1]), *caps])
 
 
-def street_lamp(rng: np.random.Generator) -> Thing:
+def street_lamp(rng: Generator) -> Thing:
     """Return a lamp post that leans over -y."""
     high, metal = rng.uniform(4, 8), paint(rng, "metal")
     path = [[0, 0, 0], [0, 0, high * 0.8], [0, -0.3, high], [0, -1.5, high + 0.15]]
     return Thing().add(metal, tube(path, 0.06)).box(metal, [0.25, 0.6, 0.1], [0, -1.6, high + 0.12])
 
 
-def street_sign(rng: np.random.Generator) -> Thing:
+def street_sign(rng: Generator) -> Thing:
     """Return a traffic sign of 0.6 m or a notice on a post."""
     high = rng.uniform(2.1, 2.6)
     post = tube([[0, 0, 0], [0, 0, 1], [0, 0, high + 0.25]], 0.03)
@@ -90,7 +91,7 @@ def street_sign(rng: np.random.Generator) -> Thing:
     return thing.add(paint(rng, "white", "poster", 1.0), plate, [0, -0.05, high])
 
 
-def bench(rng: np.random.Generator) -> Thing:
+def bench(rng: Generator) -> Thing:
     """Return a park bench of 1.6 m."""
     slats = [[1.6, 0.09, 0.03, 0, y, 0.45] for y in (-0.2, -0.09, 0.02, 0.13)]
     slats += [[1.6, 0.03, 0.09, 0, 0.22, z] for z in (0.6, 0.73, 0.86)]
@@ -100,7 +101,7 @@ def bench(rng: np.random.Generator) -> Thing:
     return Thing().boxes(paint(rng, "wood"), slats).boxes(paint(rng, "rubber"), iron)
 
 
-def litter_bin(rng: np.random.Generator) -> Thing:
+def litter_bin(rng: Generator) -> Thing:
     """Return a bin of 0.7 to 1.1 m: a drum, or a box with a lid."""
     colour, high = paint(rng, "paint"), rng.uniform(0.7, 1.1)
     if rng.random() < 0.5:
@@ -110,7 +111,7 @@ def litter_bin(rng: np.random.Generator) -> Thing:
     return thing.box(paint(rng, "rubber"), [0.62, 0.66, high * 0.08], [0, 0, high * 0.96])
 
 
-def bicycle(rng: np.random.Generator) -> Thing:
+def bicycle(rng: Generator) -> Thing:
     """Return a bicycle, its front towards -y."""
     frame, tyre, t = paint(rng, "accent"), paint(rng, "rubber"), np.linspace(0, 2 * np.pi, 25)
     thing = Thing()
