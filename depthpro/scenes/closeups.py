@@ -37,6 +37,6 @@ def close_up(rng: Generator) -> Scene:
         subject.add(wood, drum(radius, 0.03, 32), [0, 0, low - 0.03])
         subject.box(wood, [0.06, 0.06, 2], [0, 0, low - 1.03])
     turn = np.arctan2(-ahead[0], ahead[1]) + rng.normal(0, 0.6)
-    thing = Thing().put(scene.thing).put(subject, middle, turn)
+    scene.thing.put(subject, middle, turn)
     targets = middle + rng.normal(0, 0.12, (8, 3)) * away
-    return scene._replace(thing=thing, spread=np.full(3, 0.06 * away), targets=targets)
+    return scene._replace(spread=np.full(3, 0.06 * away), targets=targets)

@@ -112,8 +112,8 @@ def drum(radius: float, thick: float, steps: int = 20) -> Mesh:
 def blob(size: Numbers, power: float = 2.0, bumps: Numbers | None = None, steps: int = 24) -> Mesh:
     """Return a superellipsoid of a full size: an egg at power 2, a cushion at 4, a block at 9.
 
-    Each row of `bumps` is a direction (x, y, z), a width and a height: what swells or sinks there,
-    on a sphere of radius 1.
+    Each row of `bumps` is a direction (x, y, z), a width and a height of a swelling (or, below 0, a
+    dent) on a sphere of radius 1.
     """
     u = np.linspace(0, 2 * np.pi, steps + 1)
     v = np.linspace(-np.pi / 2, np.pi / 2, steps // 2 + 1)[:, None]

@@ -1,4 +1,4 @@
-"""Objects: shapes of all kinds that mean nothing and have any size."""
+"""Objects: abstract shapes of any size."""
 
 import numpy as np
 from numpy.random import Generator
@@ -12,7 +12,7 @@ _PATTERNS = ("fabric", "poster", "wood", "brick", "gravel", "tiles", "plaster", 
 
 
 def objects(rng: Generator) -> Scene:
-    """Return shapes of all kinds, half a metre to ten in all, on a ground or in the air."""
+    """Return a scene 0.5 to 10 m large of abstract shapes, on the ground and in the air."""
     scale, thing, enclosed = float(np.exp(rng.uniform(-0.7, 2.3))), Thing(), rng.random() < 0.6
     thing.box(_any_paint(rng, scale), [80 * scale, 80 * scale, 0.1], [0, 0, -0.05])
     if enclosed:
@@ -37,7 +37,7 @@ def objects(rng: Generator) -> Scene:
 
 
 def _any_paint(rng: Generator, size: float) -> Material:
-    """Return any material at all, with a pattern that suits things of this size."""
+    """Return a random material, with a pattern that suits things of this size."""
     palette = str(rng.choice(["accent", "plaster", "wood", "fabric", "rock", "metal"],
                              p=[0.35, 0.2, 0.15, 0.15, 0.1, 0.05]))  # fmt: skip
     if rng.random() < 0.4:

@@ -16,7 +16,6 @@ _FACE = (
     (0.9, -0.1, -0.7, 0.45, -0.12), (-0.9, -0.1, -0.7, 0.45, -0.12),
 )  # fmt: skip
 _HEAD = np.array([0.155, 0.2, 0.235])
-_EYES = (-1, 1)
 # Head, muzzle, body, ears and legs as shares of an animal's size: width, depth, height, x, y, z.
 _ANIMAL = (
     (0.9, 0.85, 0.8, 0, 0, 0), (0.45, 0.5, 0.38, 0, -0.42, -0.12), (1.2, 2.0, 1.15, 0, 0.95, -0.6),
@@ -78,7 +77,7 @@ def _head(rng: Generator, skin: Material, strands: bool) -> Thing:
     thing = Thing().add(skin, blob(_HEAD, 2.2, face, 44))
     upper, lower = [0.045, 0.02, 0.008, 0, -0.092, -0.058], [0.04, 0.02, 0.01, 0, -0.09, -0.066]
     thing.blobs(lips, [upper, lower])
-    for s in _EYES:
+    for s in (-1, 1):
         thing.blobs(white, [[0.026, 0.018, 0.013, s * 0.032, -0.08, 0.014]])
         thing.blobs(dark, [[0.012, 0.012, 0.012, s * 0.032, -0.086, 0.014]])
         thing.blobs(hair, [[0.042, 0.014, 0.007, s * 0.033, -0.088, 0.034]])
@@ -110,7 +109,7 @@ def animal(rng: Generator, size: float, strands: bool = False) -> Thing:
     dark = Material("smooth", (0.02, 0.02, 0.02), roughness=0.15)
     rows = np.array(_ANIMAL) * rng.uniform(0.85, 1.15, 6) * size
     thing = Thing().blobs(fur, rows, 2.3)
-    eyes = [[0.11, 0.11, 0.11, s * 0.22, -0.38, 0.12] for s in _EYES]
+    eyes = [[0.11, 0.11, 0.11, s * 0.22, -0.38, 0.12] for s in (-1, 1)]
     thing.blobs(dark, np.array([*eyes, [0.17, 0.12, 0.1, 0, -0.68, -0.05]]) * size)
     if strands:
         # As many hairs on each part as its surface asks for.

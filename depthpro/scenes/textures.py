@@ -1,4 +1,4 @@
-"""Materials: colours that are found in the world, and surface patterns drawn with NumPy.
+"""Materials: colours of real surfaces, and patterns drawn with NumPy.
 
 A pattern is a picture of 256 x 256, always the same for the same name and variant, so that a worker
 draws it once. Most are near white and take their colour from the material's tint; brick and poster
