@@ -79,12 +79,14 @@ def _take(
     gpu_scene: GpuScene, rng: Generator, scene: Scene, family: str, key: tuple[int, ...]
 ) -> Sample:
     """Return a sample: the first view not in a wall or a bush, nor of sky alone, or the eighth."""
-    for _ in range(8):
+    view = pick_view(rng, scene)
+    depth = gpu_scene.depth(view)
+    for _ in range(7):
+        seen = depth[::4, ::4]
+        if np.quantile(seen, 0.02, method="nearest") > 0.15 and np.isfinite(seen).mean() > 0.3:
+            break
         view = pick_view(rng, scene)
         depth = gpu_scene.depth(view)
-        near = np.quantile(depth[::4, ::4], 0.02, method="nearest")
-        if near > 0.15 and np.isfinite(depth[::4, ::4]).mean() > 0.3:
-            break
     rgb, size = gpu_scene.colour(view), len(depth)
     f_px, middle = focal_from_fov(view.fov_deg, size), (size - 1) / 2
     return Sample(
