@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray
+from numpy.random import Generator
 from PIL import Image, ImageFilter
 
 from depthpro.scenes.textures import srgb_to_linear
@@ -19,23 +20,17 @@ _TO_LINEAR = srgb_to_linear(np.arange(256) / 255).astype(np.float32)
 class Shot(NamedTuple):
     """The settings of one exposure. The defaults change nothing."""
 
-    gain: float = 1.0
-    """How many times lighter the darks become; white stays white, as on film."""
+    gain: float = 1.0  # how many times lighter the darks become; white stays white, as on film
     balance: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    vignette: float = 0.0
-    """Share of the value that is lost in the corners."""
-    aperture_px: float = 0.0
-    """Radius of the blur far behind the focus."""
+    vignette: float = 0.0  # share of the light lost in the corners
+    aperture_px: float = 0.0  # radius of the blur far behind the focus
     focus_m: float = np.inf
     blur_px: float = 0.0
-    noise: float = 0.0
-    """Standard deviation in the darks, of 255; two thirds of it in the lights."""
+    noise: float = 0.0  # standard deviation in the darks, of 255; two thirds of it in the lights
     jpeg_quality: int | None = None
 
 
-def pick_shot(
-    rng: np.random.Generator, rgb: UInt8[ndarray, "h w 3"], depth: Float[ndarray, "h w"]
-) -> Shot:
+def pick_shot(rng: Generator, rgb: UInt8[ndarray, "h w 3"], depth: Float[ndarray, "h w"]) -> Shot:
     """Return the settings that an automatic camera would choose for this picture, with errors."""
     light, edge = _TO_LINEAR[rgb[::8, ::8]], len(rgb) // 40
     # The middle is metered, and not the sky, which may burn out.
@@ -63,7 +58,7 @@ def pick_shot(
 
 
 def expose(
-    rng: np.random.Generator, rgb: UInt8[ndarray, "h w 3"], depth: Float[ndarray, "h w"], shot: Shot
+    rng: Generator, rgb: UInt8[ndarray, "h w 3"], depth: Float[ndarray, "h w"], shot: Shot
 ) -> UInt8[ndarray, "h w 3"]:
     """Return the picture as the camera would have stored it."""
     if shot.aperture_px > 0:

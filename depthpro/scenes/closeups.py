@@ -1,6 +1,7 @@
 """Close-ups: hair, fur and leaves before a scene of another family."""
 
 import numpy as np
+from numpy.random import Generator
 
 from depthpro.scenes.mesh import drum, unit
 from depthpro.scenes.nature import nature
@@ -12,7 +13,7 @@ from depthpro.scenes.textures import paint
 from depthpro.scenes.thing import Scene, Thing
 
 
-def close_up(rng: np.random.Generator) -> Scene:
+def close_up(rng: Generator) -> Scene:
     """Return a person, an animal or a plant at 0.35 to 1.8 m before a scene of another family."""
     scene = (room, street, nature)[rng.choice(3, p=[0.4, 0.25, 0.35])](rng)
     away = float(np.exp(rng.uniform(np.log(0.35), np.log(1.8))))
@@ -36,6 +37,6 @@ def close_up(rng: np.random.Generator) -> Scene:
         subject.add(wood, drum(radius, 0.03, 32), [0, 0, low - 0.03])
         subject.box(wood, [0.06, 0.06, 2], [0, 0, low - 1.03])
     turn = np.arctan2(-ahead[0], ahead[1]) + rng.normal(0, 0.6)
-    thing = Thing().put(scene.thing).put(subject, middle, turn)
+    scene.thing.put(subject, middle, turn)
     targets = middle + rng.normal(0, 0.12, (8, 3)) * away
-    return scene._replace(thing=thing, spread=np.full(3, 0.06 * away), targets=targets)
+    return scene._replace(spread=np.full(3, 0.06 * away), targets=targets)

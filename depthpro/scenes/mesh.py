@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
+from numpy.random import Generator
+from scipy.spatial.transform import Rotation
 
-Numbers = ndarray | Sequence[Any] | float
-"""Whatever NumPy can make an array of."""
-
+Numbers = ndarray | Sequence[Any] | float  # whatever NumPy can make an array of
 Points = Float[ndarray, "n 3"]
-Rotation = Float[ndarray, "3 3"]
+Turn = Float[ndarray, "3 3"] | float  # a matrix, or a yaw in radians
 UP = np.array([0.0, 0.0, 1.0])
 
 
@@ -34,16 +34,13 @@ def unit(vectors: Numbers) -> ndarray:
     return vectors / (np.linalg.norm(vectors, axis=-1, keepdims=True) + 1e-12)
 
 
-def rotation(yaw: float, pitch: float = 0.0, roll: float = 0.0) -> Rotation:
+def rotation(yaw: float, pitch: float = 0.0, roll: float = 0.0) -> Float[ndarray, "3 3"]:
     """Return the matrix that rolls about y, then pitches about x, then turns about z (radians)."""
-    (cy, sy), (cp, sp), (cr, sr) = ((np.cos(a), np.sin(a)) for a in (yaw, pitch, roll))
-    turn = np.array([[cy, -sy, 0], [sy, cy, 0], [0, 0, 1]])
-    tilt = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
-    return turn @ tilt @ np.array([[cr, 0, sr], [0, 1, 0], [-sr, 0, cr]])
+    return Rotation.from_euler("ZXY", [yaw, pitch, roll]).as_matrix()
 
 
-def place(mesh: Mesh, at: Numbers, turn: Rotation | float = 0.0, scale: float = 1.0) -> Mesh:
-    """Return the mesh scaled, turned (a matrix, or a yaw in radians) and then moved to `at`."""
+def place(mesh: Mesh, at: Numbers, turn: Turn = 0.0, scale: float = 1.0) -> Mesh:
+    """Return the mesh scaled, turned and then moved to `at`."""
     if not isinstance(turn, ndarray) and turn == 0:  # most parts of a thing
         return mesh._replace(points=mesh.points * scale + np.asarray(at))
     matrix = turn if isinstance(turn, ndarray) else rotation(turn)
@@ -53,13 +50,10 @@ def place(mesh: Mesh, at: Numbers, turn: Rotation | float = 0.0, scale: float = 
 
 def join(meshes: list[Mesh]) -> Mesh:
     """Return one mesh of many."""
-    starts = np.cumsum([0, *(len(mesh.points) for mesh in meshes[:-1])])
-    return Mesh(
-        np.concatenate([mesh.points for mesh in meshes]),
-        np.concatenate([mesh.normals for mesh in meshes]),
-        np.concatenate([mesh.uv for mesh in meshes]),
-        np.concatenate([mesh.faces + start for mesh, start in zip(meshes, starts, strict=True)]),
-    )
+    points, normals, uv, faces = zip(*meshes, strict=True)
+    starts = np.cumsum([0, *map(len, points[:-1])])
+    shifted = [face + start for face, start in zip(faces, starts, strict=True)]
+    return Mesh(*(np.concatenate(arrays) for arrays in (points, normals, uv, shifted)))
 
 
 def turn_to(mesh: Mesh, eye: Numbers) -> Mesh:
@@ -116,14 +110,10 @@ def drum(radius: float, thick: float, steps: int = 20) -> Mesh:
 
 
 def blob(size: Numbers, power: float = 2.0, bumps: Numbers | None = None, steps: int = 24) -> Mesh:
-    """Return a superellipsoid: an egg at power 2, a cushion at 4, nearly a block at 9.
+    """Return a superellipsoid of a full size: an egg at power 2, a cushion at 4, a block at 9.
 
-    Args:
-        size: Full width, depth and height in metres.
-        power: Exponent of the shape.
-        bumps: Rows of a direction (x, y, z), a width and a height: what swells or sinks there, on
-            a sphere of radius 1.
-        steps: Points around.
+    Each row of `bumps` is a direction (x, y, z), a width and a height of a swelling (or, below 0, a
+    dent) on a sphere of radius 1.
     """
     u = np.linspace(0, 2 * np.pi, steps + 1)
     v = np.linspace(-np.pi / 2, np.pi / 2, steps // 2 + 1)[:, None]
@@ -147,7 +137,7 @@ def tube(path: Numbers, radius: Numbers, steps: int = 8) -> Mesh:
 
 
 def ribbons(
-    rng: np.random.Generator,
+    rng: Generator,
     roots: Points,
     towards: Points,
     length: Numbers,
@@ -155,16 +145,10 @@ def ribbons(
     bend: Numbers = (0, 0, -0.3),
     joints: int = 4,
 ) -> Mesh:
-    """Return narrow strips that taper to a point: hair, grass, fronds. They are thin.
+    """Return narrow strips that taper to a point, turned at random: hair, grass, fronds.
 
-    Args:
-        rng: Turns the flat side of each strip.
-        roots: Where each strip starts.
-        towards: Unit vector that each one leaves along.
-        length: Metres, one number or one for each.
-        width: Metres at the root.
-        bend: How far, as a share of the length, the tip is drawn off straight, a vector.
-        joints: Cross-sections of a strip.
+    They leave the roots along unit vectors. `bend` is how far each tip is drawn off straight, a
+    vector as a share of the length. They are thin.
     """
     n, t = len(roots), np.linspace(0, 1, joints)[:, None]
     across = unit(np.cross(towards, rng.normal(size=(n, 3))))
@@ -180,7 +164,7 @@ def ribbons(
 
 
 def leaves(
-    rng: np.random.Generator, centres: Points, size: Numbers, normals: Points, slim: float = 0.5
+    rng: Generator, centres: Points, size: Numbers, normals: Points, slim: float = 0.5
 ) -> Mesh:
     """Return rhombic leaves, turned at random and lit by `normals`. They are thin.
 

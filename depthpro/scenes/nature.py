@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
+from numpy.random import Generator
 
 from depthpro.scenes.mesh import UP, leaves, ribbons, sheet, tube, unit
 from depthpro.scenes.people import animal, person
@@ -23,7 +24,7 @@ _KINDS = {
 }
 
 
-def nature(rng: np.random.Generator) -> Scene:
+def nature(rng: Generator) -> Scene:
     """Return a landscape around the camera."""
     ground, thing = _terrain(rng), Thing()
     kind = str(rng.choice(list(_KINDS), p=[0.4, 0.4, 0.2]))
@@ -70,7 +71,7 @@ def nature(rng: np.random.Generator) -> Scene:
     return Scene(thing, outdoor_light(rng), np.array([0, 0, level]), spread, targets)
 
 
-def _terrain(rng: np.random.Generator) -> Ground:
+def _terrain(rng: Generator) -> Ground:
     """Return the height of the ground in metres; it is 0 at the origin and hilly far away."""
     folds = _waves(rng, rng.normal(0, 0.35, (6, 2)) / 1.9 ** np.arange(6)[:, None], 1.8)
     ridges = _waves(rng, rng.normal(0, 0.006, (4, 2)) * 2.0 ** np.arange(4)[:, None], 0.5)
@@ -84,7 +85,7 @@ def _terrain(rng: np.random.Generator) -> Ground:
     return height_at
 
 
-def _waves(rng: np.random.Generator, vectors: Float[ndarray, "n 2"], gain: float) -> Ground:
+def _waves(rng: Generator, vectors: Float[ndarray, "n 2"], gain: float) -> Ground:
     """Return a sum of plane waves of height 1, gain, gain² and so on."""
     phases = rng.uniform(0, 2 * np.pi, len(vectors))
     heights = gain ** np.arange(len(vectors))
@@ -96,7 +97,7 @@ def _waves(rng: np.random.Generator, vectors: Float[ndarray, "n 2"], gain: float
     return value_at
 
 
-def _undergrowth(rng: np.random.Generator, thing: Thing, ground: Ground) -> None:
+def _undergrowth(rng: Generator, thing: Thing, ground: Ground) -> None:
     """Add grass around the camera, dry or green, low or high, with flowers at times."""
     count, far = rng.integers(1200, 4500), rng.uniform(4, 16)
     away = np.exp(rng.uniform(np.log(0.6), np.log(far), count))
@@ -115,7 +116,7 @@ def _undergrowth(rng: np.random.Generator, thing: Thing, ground: Ground) -> None
         thing.thin(paint(rng, "accent"), petals)
 
 
-def _fence(rng: np.random.Generator, thing: Thing, ground: Ground) -> None:
+def _fence(rng: Generator, thing: Thing, ground: Ground) -> None:
     """Add a fence of posts with rails or wires that runs off into the distance."""
     wood, along, step = paint(rng, "wood"), np.arange(24), 2.0 * unit([rng.normal(0, 0.5), 1.0])
     x, y = rng.uniform(-4, 4) + step[0] * along, 3 + step[1] * along

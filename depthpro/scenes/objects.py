@@ -1,6 +1,7 @@
-"""Objects: shapes of all kinds that mean nothing and have any size."""
+"""Objects: abstract shapes of any size."""
 
 import numpy as np
+from numpy.random import Generator
 
 from depthpro.scenes.mesh import Mesh, blob, box, lathe, leaves, rotation, sheet, tube, unit
 from depthpro.scenes.sky import Lamp, indoor_light, outdoor_light
@@ -8,11 +9,10 @@ from depthpro.scenes.textures import Material, paint
 from depthpro.scenes.thing import Scene, Thing
 
 _PATTERNS = ("fabric", "poster", "wood", "brick", "gravel", "tiles", "plaster", "rock", "planks")
-_BRING_COLOUR = ("poster", "brick")
 
 
-def objects(rng: np.random.Generator) -> Scene:
-    """Return shapes of all kinds, half a metre to ten in all, on a ground or in the air."""
+def objects(rng: Generator) -> Scene:
+    """Return a scene 0.5 to 10 m large of abstract shapes, on the ground and in the air."""
     scale, thing, enclosed = float(np.exp(rng.uniform(-0.7, 2.3))), Thing(), rng.random() < 0.6
     thing.box(_any_paint(rng, scale), [80 * scale, 80 * scale, 0.1], [0, 0, -0.05])
     if enclosed:
@@ -30,24 +30,24 @@ def objects(rng: np.random.Generator) -> Scene:
     if enclosed:
         at = np.array([rng.normal(0, 1), rng.uniform(-0.5, 1), rng.uniform(1.2, 2)]) * scale
         way, warm = np.array([0, 0.5 * scale, 0]) - at, np.array([1, 0.92, 0.8])
-        light = indoor_light(rng)._replace(lamps=(Lamp(at, way, warm, 1e5 * at[2] ** 2),))
+        light = indoor_light(rng)._replace(lamps=(Lamp(way, warm, 1e5 * at[2] ** 2, at),))
     eye = np.array([0, -0.6, rng.uniform(0.2, 0.9)]) * scale
     targets = rng.uniform([-0.4, 0.8, 0], [0.4, 1.6, 0.6], (8, 3)) * scale
     return Scene(thing, light, eye, np.array([0.15, 0.1, 0.08]) * scale, targets)
 
 
-def _any_paint(rng: np.random.Generator, size: float) -> Material:
-    """Return any material at all, with a pattern that suits things of this size."""
+def _any_paint(rng: Generator, size: float) -> Material:
+    """Return a random material, with a pattern that suits things of this size."""
     palette = str(rng.choice(["accent", "plaster", "wood", "fabric", "rock", "metal"],
                              p=[0.35, 0.2, 0.15, 0.15, 0.1, 0.05]))  # fmt: skip
     if rng.random() < 0.4:
         return paint(rng, palette, "smooth", 1.0, float(rng.uniform(0.1, 1)))
     pattern = str(rng.choice(_PATTERNS))
-    palette = "white" if pattern in _BRING_COLOUR else palette
+    palette = "white" if pattern in ("poster", "brick") else palette  # they bring their colours
     return paint(rng, palette, pattern, float(size * rng.uniform(0.3, 1.2)))
 
 
-def _shape(rng: np.random.Generator, size: float) -> tuple[Mesh, bool]:
+def _shape(rng: Generator, size: float) -> tuple[Mesh, bool]:
     """Return a shape about `size` metres large around the origin, and whether it is thin."""
     kind, t = rng.integers(7), np.linspace(0, 2 * np.pi, 36)
     if kind == 0:

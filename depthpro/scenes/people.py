@@ -2,8 +2,9 @@
 
 import numpy as np
 from numpy import ndarray
+from numpy.random import Generator
 
-from depthpro.scenes.mesh import Mesh, blob, lathe, ribbons, rotation, tube, unit
+from depthpro.scenes.mesh import blob, lathe, ribbons, rotation, tube, unit
 from depthpro.scenes.textures import Material, paint
 from depthpro.scenes.thing import Thing
 
@@ -15,7 +16,6 @@ _FACE = (
     (0.9, -0.1, -0.7, 0.45, -0.12), (-0.9, -0.1, -0.7, 0.45, -0.12),
 )  # fmt: skip
 _HEAD = np.array([0.155, 0.2, 0.235])
-_EYES = (-1, 1)
 # Head, muzzle, body, ears and legs as shares of an animal's size: width, depth, height, x, y, z.
 _ANIMAL = (
     (0.9, 0.85, 0.8, 0, 0, 0), (0.45, 0.5, 0.38, 0, -0.42, -0.12), (1.2, 2.0, 1.15, 0, 0.95, -0.6),
@@ -25,7 +25,7 @@ _ANIMAL = (
 )  # fmt: skip
 
 
-def person(rng: np.random.Generator, strands: bool = False) -> Thing:
+def person(rng: Generator, strands: bool = False) -> Thing:
     """Return a person of 1.5 to 1.95 m who stands or walks; `strands` of hair are for close-ups."""
     skin, top, legs = paint(rng, "skin"), paint(rng, "fabric"), paint(rng, "fabric")
     shoe = paint(rng, "rubber" if rng.random() < 0.6 else "accent")
@@ -64,7 +64,7 @@ def _joints(first: object, middle: object, last: object) -> ndarray:
     return np.array([a, (a + b) / 2, b, (b + c) / 2, c])
 
 
-def _head(rng: np.random.Generator, skin: Material, strands: bool) -> Thing:
+def _head(rng: Generator, skin: Material, strands: bool) -> Thing:
     """Return a head with hair around its own middle."""
     white = Material("smooth", (0.75, 0.73, 0.7), roughness=0.2)
     # Dark skin goes with dark hair.
@@ -77,7 +77,7 @@ def _head(rng: np.random.Generator, skin: Material, strands: bool) -> Thing:
     thing = Thing().add(skin, blob(_HEAD, 2.2, face, 44))
     upper, lower = [0.045, 0.02, 0.008, 0, -0.092, -0.058], [0.04, 0.02, 0.01, 0, -0.09, -0.066]
     thing.blobs(lips, [upper, lower])
-    for s in _EYES:
+    for s in (-1, 1):
         thing.blobs(white, [[0.026, 0.018, 0.013, s * 0.032, -0.08, 0.014]])
         thing.blobs(dark, [[0.012, 0.012, 0.012, s * 0.032, -0.086, 0.014]])
         thing.blobs(hair, [[0.042, 0.014, 0.007, s * 0.033, -0.088, 0.034]])
@@ -92,27 +92,24 @@ def _head(rng: np.random.Generator, skin: Material, strands: bool) -> Thing:
     if length > 0.1:
         thing.blobs(hair, [[0.19, 0.12, 0.1 + length, 0, 0.07, -length / 2 + 0.03]], 2.6)
     if strands:
-        thing.thin(hair, _strands(rng, length))
+        out = unit(rng.normal([0, 0.35, 0.35], 1, (rng.integers(2500, 6000), 3)))
+        # The face stays free: no roots low in front.
+        out = out[(out[:, 2] > 0.5) | (out[:, 1] > 0.15 - 0.3 * out[:, 2])]
+        way = unit(out * [1, 1, 0.6] + rng.normal([0, 0.4, 0], rng.uniform(0.1, 0.5), out.shape))
+        fall = [0, 0.1, -rng.uniform(0.3, 1.2) if length > 0.08 else -0.1]
+        reach = length * rng.uniform(0.4, 1.0, len(out))
+        roots, width = out * _HEAD * 0.53, rng.uniform(0.0008, 0.0025)
+        thing.thin(hair, ribbons(rng, roots, way, reach, width, fall, joints=7))
     return thing
 
 
-def _strands(rng: np.random.Generator, length: float) -> Mesh:
-    out = unit(rng.normal([0, 0.35, 0.35], 1, (rng.integers(2500, 6000), 3)))
-    # The face stays free: no roots low in front.
-    out = out[(out[:, 2] > 0.5) | (out[:, 1] > 0.15 - 0.3 * out[:, 2])]
-    way = unit(out * [1, 1, 0.6] + rng.normal([0, 0.4, 0], rng.uniform(0.1, 0.5), out.shape))
-    fall = [0, 0.1, -rng.uniform(0.3, 1.2) if length > 0.08 else -0.1]
-    reach = length * rng.uniform(0.4, 1.0, len(out))
-    return ribbons(rng, out * _HEAD * 0.53, way, reach, rng.uniform(0.0008, 0.0025), fall, 7)
-
-
-def animal(rng: np.random.Generator, size: float, strands: bool = False) -> Thing:
+def animal(rng: Generator, size: float, strands: bool = False) -> Thing:
     """Return a furry animal with a head `size` metres wide; `strands` of fur are for close-ups."""
     fur = paint(rng, "fur", None, size * 0.6)
     dark = Material("smooth", (0.02, 0.02, 0.02), roughness=0.15)
     rows = np.array(_ANIMAL) * rng.uniform(0.85, 1.15, 6) * size
     thing = Thing().blobs(fur, rows, 2.3)
-    eyes = [[0.11, 0.11, 0.11, s * 0.22, -0.38, 0.12] for s in _EYES]
+    eyes = [[0.11, 0.11, 0.11, s * 0.22, -0.38, 0.12] for s in (-1, 1)]
     thing.blobs(dark, np.array([*eyes, [0.17, 0.12, 0.1, 0, -0.68, -0.05]]) * size)
     if strands:
         # As many hairs on each part as its surface asks for.

@@ -2,13 +2,14 @@
 
 import numpy as np
 from numpy import ndarray
+from numpy.random import Generator
 
-from depthpro.scenes.mesh import UP, Mesh, blob, lathe, leaves, ribbons, tube, unit
+from depthpro.scenes.mesh import UP, blob, lathe, leaves, ribbons, tube, unit
 from depthpro.scenes.textures import Material, paint
 from depthpro.scenes.thing import Thing
 
 
-def potted_plant(rng: np.random.Generator, size: float) -> Thing:
+def potted_plant(rng: Generator, size: float) -> Thing:
     """Return a plant `size` metres high: fronds over a pot."""
     high, count = size * 0.28, int(rng.integers(25, 110))
     wide = high * rng.uniform(0.4, 0.6)
@@ -20,7 +21,7 @@ def potted_plant(rng: np.random.Generator, size: float) -> Thing:
     return Thing().add(paint(rng, "accent"), pot).thin(paint(rng, "leaf"), fronds)
 
 
-def twigs(rng: np.random.Generator, size: float) -> Thing:
+def twigs(rng: Generator, size: float) -> Thing:
     """Return leafy twigs about `size` metres high, around their middle."""
     leaf, bark, thing = paint(rng, "leaf", None, 0.05), paint(rng, "bark", None, 0.1), Thing()
     for _ in range(rng.integers(2, 6)):
@@ -35,7 +36,7 @@ def twigs(rng: np.random.Generator, size: float) -> Thing:
     return thing
 
 
-def tree(rng: np.random.Generator, height: float, bark: Material, leaf: Material) -> Thing:
+def tree(rng: Generator, height: float, bark: Material, leaf: Material) -> Thing:
     """Return a tree: a conifer, a bare one, or one with a crown of leaves around its branches."""
     kind = rng.choice(["broad", "conifer", "bare"], p=[0.65, 0.2, 0.15])
     t = np.linspace(0, 1, 8)[:, None]
@@ -44,7 +45,14 @@ def tree(rng: np.random.Generator, height: float, bark: Material, leaf: Material
     trunk = t * top + rng.normal(0, 0.008 * height, (8, 3)) * np.sin(np.pi * t)
     thing = Thing().add(bark, tube(trunk, np.linspace(thick, thick * 0.3, 8)))
     if kind == "conifer":
-        return thing.thin(leaf, _needles(rng, height))
+        count = rng.integers(700, 1300)
+        level = 1 - np.sqrt(rng.random(count)) * 0.88
+        angle, out = rng.uniform(0, 2 * np.pi, count), np.sqrt(rng.uniform(0.2, 1, count))
+        tier = 1.25 - 0.4 * (0.75 + 0.25 * ((level * 11) % 1))
+        reach = (1 - level) * height * rng.uniform(0.18, 0.28) * out * tier
+        way = np.stack([np.cos(angle), np.sin(angle), 0 * angle], axis=1)
+        at = reach[:, None] * way + level[:, None] * [0, 0, height]
+        return thing.thin(leaf, leaves(rng, at, height * 0.06, unit(way + 0.6 * UP), slim=0.45))
     tips: list[ndarray] = []
     for _ in range(rng.integers(9, 18)):
         way = unit([*rng.normal(0, 1, 2), rng.uniform(0.1, 1.1)])
@@ -64,18 +72,7 @@ def tree(rng: np.random.Generator, height: float, bark: Material, leaf: Material
     return thing.thin(leaf, leaves(rng, at, size, normals))
 
 
-def _needles(rng: np.random.Generator, height: float) -> Mesh:
-    count = rng.integers(700, 1300)
-    level = 1 - np.sqrt(rng.random(count)) * 0.88
-    angle, out = rng.uniform(0, 2 * np.pi, count), np.sqrt(rng.uniform(0.2, 1, count))
-    tier = 1.25 - 0.4 * (0.75 + 0.25 * ((level * 11) % 1))
-    reach = (1 - level) * height * rng.uniform(0.18, 0.28) * out * tier
-    way = np.stack([np.cos(angle), np.sin(angle), 0 * angle], axis=1)
-    at = reach[:, None] * way + level[:, None] * [0, 0, height]
-    return leaves(rng, at, height * 0.06, unit(way + 0.6 * UP), slim=0.45)
-
-
-def bush(rng: np.random.Generator, size: float, leaf: Material) -> Thing:
+def bush(rng: Generator, size: float, leaf: Material) -> Thing:
     """Return a bush `size` metres high."""
     count = rng.integers(600, 1300)
     out = unit(rng.normal(size=(count, 3))) * rng.uniform(0.15, 1, (count, 1)) ** 0.5
@@ -85,7 +82,7 @@ def bush(rng: np.random.Generator, size: float, leaf: Material) -> Thing:
     return Thing().thin(leaf, crown)
 
 
-def rock(rng: np.random.Generator, size: float, stone: Material) -> Thing:
+def rock(rng: Generator, size: float, stone: Material) -> Thing:
     """Return a boulder `size` metres wide, sunk a little into the ground."""
     dims = size * rng.uniform(0.6, 1.1, 3) * [1, 1, 0.75]
     bumps = np.hstack([rng.normal(size=(14, 3)), rng.uniform([[0.2, -0.2]], [[0.7, 0.2]], (14, 2))])

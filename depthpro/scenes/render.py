@@ -5,7 +5,6 @@ docs/scenes.jpg is `render -o DIR --samples 72 --size 384 --seed 1 --sheet docs/
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 from PIL import Image, ImageDraw
@@ -15,7 +14,7 @@ from depthpro.data.sample import Sample
 from depthpro.data.shards import open_shards
 from depthpro.files import whole_file
 from depthpro.scenes.sample import FAMILIES, VIEWS
-from depthpro.scenes.workers import ShardJob, run_jobs
+from depthpro.scenes.workers import ShardJob, remove_leftovers, run_jobs
 from depthpro.version import __version__
 from depthpro.viz import colorize, depth_range
 
@@ -36,33 +35,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Render the missing shards, and return the exit status: 1 if scenes were left out.
+    """Render the missing shards, and return the exit status.
 
     Raises:
-        ValueError: If an option is out of range, the folder holds another run, or the renderer
-            cannot start.
+        ValueError: If an option is out of range, the folder holds another run, or MuJoCo or Vulkan
+            is missing.
+        OSError: If a shard cannot be rendered or written.
     """
     for name, least in _LEAST.items():
         if (value := getattr(options, name)) < least:
             raise ValueError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
-    record, jobs = open_record(options), plan(options)
+    check_record(options)
+    for stem in ("shard-*", Path(RECORD).stem):
+        remove_leftovers(options.out, stem)  # of a run that was killed
+    jobs = shard_jobs(options)
     missing = [job for job in jobs if not job.path.exists()]
     total, left = (VIEWS * sum(len(job.scenes) for job in some) for some in (jobs, missing))
     with tqdm(total=total, initial=total - left, unit="sample") as bar:
-        skipped = run_jobs(missing, options.workers, bar.update)
-    for scene, words in skipped.items():
-        print(f"scene {scene} is left out after two crashes:\n{words}", file=sys.stderr)
-    record["skipped_scenes"] = sorted({*record["skipped_scenes"], *skipped})
-    _write_record(options.out, record)
+        run_jobs(missing, options.workers, lambda n: bar.update(total - left + n - bar.n))
     if options.sheet is not None:
         samples = open_shards(options.out)
         shown = [samples[place] for place in range(0, min(24 * VIEWS, len(samples)), VIEWS)]
         with whole_file(options.sheet) as temporary:
             contact_sheet(shown).save(temporary, quality=80)
-    return 1 if skipped else 0
+    return 0
 
 
-def plan(options: argparse.Namespace) -> list[ShardJob]:
+def shard_jobs(options: argparse.Namespace) -> list[ShardJob]:
     """Return the shards of a run. A shard holds whole scenes; the last may be short."""
     scenes, each = -(-options.samples // VIEWS), options.shard_samples // VIEWS
     return [
@@ -76,8 +75,8 @@ def plan(options: argparse.Namespace) -> list[ShardJob]:
     ]
 
 
-def open_record(options: argparse.Namespace) -> dict:
-    """Return the folder's record of how its shards are made; the first run writes it.
+def check_record(options: argparse.Namespace) -> None:
+    """Write how the shards are made into an empty folder, or compare with what is written there.
 
     Raises:
         ValueError: If the folder holds shards of other options or another version.
@@ -86,9 +85,8 @@ def open_record(options: argparse.Namespace) -> dict:
     record = {name: getattr(options, name) for name in _RECORDED}
     record |= {"version": __version__, "views": VIEWS, "families": FAMILIES}
     if not path.exists():
-        record["skipped_scenes"] = []
-        _write_record(options.out, record)
-        return record
+        with whole_file(path) as temporary:
+            temporary.write_text(json.dumps(record, indent=2) + "\n")
     before = json.loads(path.read_text())
     changed = [f"{name} {before.get(name)} → {value}" for name, value in record.items()
                if before.get(name) != value]  # fmt: skip
@@ -97,12 +95,6 @@ def open_record(options: argparse.Namespace) -> dict:
             f"{options.out} holds another run ({', '.join(changed)}): choose another folder, or "
             "the same options to complete it"
         )
-    return before
-
-
-def _write_record(folder: Path, record: dict) -> None:
-    with whole_file(folder / RECORD) as temporary:
-        temporary.write_text(json.dumps(record, indent=2) + "\n")
 
 
 def contact_sheet(samples: list[Sample], side: int = 200, pairs: int = 4) -> Image.Image:

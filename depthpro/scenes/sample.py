@@ -1,10 +1,9 @@
 """From a seed to samples: a family, a scene of it, cameras that look at it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Float
-from numpy import ndarray
+from numpy.random import Generator
 
 from depthpro.data.sample import Sample
 from depthpro.geometry import focal_from_fov
@@ -18,38 +17,28 @@ from depthpro.scenes.rooms import room
 from depthpro.scenes.streets import street
 from depthpro.scenes.thing import Scene, by_material
 
-VIEWS = 3
-"""Samples that are made from one scene, each from another place with another lens."""
+VIEWS = 3  # samples of one scene, each from another place with another lens
 
-_FAMILIES: dict[str, tuple[float, Callable[[np.random.Generator], Scene]]] = {
-    "room": (0.34, room),
-    "street": (0.2, street),
-    "nature": (0.18, nature),
-    "objects": (0.12, objects),
-    "close-up": (0.16, close_up),
-}
-_ANY_SIZE = {"objects"}
-"""Families of random scale, which no picture can show: their depth is known up to a factor."""
-
-FAMILIES = {name: share for name, (share, _) in _FAMILIES.items()}
+FAMILIES = {"room": 0.34, "street": 0.2, "nature": 0.18, "objects": 0.12, "close-up": 0.16}
 """Share of each family among all scenes."""
 
 ASPECTS = {1.0: 0.1, 4 / 3: 0.25, 3 / 2: 0.2, 16 / 9: 0.1, 3 / 4: 0.2, 2 / 3: 0.1, 9 / 16: 0.05}
 """Share of each format, width over height, among all pictures."""
 
 
-def make_scene(rng: np.random.Generator, family: str) -> Scene:
+def make_scene(rng: Generator, family: str) -> Scene:
     """Return a scene of the family.
 
     Raises:
         ValueError: If there is no such family.
     """
-    if family not in _FAMILIES:
-        raise ValueError(f"family must be one of {', '.join(_FAMILIES)}, got {family!r}")
-    return _FAMILIES[family][1](rng)
+    if family not in FAMILIES:
+        raise ValueError(f"family must be one of {', '.join(FAMILIES)}, got {family!r}")
+    makers = dict(zip(FAMILIES, (room, street, nature, objects, close_up), strict=True))
+    return makers[family](rng)
 
 
-def pick_view(rng: np.random.Generator, scene: Scene) -> View:
+def pick_view(rng: Generator, scene: Scene) -> View:
     """Return a camera: lenses of 14 to 80 mm, level as people hold them, any usual format.
 
     The focal length is that on 35 mm film whose long side is the picture's. A network that is
@@ -72,12 +61,7 @@ def render_scene(
     Geometry, textures, light, cameras and depth follow from the arguments alone. Colour follows
     from them and from how many pictures the engine has taken before, since the renderer dithers.
 
-    Args:
-        engine: The renderer.
-        seed: The run's seed.
-        number: Which scene of the run.
-        family: One of `FAMILIES`; drawn by its share if not given.
-        views: How many samples.
+    The family is drawn by its share if it is not given.
 
     Raises:
         ValueError: If there is no such family.
@@ -92,13 +76,14 @@ def render_scene(
 
 
 def _take(
-    gpu_scene: GpuScene, rng: np.random.Generator, scene: Scene, family: str, key: tuple[int, ...]
+    gpu_scene: GpuScene, rng: Generator, scene: Scene, family: str, key: tuple[int, ...]
 ) -> Sample:
-    """Return a sample: the first view that is worth it, or the eighth."""
+    """Return a sample: the first view not in a wall or a bush, nor of sky alone, or the eighth."""
     view = pick_view(rng, scene)
     depth = gpu_scene.depth(view)
     for _ in range(7):
-        if _worth_taking(depth):
+        seen = depth[::4, ::4]
+        if np.quantile(seen, 0.02, method="nearest") > 0.15 and np.isfinite(seen).mean() > 0.3:
             break
         view = pick_view(rng, scene)
         depth = gpu_scene.depth(view)
@@ -111,13 +96,7 @@ def _take(
         fy_px=f_px * view.aspect,
         cx_px=middle,
         cy_px=middle,
-        metric=family not in _ANY_SIZE,
+        metric=family != "objects",  # they have no size that a picture could show
         family=family,
         seed=key,
     )
-
-
-def _worth_taking(depth: Float[ndarray, "h w"]) -> bool:
-    """Return whether the camera is not in a wall or a bush, and sees more than the sky."""
-    near = np.quantile(depth[::4, ::4], 0.02, method="nearest")
-    return bool(near > 0.15 and np.isfinite(depth[::4, ::4]).mean() > 0.3)

@@ -12,42 +12,30 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
+from numpy.random import Generator
+from scipy.ndimage import map_coordinates
 
 from depthpro.scenes.mesh import unit
-from depthpro.scenes.textures import cloud_noise
-
-
-class Sun(NamedTuple):
-    """Light from one direction."""
-
-    towards: Float[ndarray, " 3"]
-    """Unit vector from the scene to the sun."""
-    colour: Float[ndarray, " 3"]
-    lux: float
+from depthpro.scenes.textures import SIDE, fractal_noise
 
 
 class Lamp(NamedTuple):
-    """A light in a room that shines in a wide cone."""
+    """A lamp that shines in a wide cone, or the sun."""
 
-    at: Float[ndarray, " 3"]
-    towards: Float[ndarray, " 3"]
+    towards: Float[ndarray, " 3"]  # the direction in which it shines
     colour: Float[ndarray, " 3"]
-    candela: float
+    intensity: float  # candela; lux of the sun
+    at: Float[ndarray, " 3"] | None = None  # None is the sun
 
 
 class Light(NamedTuple):
     """All the light of a scene."""
 
-    cube: Float[ndarray, "6 face face 3"]
-    """Radiance from all around, faces in the order of OpenGL."""
-    lux: float
-    """Illuminance of radiance 1, in the renderer's units."""
-    backdrop: Float[ndarray, "6 side side 3"] | None = None
-    """The visible sky, if `cube` is not (through a room's windows)."""
-    sun: Sun | None = None
+    cube: Float[ndarray, "6 face face 3"]  # radiance from all around, faces in OpenGL's order
+    lux: float  # illuminance of radiance 1
+    backdrop: Float[ndarray, "6 side side 3"] | None = None  # the sky in view, if not `cube`
     lamps: tuple[Lamp, ...] = ()
-    haze_m: float = np.inf
-    """Distance at which haze has taken two thirds of the contrast."""
+    haze_m: float = np.inf  # distance at which haze has taken two thirds of the contrast
 
 
 # Share; the sun's height in radians; cover of clouds; the sun's strength.
@@ -59,7 +47,7 @@ _WEATHERS = {
 }
 
 
-def outdoor_light(rng: np.random.Generator, face: int = 256) -> Light:
+def outdoor_light(rng: Generator, face: int = 256) -> Light:
     """Return a sky of `face` pixels and its sun: clear, cloudy, overcast or low and golden."""
     weather = str(rng.choice(list(_WEATHERS), p=[share for share, *_ in _WEATHERS.values()]))
     _, heights, covers, strength = _WEATHERS[weather]
@@ -75,13 +63,14 @@ def outdoor_light(rng: np.random.Generator, face: int = 256) -> Light:
     if weather == "overcast":
         grey = rng.uniform(0.6, 0.95)
         zenith, horizon = grey * np.array([0.9, 0.95, 1.0]), grey * np.array([0.8, 0.83, 0.87])
-    cube = _paint_sky(rng, face, towards, colour, zenith, horizon, cover)
-    sun = Sun(towards, colour, 1.1e5 * strength * rng.uniform(0.8, 1.15))
+    sun = Lamp(-towards, colour, 1.1e5 * strength)
+    cube = _paint_sky(rng, face, sun, zenith, horizon, cover)
+    sun = sun._replace(intensity=sun.intensity * rng.uniform(0.8, 1.15))
     haze_m = float(np.exp(rng.uniform(5.2, 8.5)))
-    return Light(cube, 3.4e4 * rng.uniform(0.85, 1.2), sun=sun, haze_m=haze_m)
+    return Light(cube, 3.4e4 * rng.uniform(0.85, 1.2), lamps=(sun,), haze_m=haze_m)
 
 
-def indoor_light(rng: np.random.Generator) -> Light:
+def indoor_light(rng: Generator) -> Light:
     """Return the soft light that walls, floor and ceiling send back and forth."""
     lamp = np.array([1.0, rng.uniform(0.8, 1.0), rng.uniform(0.6, 1.0)])
     direction = cube_directions(16)
@@ -91,53 +80,40 @@ def indoor_light(rng: np.random.Generator) -> Light:
     return Light((shade[..., None] * lamp).astype(np.float32), 2.4e4, outside)
 
 
-@functools.lru_cache(maxsize=8)
+@functools.cache
 def cube_directions(face: int) -> Float[ndarray, "6 {face} {face} 3"]:
     """Return the unit world vector of every pixel of a cube map, faces in the order of OpenGL.
 
-    The renderer's cube has y up; the world here has z up. The array is shared: it is read-only.
+    The renderer's cube has y up; the world here has z up.
     """
     t = (np.arange(face) + 0.5) / face * 2 - 1
     s, t, one = t[None] + 0 * t[:, None], t[:, None] + 0 * t[None], np.ones((face, face))
     faces = [(one, -t, -s), (-one, -t, s), (s, one, t), (s, -one, -t), (s, -t, one), (-s, -t, -one)]
     x, y, z = (np.stack(axis) for axis in zip(*faces, strict=True))
-    directions = unit(np.stack([x, -z, y], axis=-1))
-    directions.flags.writeable = False
-    return directions
-
-
-def horizon_colour(cube: Float[ndarray, "6 face face 3"]) -> Float[ndarray, " 3"]:
-    """Return the mean radiance just above the horizon."""
-    up = cube_directions(cube.shape[1])[..., 2]
-    return cube[(up > 0.02) & (up < 0.12)].mean(axis=0)
+    return unit(np.stack([x, -z, y], axis=-1))
 
 
 def _paint_sky(
-    rng: np.random.Generator,
-    face: int,
-    towards: ndarray,
-    sun: ndarray,
-    zenith: ndarray,
-    horizon: ndarray,
-    cover: float,
+    rng: Generator, face: int, sun: Lamp, zenith: ndarray, horizon: ndarray, cover: float
 ) -> Float[ndarray, "6 face face 3"]:
     """Return radiance: a gradient, the glow around the sun, clouds, and a dull ground below."""
     direction = cube_directions(face)
     above = direction[..., 2] > -0.02
     x, y, up = direction[above].T.astype(np.float32)
-    sun, zenith, horizon = (colour.astype(np.float32)[:, None] for colour in (sun, zenith, horizon))
+    tint, zenith, horizon = (c.astype(np.float32)[:, None] for c in (sun.colour, zenith, horizon))
     height = np.clip(up, 0, 1)
-    near_sun = np.clip(np.float32(towards) @ np.stack([x, y, up]), 0, 1)
+    near_sun = np.clip(np.float32(-sun.towards) @ np.stack([x, y, up]), 0, 1)
     air = horizon + (zenith - horizon) * height ** np.float32(0.45)
     glow = near_sun * near_sun * near_sun
     clear = 0.2 if cover > 0.7 else 1.0
-    air += sun * (clear * (0.35 * glow**2 + 1.5 * glow**20))
-    noise = np.float32(cloud_noise(rng, np.stack([x, y], axis=1) / (height + 0.18)[:, None]))
+    air += tint * (clear * (0.35 * glow**2 + 1.5 * glow**20))
+    at = np.stack([y, x]) / (height + 0.18) * (SIDE / 8)
+    noise = map_coordinates(fractal_noise(rng, 2, 8), at, order=1, mode="grid-wrap")
     density = np.clip((noise - (1 - cover)) * 3.2, 0, 1) * np.clip(height * 9, 0, 1)
-    lit = (0.75 + 0.35 * glow - 0.45 * density * noise) * (0.35 + 0.65 * sun)
+    lit = (0.75 + 0.35 * glow - 0.45 * density * noise) * (0.35 + 0.65 * tint)
     ground = horizon[:, 0] * 0.5 + np.array([0.25, 0.22, 0.18])
     cube = np.empty((*above.shape, 3), np.float32)
-    cube[:] = 0.32 * ground * (0.7 + towards[2])
+    cube[:] = 0.32 * ground * (0.7 - sun.towards[2])
     cube[above] = (air + (lit * np.float32(rng.uniform(0.9, 1.15)) - air) * density).T
     return cube
 
@@ -155,8 +131,13 @@ def encode_ktx(cube: Float[ndarray, "6 face face 3"]) -> bytes:
     packed, rgb = 0x8C3A, 0x1907  # GL_R11F_G11F_B10F, GL_RGB
     fields = (0x04030201, packed, 1, rgb, packed, packed, len(cube[0]), len(cube[0]), 0, 0, 6)
     header = b"\xabKTX 11\xbb\r\n\x1a\n" + struct.pack("<13I", *fields, len(levels), len(pair))
-    body = (struct.pack("<I", 4 * len(level[0]) ** 2) + _pack(level) for level in levels)
-    return b"".join([header, pair, *body])
+    content = header + pair
+    for level in levels:
+        half = np.clip(level, 0, 6e4).astype(np.float16).view(np.uint16).astype(np.uint32)
+        # Half floats without sign, cut to 11, 11 and 10 bits.
+        words = (half[..., 0] >> 4) | (half[..., 1] >> 4) << 11 | (half[..., 2] >> 5) << 22
+        content += struct.pack("<I", words[0].nbytes) + words.astype("<u4").tobytes()
+    return content
 
 
 def harmonics(cube: Float[ndarray, "6 face face 3"]) -> Float[ndarray, "9 3"]:
@@ -171,10 +152,3 @@ def harmonics(cube: Float[ndarray, "6 face face 3"]) -> Float[ndarray, "9 3"]:
     x, y, z = normals[:, 0], normals[:, 2], -normals[:, 1]
     basis = np.stack([1 + 0 * x, y, z, x, y * x, y * z, 3 * z * z - 1, z * x, x * x - y * y], 1)
     return np.linalg.lstsq(basis, irradiance, rcond=None)[0]
-
-
-def _pack(values: Float[ndarray, "... 3"]) -> bytes:
-    """Return 11-bit, 11-bit and 10-bit floats in one word: half floats without sign, cut short."""
-    half = np.clip(values, 0, 6e4).astype(np.float16).view(np.uint16).astype(np.uint32)
-    words = (half[..., 0] >> 4) | (half[..., 1] >> 4) << 11 | (half[..., 2] >> 5) << 22
-    return words.astype("<u4").tobytes()

@@ -1,19 +1,22 @@
-"""The command that renders: resumable, deterministic, with workers that may die."""
+"""`python -m depthpro render`: resumable, deterministic, with workers that may crash."""
 
 import os
 import signal
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 from vulkan import needs_vulkan
 
 from depthpro.__main__ import main
 from depthpro.data.sample import Sample
-from depthpro.data.shards import Shard, open_shards
+from depthpro.data.shards import open_shards
 from depthpro.scenes import workers
 
 pytestmark = needs_vulkan
@@ -38,18 +41,26 @@ def shards_of(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-def test_render_fills_a_folder_and_resumes(rendered: Path, tmp_path: Path) -> None:
-    assert len({sample.seed for sample in open_shards(rendered)}) == 12
-    before = shards_of(rendered)
-    # What is there stays, what is missing comes back the same, from another process; what a killed
-    # run left goes.
-    kept = rendered / "shard-000000.tar"
-    stamp = kept.stat().st_mtime_ns
-    (rendered / "shard-000001.tar").rename(rendered / ".shard-000001.half.tar")
-    sheet = tmp_path / "sheet.png"
-    assert main(command(rendered, "--workers", "1", "--sheet", str(sheet))) == 0
-    assert shards_of(rendered) == before
-    assert kept.stat().st_mtime_ns == stamp
+def test_a_killed_run_leaves_no_process_and_is_completed(rendered: Path, tmp_path: Path) -> None:
+    out, sheet = tmp_path / "out", tmp_path / "sheet.png"
+    run = psutil.Popen([sys.executable, "-m", "depthpro", *command(out, "--workers", "1")])
+    while not (out / "shard-000000.tar").exists() or not list(out.glob(".shard-000001.*.tar")):
+        assert run.poll() is None
+        time.sleep(0.02)
+    stamp, processes = (out / "shard-000000.tar").stat().st_mtime_ns, run.children(recursive=True)
+    run.kill()
+    deadline = time.monotonic() + 120
+    while any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert len(processes) >= 2  # the server of workers and a worker
+    assert not (out / "shard-000001.tar").exists()
+    # The next start makes what is missing, with the same bytes, and removes what is half done.
+    assert main(command(out, "--sheet", str(sheet))) == 0
+    assert shards_of(out) == shards_of(rendered)
+    assert not list(out.glob(".*"))
+    assert (out / "shard-000000.tar").stat().st_mtime_ns == stamp
+    assert len({sample.seed for sample in open_shards(out)}) == 12
     # One row of 4 scenes: a picture and its depth of 200 px each, under titles of 18 px.
     pixels = np.asarray(Image.open(sheet))
     assert pixels.shape == (218, 1600, 3)
@@ -89,42 +100,24 @@ def _die_in_scene_1(job: workers.ShardJob, *rest: Any) -> None:
 
 
 @pytest.mark.slow
-def test_a_dead_worker_is_replaced_and_the_bytes_are_the_same(
-    rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("deaths", ["x", "xx"])
+def test_a_shard_whose_worker_died_is_rendered_again_and_has_the_same_bytes(
+    rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deaths: str
 ) -> None:
-    (tmp_path / "deaths").write_text("x")
-    with monkeypatch.context() as patch:
-        patch.setattr(workers, "_work", _die_in_scene_1)
-        assert main(command(tmp_path, "--workers", "1")) == 0
+    (tmp_path / "deaths").write_text(deaths)
+    monkeypatch.setattr(workers, "_work", _die_in_scene_1)
+    if deaths == "xx":  # twice: that ends the run, and the next start goes on
+        with pytest.raises(SystemExit):
+            main(command(tmp_path, "--workers", "1"))
+        assert not list(tmp_path.glob("*.tar"))
+    assert main(command(tmp_path)) == 0
     assert (tmp_path / "deaths").read_text() == ""
     assert shards_of(tmp_path) == shards_of(rendered)
     assert not list(tmp_path.glob(".*"))
 
 
-@pytest.mark.slow
-def test_a_scene_that_kills_twice_is_left_out_and_reported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "deaths").write_text("xx")
-    monkeypatch.setattr(workers, "_work", _die_in_scene_1)
-    assert main(command(tmp_path, "--samples", "6")) == 1
-    [path] = tmp_path.glob("*.tar")
-    assert [sample.seed for sample in Shard(path)] == [(3, 0, view) for view in range(3)]
-    assert '"skipped_scenes": [\n    1\n  ]' in (tmp_path / "render.json").read_text()
-    assert "scene 1 is left out" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("name", "size", "error", "words"),
-    [
-        ("a.tar", 10**6, ValueError, "renderer does not start"),
-        ("file/a.tar", 32, OSError, r"a\.tar"),
-    ],
-)
-def test_what_no_scene_is_to_blame_for_stops_the_run(
-    tmp_path: Path, name: str, size: int, error: type[Exception], words: str
-) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(error, match=words):
-        workers.run_jobs([workers.ShardJob(tmp_path / name, 3, size, range(1))], 1, print)
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+def test_an_error_of_python_stops_the_run_at_once(tmp_path: Path) -> None:
+    job = workers.ShardJob(tmp_path / "a.tar", 3, 10**6, range(1))  # of too many pixels
+    with pytest.raises(OSError, match=r"(?s)a\.tar:.*Error"):
+        workers.run_jobs([job], 1, print)
+    assert not list(tmp_path.iterdir())

@@ -14,9 +14,9 @@ from depthpro.scenes.mesh import Mesh, blob, box, drum, lathe, place, tube, turn
 from depthpro.scenes.people import animal, person
 from depthpro.scenes.sample import ASPECTS, FAMILIES, make_scene, pick_view
 from depthpro.scenes.sky import Light, cube_directions, encode_ktx, harmonics
-from depthpro.scenes.textures import PALETTES, Material, draw_pattern, paint
+from depthpro.scenes.streets import bicycle, car
+from depthpro.scenes.textures import Material
 from depthpro.scenes.thing import Thing, by_material
-from depthpro.scenes.vehicles import bicycle, car
 
 SIZE = 64
 GREY = Material("smooth", (0.5, 0.5, 0.5))
@@ -78,45 +78,19 @@ def test_a_thing_keeps_materials_apart_and_moves_as_one() -> None:
 @pytest.mark.parametrize("fov_deg", [25.0, 70.0, 110.0])
 @pytest.mark.parametrize("aspect", [1.0, 1.5, 0.75])
 def test_depth_of_a_slanted_floor_is_exact(device: Engine, fov_deg: float, aspect: float) -> None:
-    # A camera at height h that looks t radians down sees the floor along the ray (u, v, 1) at
-    # z = h / (sin t + v cos t), where v = (y - cy) / fy.
-    height, down = 1.6, 0.5
+    # A camera at height h that looks t radians down and rolls r to the right sees the floor along
+    # the ray (u, v, 1) at z = h / (sin t + cos t (v cos r + u sin r)), where u = (x - cx) / fx.
+    height, down, roll = 1.6, 0.5, 0.3
     floor = place(box([60, 60, 1]), [0, 0, -0.5])
     towards = np.array([0, np.cos(down), -np.sin(down)])
     with device.load({GREY: floor}, EVEN) as scene:
-        depth = scene.depth(View(np.array([0, 0, height]), towards, 0, fov_deg, aspect))
-    fy = geometry.focal_from_fov(fov_deg, SIZE) * aspect
-    v = (np.arange(SIZE) - (SIZE - 1) / 2)[:, None] / fy
-    expected = np.broadcast_to(height / (np.sin(down) + v * np.cos(down)), depth.shape)
-    seen = (expected > 0) & (expected < 12)
+        depth = scene.depth(View(np.array([0, 0, height]), towards, roll, fov_deg, aspect))
+    u = (np.arange(SIZE) - (SIZE - 1) / 2) / geometry.focal_from_fov(fov_deg, SIZE)
+    v = u[:, None] / aspect
+    slope = np.sin(down) + np.cos(down) * (v * np.cos(roll) + u * np.sin(roll))
+    seen = slope > height / 12
     assert seen.mean() > 0.3
-    np.testing.assert_allclose(depth[seen], expected[seen], rtol=1e-5)
-
-
-@needs_vulkan
-def test_field_of_view_is_that_of_geometry(device: Engine) -> None:
-    # A wall 4 m wide at 5 m: its edges are at x = cx +- f 2 / 5 for the f of geometry.py.
-    with device.load({GREY: place(box([4, 1, 40]), [0, 5.5, 0])}, EVEN) as scene:
-        depth = scene.depth(View(np.zeros(3), AHEAD, 0, 60.0, 1.0))
-    columns, middle = np.flatnonzero(np.isfinite(depth[SIZE // 2])), (SIZE - 1) / 2
-    reach = geometry.focal_from_fov(60.0, SIZE) * 2 / 5
-    assert columns[0] == np.ceil(middle - reach)
-    assert columns[-1] == np.floor(middle + reach)
-    np.testing.assert_allclose(depth[:, columns], 5, rtol=1e-5)
-    assert np.isinf(depth[:, 0]).all()
-
-
-@needs_vulkan
-def test_roll_and_aim_follow_the_world(device: Engine) -> None:
-    # A ball up to the right appears there; a camera that rolls to the right turns it to the left.
-    places = []
-    with device.load({GREY: place(blob([0.5, 0.5, 0.5]), [1, 5, 1])}, EVEN) as scene:
-        for roll in (0.0, np.pi / 2):
-            depth = scene.depth(View(np.zeros(3), AHEAD, roll, 60, 1))
-            places.append(np.argwhere(np.isfinite(depth)).mean(axis=0) - (SIZE - 1) / 2)
-    assert places[0][0] < 0 < places[0][1]
-    assert places[1][0] < 0
-    assert places[1][1] < 0
+    np.testing.assert_allclose(depth[seen], height / slope[seen], rtol=1e-5)
 
 
 @needs_vulkan
@@ -157,9 +131,7 @@ def test_without_mujoco_or_vulkan_the_error_says_what_to_install(
 def test_every_family_renders_plausible_metres(device: Engine, family: str) -> None:
     for sample in render_scene(device, 7, 1, family):
         near = sample.depth[np.isfinite(sample.depth)]
-        assert sample.rgb.shape == (SIZE, SIZE, 3)
-        assert sample.depth.shape == (SIZE, SIZE)
-        assert sample.depth.dtype == np.float32
+        assert sample.rgb.shape == (*sample.depth.shape, 3) == (SIZE, SIZE, 3)
         assert len(near) > 0.2 * SIZE**2
         assert engine.NEAR_M < near.min() <= near.max() < engine.FAR_M
         assert 0.2 < np.median(near) < 300
@@ -169,16 +141,6 @@ def test_every_family_renders_plausible_metres(device: Engine, family: str) -> N
         assert (sample.family, sample.seed[:2]) == (family, (7, 1))
         # Shapes without meaning have no size that a picture could tell.
         assert sample.metric == (family != "objects")
-
-
-@needs_vulkan
-def test_a_seed_gives_the_same_depth_and_another_seed_another(device: Engine) -> None:
-    first, again, other = (
-        {sample.depth.tobytes() for sample in render_scene(device, seed, 0, "close-up", views=1)}
-        for seed in (7, 7, 8)
-    )
-    assert first == again
-    assert not first & other
 
 
 def test_things_have_the_sizes_of_the_world() -> None:
@@ -202,7 +164,6 @@ def test_cameras_are_those_of_people() -> None:
     assert {view.aspect for view in views} == set(ASPECTS)
     # On 36 mm, 14 mm is 2 atan(18/14) = 104.3 degrees; on 36 * 9/16 high, 80 mm is 14.4 degrees.
     assert all(14.4 < view.fov_deg < 104.3 for view in views)
-    assert np.ptp([view.fov_deg for view in views]) > 50
     # The focal length is 18 mm * min(aspect, 1) / tan(fov / 2); log-normal, sigma 0.35.
     lens = [18 * min(v.aspect, 1) / np.tan(np.radians(v.fov_deg) / 2) for v in views]
     assert np.median(lens) == pytest.approx(28.5, rel=0.07)
@@ -212,15 +173,6 @@ def test_cameras_are_those_of_people() -> None:
 def test_unknown_family_is_named() -> None:
     with pytest.raises(ValueError, match=r"room, street.*got 'sea'"):
         make_scene(np.random.default_rng(0), "sea")
-
-
-@pytest.mark.parametrize("palette", PALETTES)
-def test_every_palette_paints(palette: str) -> None:
-    material = paint(np.random.default_rng(0), palette)
-    pixels = draw_pattern(material.pattern, material.variant)
-    assert pixels.shape == (256, 256, 3)
-    assert pixels.mean() > 60
-    assert all(0 < value <= 1 for value in material.tint)
 
 
 def test_a_camera_changes_colour_and_leaves_depth() -> None:
@@ -244,8 +196,7 @@ def test_noise_has_the_size_asked_for_and_gain_is_light() -> None:
     assert noisy.std() == pytest.approx(expected, rel=0.02)
     # Light ((100/255 + 0.055) / 1.055)^2.4 = 0.1274 becomes 1 - (1 - 0.1274)^2 = 0.2386: 133.9.
     assert expose(rng, flat, depth, Shot(gain=2.0))[0, 0, 0] == 134
-    white = np.full_like(flat, 255)
-    assert (expose(rng, white, depth, Shot(gain=0.6)) == 255).all()
+    assert (expose(rng, np.full_like(flat, 255), depth, Shot(gain=0.6)) == 255).all()
     dim = expose(rng, flat, depth, Shot(vignette=0.5)).astype(int)
     assert dim[0, 0, 0] == 50
     assert dim[100, 100, 0] == 100
