@@ -5,7 +5,7 @@
 | `.npz` | an array `depth`, or one of any name; `f_px` if the system estimates it, or alone |
 | `.npy` | the array |
 | `.png` | whole numbers, 16-bit grey |
-| `.exr` | floats: one channel, or several that are equal; needs the package OpenEXR |
+| `.exr` | floats: one channel, or RGB that are equal; needs the package OpenEXR |
 | `.pfm` | floats, grey |
 """
 
@@ -31,11 +31,7 @@ class SavedDepth(NamedTuple):
 
 
 def find_prediction(folder: Path, name: str) -> Path:
-    """Return the one file FOLDER/NAME.suffix.
-
-    Raises:
-        ValueError: If there is none, or more than one.
-    """
+    """Return the one file FOLDER/NAME.suffix; a ValueError if there is none, or more than one."""
     found = [path for suffix in SUFFIXES if (path := folder / f"{name}{suffix}").is_file()]
     if len(found) != 1:
         raise ValueError(
@@ -46,11 +42,7 @@ def find_prediction(folder: Path, name: str) -> Path:
 
 
 def read_map(path: Path) -> SavedDepth:
-    """Return the map in a file.
-
-    Raises:
-        ValueError: If it cannot be read, or is not one map of numbers.
-    """
+    """Return the map in a file; a ValueError if it is broken, or not one map of numbers."""
     f_px, suffix = None, path.suffix.lower()
     try:
         if suffix == ".npz":
@@ -63,7 +55,7 @@ def read_map(path: Path) -> SavedDepth:
             with Image.open(path, formats=["PNG" if suffix == ".png" else "PPM"]) as image:
                 if suffix == ".png" and image.mode not in ("I;16", "I"):
                     raise ValueError(f"16-bit grey was expected, got {image.mode}")
-                values = np.array(image)  # of PFM, Pillow turns the rows and swaps the bytes
+                values = np.array(image)
         if values.ndim != 2 or not values.size or values.dtype.kind not in "fui":
             raise ValueError(f"a map (h, w) was expected, got {values.dtype} {values.shape}")
     except Exception as error:  # a broken file raises whatever its library raises
@@ -86,12 +78,12 @@ def _read_npz(path: Path) -> tuple[ndarray, float | None]:
 
 def _read_exr(path: Path) -> ndarray:
     try:
-        import OpenEXR  # pyright: ignore[reportMissingImports]
+        from OpenEXR import File  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise ValueError("EXR needs one more package: pip install OpenEXR") from None
-    with OpenEXR.File(str(path), separate_channels=True) as file:
-        channels = {name: channel.pixels for name, channel in file.channels().items()}
-    first, *others = channels.values()
-    if not all(np.array_equal(first, other) for other in others):
-        raise ValueError(f"one channel or equal ones were expected, got {', '.join(channels)}")
-    return first
+    channels = File(str(path)).channels()  # R, G and B are one array
+    if len(channels) != 1:
+        raise ValueError(f"one channel or equal RGB were expected, got {', '.join(channels)}")
+    values = next(iter(channels.values())).pixels
+    same = values.ndim == 3 and (values == values[..., :1]).all()
+    return values[..., 0] if same else values
