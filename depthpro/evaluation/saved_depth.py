@@ -11,7 +11,6 @@
 
 import math
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Num
@@ -19,15 +18,6 @@ from numpy import ndarray
 from PIL import Image
 
 SUFFIXES = (".npz", ".npy", ".png", ".exr", ".pfm")
-
-
-class SavedDepth(NamedTuple):
-    """Contents of a file."""
-
-    values: Num[ndarray, "H W"]
-    """As stored."""
-    f_px: float | None = None
-    """Focal length in pixels of the picture's width."""
 
 
 def find_prediction(folder: Path, name: str) -> Path:
@@ -41,8 +31,12 @@ def find_prediction(folder: Path, name: str) -> Path:
     return found[0]
 
 
-def read_map(path: Path) -> SavedDepth:
-    """Return the map in a file; a ValueError if it is broken, or not one map of numbers."""
+def read_map(path: Path) -> tuple[Num[ndarray, "H W"], float | None]:
+    """Return the map in a file as stored, and the focal length in pixels of the picture's width.
+
+    Raises:
+        ValueError: If the file is broken, or holds no single map of numbers.
+    """
     f_px, suffix = None, path.suffix.lower()
     try:
         if suffix == ".npz":
@@ -60,7 +54,7 @@ def read_map(path: Path) -> SavedDepth:
             raise ValueError(f"a map (h, w) was expected, got {values.dtype} {values.shape}")
     except Exception as error:  # a broken file raises whatever its library raises
         raise ValueError(f"cannot read {path} ({error}): save it again") from error
-    return SavedDepth(values, f_px)
+    return values, f_px
 
 
 def _read_npz(path: Path) -> tuple[ndarray, float | None]:

@@ -11,7 +11,7 @@ from numpy import ndarray
 from torch.nn import functional as F
 
 from depthpro.evaluation.ibims import depth_boundary_errors, directed_depth_errors, plane_errors
-from depthpro.evaluation.readers.case import Case, IbimsTruth, Measure
+from depthpro.evaluation.readers.case import Case, Measure
 from depthpro.geometry import MAX_DEPTH_M, MIN_DEPTH_M
 from depthpro.metrics import (
     Alignment,
@@ -82,8 +82,8 @@ def score(
         if "cloud" in measures and valid.any() and case.f_px is not None:
             depth = np.asarray(align_depth(ours, truth, valid, range_m, alignment))
             row |= _cloud_errors(depth, truth, valid, _rays(case, truth.shape))
-        if "ibims" in measures and case.ibims is not None:
-            row |= _ibims_errors(ours, case, case.ibims, alignment)
+        if "ibims" in measures:
+            row |= _ibims_errors(ours, case, alignment)
     if "recall" in measures and case.alpha is not None:
         alpha = case.alpha.astype(np.float32)
         row["boundary_recall"] = boundary_recall(at_size(output, alpha.shape), alpha, case.mask)
@@ -184,13 +184,13 @@ def _rays(case: Case, shape: tuple[int, ...]) -> Float[ndarray, "h w 3"]:
     return np.stack([x, y, np.ones_like(x)], axis=-1)
 
 
-def _ibims_errors(ours: Map, case: Case, annotated: IbimsTruth, alignment: Alignment) -> Row:
+def _ibims_errors(ours: Map, case: Case, alignment: Alignment) -> Row:
     truth, valid = counted(case)  # these measures have no range of depth
-    if not valid.any():
+    if case.edges is None or case.planes is None or not valid.any():
         return {}
     depth = np.asarray(align_depth(ours, truth, valid, None, alignment))
     row = directed_depth_errors(depth, truth, valid)
-    row |= plane_errors(depth, truth, annotated.planes, _rays(case, truth.shape), valid)
-    if annotated.edges.any():
-        row |= depth_boundary_errors(depth, annotated.edges, valid)
+    row |= plane_errors(depth, truth, case.planes, _rays(case, truth.shape), valid)
+    if case.edges.any():
+        row |= depth_boundary_errors(depth, case.edges, valid)
     return row

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from depthpro.evaluation.readers.case import Benchmark, Case, IbimsTruth, Measure
+from depthpro.evaluation.readers.case import Benchmark, Case, Measure
 from depthpro.evaluation.readers.mattes import am2k, dis5k, p3m10k
 from depthpro.evaluation.readers.metres import eth3d, sintel
 from depthpro.evaluation.readers.nuscenes import nuscenes
@@ -11,7 +11,7 @@ from depthpro.evaluation.readers.rooms import ibims, sunrgbd
 from depthpro.evaluation.readers.samples import held_out, motorcycle, photos
 from depthpro.evaluation.readers.stereo import booster, middlebury, spring
 
-__all__ = ["READERS", "Benchmark", "Case", "IbimsTruth", "Measure", "open_benchmark"]
+__all__ = ["READERS", "Benchmark", "Case", "Measure", "open_benchmark"]
 
 _READERS = (booster, eth3d, ibims, middlebury, nuscenes, sintel, spring, sunrgbd)
 _READERS += (am2k, dis5k, p3m10k, photos)

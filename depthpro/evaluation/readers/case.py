@@ -19,16 +19,6 @@ against a mask; focal length; the iBims benchmark's own."""
 
 
 @dataclass(frozen=True)
-class IbimsTruth:
-    """Annotations of iBims-1 besides depth."""
-
-    edges: Bool[ndarray, "h w"]
-    """Depth edges."""
-    planes: Bool[ndarray, "p h w"]
-    """A mask for each plane: walls, floors, tables."""
-
-
-@dataclass(frozen=True)
 class Case:
     """One picture of a benchmark. What the benchmark does not annotate is None.
 
@@ -47,7 +37,10 @@ class Case:
     fy_px: float | None = None
     cx_px: float | None = None
     cy_px: float | None = None
-    ibims: IbimsTruth | None = None
+    edges: Bool[ndarray, "h w"] | None = None
+    """Depth edges, of iBims."""
+    planes: Bool[ndarray, "p h w"] | None = None
+    """A mask for each plane: walls, floors, tables; of iBims."""
     family: str = ""
     """A part of the benchmark that reports list apart, such as a scene family."""
 

@@ -27,7 +27,7 @@ from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
 from depthpro.data.frames import existing, fitting, naming, read_rgb, read_steps
-from depthpro.evaluation.readers.case import Benchmark, Case, IbimsTruth, find_cases, with_camera
+from depthpro.evaluation.readers.case import Benchmark, Case, find_cases, with_camera
 
 SPLIT = "SUNRGBDtoolbox/traintestSUNRGBD/allsplit.mat"
 FROM_MATLAB = np.array([[0, 0, 1], [0, 0, 1], [0, 0, 0]])
@@ -103,8 +103,8 @@ def _read_ibims(path: Path) -> Case:
         depth, edges, valid, opaque = (fitting(data[name], rgb) for name in names)
         # Whatever their names, the masks are 1 where a pixel is valid, and where it is opaque.
         known = (valid > 0) & (opaque > 0) & (depth > 0)
-        truth = IbimsTruth(edges > 0, _planes(data))
-        return replace(with_camera(rgb, depth, known, matrix - FROM_MATLAB), ibims=truth)
+        case = with_camera(rgb, depth, known, matrix - FROM_MATLAB)
+        return replace(case, edges=edges > 0, planes=_planes(data))
 
 
 def _planes(data: Any) -> Bool[ndarray, "p h w"]:

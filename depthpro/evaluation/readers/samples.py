@@ -73,7 +73,7 @@ def photos(root: str | Path) -> Benchmark:
     root, cases, unknown = Path(root), {}, []
     for path in sorted(root.rglob("*")):
         file = path.relative_to(root).as_posix()
-        if f"/{file}".count("/.") or path.suffix.lower() not in SUFFIXES or not path.is_file():
+        if "/." in f"/{file}" or path.suffix.lower() not in SUFFIXES or not path.is_file():
             continue
         name = Path(file).with_suffix("").as_posix()
         if read_focal_px(path) is None:
