@@ -56,7 +56,7 @@ def save_panels(
     for panel in (case.rgb, *panels):  # nearest rows and columns keep measured pixels that are few
         height, width = panel.shape[:2]
         size = round(width * HEIGHT / height), HEIGHT
-        small.append(Image.fromarray(panel).resize(size, Image.Resampling.NEAREST))
+        small.append(np.asarray(Image.fromarray(panel).resize(size, Image.Resampling.NEAREST)))
     with whole_file(path) as temporary:
         Image.fromarray(np.hstack(small)).save(temporary, quality=90)
 

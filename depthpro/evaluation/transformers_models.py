@@ -87,9 +87,9 @@ def import_transformers(name: str) -> Any:
 
 def from_pretrained(kind: str, name: str, **options: Any) -> Any:
     """Return a config, processor or network; a ValueError if it cannot be loaded."""
-    loader = getattr(import_transformers(name), kind)
+    transformers = import_transformers(name)
     try:
-        return loader.from_pretrained(name, trust_remote_code=False, **options)
+        return getattr(transformers, kind).from_pretrained(name, trust_remote_code=False, **options)
     except Exception as error:  # the client, its HTTP library and the readers each have their own
         reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
         raise ValueError(
