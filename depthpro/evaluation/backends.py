@@ -9,9 +9,8 @@ import torch
 from numpy import ndarray
 from torch import Tensor, nn
 
-from depthpro.checkpoint import OWN_LICENCE, Provenance
 from depthpro.config import DepthProConfig
-from depthpro.fov import FieldOfView
+from depthpro.evaluation.transformers_models import import_transformers
 from depthpro.model import DepthPro, Precision
 
 
@@ -39,15 +38,13 @@ def our_backend(model: DepthPro, precision: Precision) -> Backend:
 def random_network(
     config: DepthProConfig, device: torch.device, dtype: torch.dtype = torch.float32
 ) -> DepthPro:
-    """Return a network with random weights whose depth and field of view vary."""
-    with torch.device("meta"):
+    """Return a network with the weights that training starts from, stored as trained ones are."""
+    with device:
         model = DepthPro(config)
-    model = model.to(dtype).to_empty(device=device)
-    _randomize(model, model.head[4], cast(FieldOfView, model.fov).head[4])
-    model.provenance = _provenance(config)
     model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    model.head.float()  # as `from_pretrained` keeps it
-    return model.eval()
+    model = model.to(dtype).eval()
+    model.head.float()
+    return model
 
 
 def random_backends(
@@ -57,23 +54,14 @@ def random_backends(
 
     transformers has neither a convolutional stem nor a second tap's neck of its own width: a ViT of
     the same sizes and a neck of the decoder's width take their place.
-
-    Raises:
-        ValueError: If transformers is not installed.
     """
-    try:
-        from transformers import DepthProForDepthEstimation
-    except ImportError as error:
-        raise ValueError(
-            f"--vs transformers needs transformers ({error}): pip install 'transformers>=5.0'"
-        ) from None
+    transformers = import_transformers("--vs transformers")
     with device:
-        theirs: Any = DepthProForDepthEstimation(_transformers_config(config)).eval()
-    _randomize(theirs, theirs.head.layers[4], theirs.fov_model.head.layers[4])
+        theirs = transformers.DepthProForDepthEstimation(_transformers_config(config)).eval()
+    _randomize(theirs)
     with tempfile.TemporaryDirectory() as folder:
         theirs.save_pretrained(folder, max_shard_size="100GB")
         ours = DepthPro.from_pretrained(folder, device=device, dtype=dtype)
-    ours.provenance = _provenance(config)
     return [our_backend(ours, precision), _transformers_backend(theirs.to(dtype), precision)]
 
 
@@ -127,20 +115,16 @@ def _transformers_backend(network: Any, precision: Precision) -> Backend:
 
 
 @torch.no_grad()
-def _randomize(network: nn.Module, depth_layer: nn.Module, fov_layer: nn.Module) -> None:
-    """Fill a network with weights that keep the size of signals from layer to layer.
+def _randomize(network: Any) -> None:
+    """Fill a network of transformers with weights that keep the size of signals in each layer.
 
     C is then around 1 and the field of view around 55 degrees; with the weights that training
-    starts from, neither would vary.
+    starts from, neither would vary, and a wrong network would agree with a right one.
     """
     for name, weight in network.named_parameters():
         if weight.dim() > 1:
             nn.init.normal_(weight, std=weight[0].numel() ** -0.5)
         else:  # norms and LayerScale are not called bias
             nn.init.constant_(weight, 0.0 if name.endswith("bias") else 1.0)
-    nn.init.constant_(cast(Tensor, depth_layer.bias), 1.0)
-    nn.init.constant_(cast(Tensor, fov_layer.bias), 55.0)
-
-
-def _provenance(config: DepthProConfig) -> Provenance:
-    return Provenance(f"random weights of {config.image_size} pixels", OWN_LICENCE)
+    nn.init.constant_(network.head.layers[4].bias, 1.0)
+    nn.init.constant_(network.fov_model.head.layers[4].bias, 55.0)

@@ -12,14 +12,12 @@ from numpy import ndarray
 from PIL import Image
 
 from depthpro.evaluation.readers.case import Case
-from depthpro.evaluation.report import METRICS, Results
+from depthpro.evaluation.report import METRICS, RANKED, Results
 from depthpro.evaluation.scoring import CURVE_M, Range, Row, SystemOutput, at_size, counted
 from depthpro.files import whole_file
 from depthpro.metrics import Alignment, align_depth
 from depthpro.viz import colorize, depth_range
 
-KEYS = ("delta1", "boundary_f1", "boundary_recall")
-"""Measures that pictures are ordered by: the first one that they have."""
 SHOWN = 3
 """Number of worst, and of best pictures."""
 HEIGHT = 240
@@ -29,11 +27,11 @@ FACTOR = 1.5
 
 
 def worst_and_best(rows: Collection[Row]) -> tuple[str, list[Row]]:
-    """Return the measure that pictures are ordered by, and the three worst and three best rows.
+    """Return the first measure of `RANKED` that rows have, and the three worst and best by it.
 
     The worst come first; of equal ones the first are taken. Empty if no row has such a measure.
     """
-    key = next((key for key in KEYS if any(key in row for row in rows)), "")
+    key = next((key for key in RANKED if any(key in row for row in rows)), "")
     scored = [row for row in rows if key in row]
     worst = heapq.nsmallest(SHOWN, scored, key=lambda row: row[key])
     best = heapq.nlargest(SHOWN, scored, key=lambda row: row[key])
@@ -43,10 +41,10 @@ def worst_and_best(rows: Collection[Row]) -> tuple[str, list[Row]]:
 def save_panels(
     path: Path, case: Case, output: SystemOutput, range_m: Range, alignment: Alignment
 ) -> None:
-    """Write photo, truth, prediction in the truth's colours, and a map of its errors, side by side.
+    """Write photo, truth, prediction, and a map of its errors, side by side.
 
     Errors are blue where the prediction is too near, red where too far, fully at a factor of 1.5.
-    Of a case with a mask instead of depth there is no such map.
+    A case with a mask instead of depth has no such map.
     """
     if case.depth is not None:
         panels = _depth_panels(case, output, range_m, alignment)
@@ -55,10 +53,10 @@ def save_panels(
         matte = np.repeat((255 * case.alpha).astype(np.uint8)[..., None], 3, axis=2)
         panels = [matte, colorize(at_size(output, case.alpha.shape))]
     small = []
-    for image in (Image.fromarray(panel) for panel in (case.rgb, *panels)):
-        size = round(image.width * HEIGHT / image.height), HEIGHT
-        # Nearest, so that measured pixels which stand alone do not vanish into black.
-        small.append(np.asarray(image.resize(size, Image.Resampling.NEAREST)))
+    for panel in (case.rgb, *panels):  # nearest rows and columns keep measured pixels that are few
+        height, width = panel.shape[:2]
+        size = round(width * HEIGHT / height), HEIGHT
+        small.append(np.asarray(Image.fromarray(panel).resize(size, Image.Resampling.NEAREST)))
     with whole_file(path) as temporary:
         Image.fromarray(np.hstack(small)).save(temporary, quality=90)
 
@@ -83,10 +81,9 @@ def draw_cases(path: Path, rows: Collection[Row], folder: Path) -> None:
 
 
 def draw_curves(path: Path, results: Iterable[Results]) -> None:
-    """Draw the error over true depth of systems on one benchmark, if it was measured.
+    """Draw the mean of |d - d*| / d* over true depth of systems on one benchmark, if measured.
 
-    Each bin is the mean of |d - d*| / d* over its pixels of all pictures; bins with less than a
-    thousandth of the pixels are left out.
+    The mean is over pixels; bins with less than a thousandth of the pixels are left out.
     """
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()

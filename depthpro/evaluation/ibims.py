@@ -1,13 +1,12 @@
 """The measures of the iBims benchmark: depth edges, sides of a plane at 3 m, and flat surfaces.
 
-The fields of the results are names of scores. Pixels count where the mask is True; depth is
-positive and finite there.
+Each function returns scores by name. Pixels count where the mask is True; depth is positive and
+finite there.
 
 Source: Table 6 after Koch et al. 2018.
 """
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -24,43 +23,18 @@ PLANE_M = 3.0
 
 Map = Float[ndarray, "h w"]
 Mask = Bool[ndarray, "h w"]
+Scores = dict[str, float]
 
 
-class BoundaryErrors(NamedTuple):
-    """Mean distances between predicted and true depth edges, in pixels."""
+def depth_boundary_errors(prediction: Map, edges: Mask, mask: Mask) -> Scores:
+    """Return mean distances in pixels between predicted and annotated depth edges.
 
-    dbe_accuracy_px: float
-    """Over predicted edges less than 10 pixels from a true one."""
-    dbe_completeness_px: float
-    """Over all true edges."""
-
-
-class DirectedErrors(NamedTuple):
-    """Shares of the pixels, in [0, 1]; all 0 where no pixel counts."""
-
-    dde_0: float
-    """On the same side of the plane as the target."""
-    dde_minus: float
-    """Before the plane though the target is behind it."""
-    dde_plus: float
-    """Behind the plane though the target is not."""
-
-
-class PlaneErrors(NamedTuple):
-    """Means over planes."""
-
-    plane_flatness_m: float
-    """Standard deviation of the points' distance from their best plane."""
-    plane_orientation_deg: float
-    """Angle between that plane and the best one of the true points, in [0, 90]."""
-
-
-def depth_boundary_errors(prediction: Map, edges: Mask, mask: Mask) -> BoundaryErrors:
-    """Return the mean distances from predicted to annotated depth edges, and back.
+    `dbe_accuracy_px` is over predicted edges less than 10 pixels from an annotated one,
+    `dbe_completeness_px` over all annotated ones, of which there is at least one. Both are 10
+    where no predicted edge is that near.
 
     Predicted edges are scikit-image's Canny (sigma = sqrt 2, thresholds 0.1 and 0.2) in depth of
-    any unit, scaled to [0, 1] over the mask. Without one less than 10 pixels from an annotated
-    one, of which there is at least one, both distances are 10.
+    any unit, scaled to [0, 1] over the mask.
     """
     low, high = prediction[mask].min(), prediction[mask].max()
     scaled = np.where(mask, (prediction - low) / max(high - low, np.finfo(float).tiny), 0)
@@ -68,20 +42,27 @@ def depth_boundary_errors(prediction: Map, edges: Mask, mask: Mask) -> BoundaryE
     to_true = np.asarray(distance_transform_edt(~edges))
     near = predicted & (to_true < REACH_PX)
     if not near.any():
-        return BoundaryErrors(REACH_PX, REACH_PX)
-    to_predicted = np.asarray(distance_transform_edt(~predicted))
-    return BoundaryErrors(float(to_true[near].mean()), float(to_predicted[edges].mean()))
+        return {"dbe_accuracy_px": REACH_PX, "dbe_completeness_px": REACH_PX}
+    completeness = np.asarray(distance_transform_edt(~predicted))[edges].mean()
+    accuracy = to_true[near].mean()
+    return {"dbe_accuracy_px": float(accuracy), "dbe_completeness_px": float(completeness)}
 
 
-def directed_depth_errors(prediction: Map, target: Map, mask: Mask) -> DirectedErrors:
-    """Return the shares of pixels on the right and on the wrong sides of the plane, in metres.
+def directed_depth_errors(prediction: Map, target: Map, mask: Mask) -> Scores:
+    """Return shares of pixels, depth in metres; all 0 where no pixel counts.
 
-    A point on the plane counts as before it. Which sign is which follows from the paper's table: a
-    model with outputs in [0, 1], all before the plane, has DDE- = 41 % and DDE+ = 0.
+    `dde_0` is the share on the same side of the plane as the target, `dde_minus` before the plane
+    though the target is behind it, `dde_plus` behind it though the target is not. A point on the
+    plane counts as before it. Which sign is which follows from the paper's table: a model with
+    outputs in [0, 1], all before the plane, has DDE- = 41 % and DDE+ = 0.
     """
     near, truly_near = prediction[mask] <= PLANE_M, target[mask] <= PLANE_M
-    cases = (near == truly_near, near & ~truly_near, truly_near & ~near)
-    return DirectedErrors(*(float(case.sum() / max(len(case), 1)) for case in cases))
+    cases = {
+        "dde_0": near == truly_near,
+        "dde_minus": near & ~truly_near,
+        "dde_plus": truly_near & ~near,
+    }
+    return {name: float(case.sum() / max(len(case), 1)) for name, case in cases.items()}
 
 
 def plane_errors(
@@ -90,12 +71,14 @@ def plane_errors(
     planes: Bool[ndarray, "p h w"],
     rays: Float[ndarray, "h w 3"],
     mask: Mask,
-) -> PlaneErrors | None:
-    """Return how flat planes are and how far they are turned; None if none is large enough.
+) -> Scores:
+    """Return how flat planes are and how far they are turned; empty if none is large enough.
 
-    In each plane the prediction, of any unit, is scaled by the ratio of medians to the target, in
-    metres; planes are fitted to points by least squares of distances. `rays` are the points at
-    depth 1 of each pixel, in the camera frame.
+    `plane_flatness_m` is the standard deviation of the points' distances from their best plane,
+    `plane_orientation_deg` the angle, in [0, 90], between it and the best plane of the true
+    points; both are means over planes. In each plane the prediction, of any unit, is scaled by the
+    ratio of medians to the target, in metres; planes are fitted by least squares of distances.
+    `rays` are the points at depth 1 of each pixel, in the camera frame.
     """
     errors = []
     for counted in planes & mask:
@@ -107,7 +90,10 @@ def plane_errors(
             sine = np.linalg.norm(np.cross(normal, true_normal))  # exact at small angles
             angle = math.degrees(math.atan2(sine, abs(normal @ true_normal)))
             errors.append((deviation, angle))
-    return PlaneErrors(*np.mean(errors, axis=0).tolist()) if errors else None
+    if not errors:
+        return {}
+    flatness, orientation = np.mean(errors, axis=0).tolist()
+    return {"plane_flatness_m": flatness, "plane_orientation_deg": orientation}
 
 
 def _fit_plane(points: Float[ndarray, "n 3"]) -> tuple[Float[ndarray, "3"], float]:

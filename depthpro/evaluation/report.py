@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from depthpro.evaluation.paper_tables import published_of
+from depthpro.evaluation.paper_tables import Published, published_of
 from depthpro.evaluation.scoring import Row
 from depthpro.evaluation.systems import System
 from depthpro.files import whole_file
@@ -65,7 +65,7 @@ METRICS = {
 RANKED = ("delta1", "boundary_f1", "boundary_recall")
 """Measures over several benchmarks; the paper gives average ranks by the first."""
 _NOTE = (
-    "Means over pictures. **Measured** rows were computed here; published ones are the paper's, "
+    "Means over pictures. **Rows in bold** were measured here; published ones are the paper's, "
     "whose protocol is not known in every detail. Boundaries and the order of pairs are measured "
     "before alignment, focal errors always for the estimated focal length."
 )
@@ -82,52 +82,49 @@ def row_notes(system: System, alignment: Alignment) -> str:
 def report_table(results: Sequence[Results]) -> pd.DataFrame:
     """Return a row for each system and benchmark, their families, and the paper's systems.
 
-    The columns are benchmark, system, family (empty for the whole benchmark), source, and those
-    measures of `METRICS` that a row has, as means in the paper's units.
+    The columns are benchmark, system, family (empty for the whole benchmark), pictures (missing in
+    the paper's rows), notes, and those measures of `METRICS` that a row has, as means in the
+    paper's units.
     """
-    rows = []
-    for title in dict.fromkeys(result.record["benchmark"] for result in results):
-        for result in results:
-            if result.record["benchmark"] == title:
-                rows += measured_rows(result)
-        rows += paper_rows(title)
-    table = pd.DataFrame(rows, columns=["benchmark", "system", "family", "source", *METRICS])
-    return table.dropna(axis=1, how="all")
+    columns = ["benchmark", "system", "family", "pictures", "notes", *METRICS]
+    parts = []
+    for title, rows in measured_rows(results).groupby("benchmark", sort=False):
+        parts += [rows, paper_rows(str(title))]
+    table = pd.concat(parts).reindex(columns=columns)
+    return table.astype({"pictures": "Int64"}).dropna(axis=1, how="all")
 
 
-def measured_rows(result: Results) -> Iterator[dict[str, Any]]:
-    """Yield the means of a system on a benchmark, then on each family if there are several."""
-    record, rows = result.record, pd.DataFrame(result.rows)
-    families = dict(list(rows.query("family != ''").groupby("family", sort=False)))
-    parts = {"": rows} | (families if len(families) > 1 else {})
-    factors = pd.Series({name: metric.factor for name, metric in METRICS.items()})
-    for family, part in parts.items():
-        source = f"measured, {len(part)} picture{'s' * (len(part) > 1)}"
-        source += f", {record['notes']}" if record["notes"] else ""
-        row = {"benchmark": record["benchmark"], "system": record["system"]}
-        row |= {"family": family, "source": source}
-        yield row | dict(part.reindex(columns=list(METRICS)).mean() * factors)
+def measured_rows(results: Sequence[Results]) -> pd.DataFrame:
+    """Return means of each system on each benchmark, then on its families if it has several."""
+    names = ["benchmark", "system", "notes"]
+    frames = [
+        pd.DataFrame(rows).assign(**{n: record[n] for n in names}) for record, rows in results
+    ]
+    pictures = pd.concat(frames).reindex(columns=[*names, "family", *METRICS])
+    named = pictures[pictures["family"] != ""]
+    families = named.groupby(names).filter(lambda rows: rows["family"].nunique() > 1)
+    groups = pd.concat([pictures.assign(family=""), families]).groupby(
+        [*names, "family"], sort=False
+    )
+    means = groups.mean() * pd.Series({name: metric.factor for name, metric in METRICS.items()})
+    return means.assign(pictures=groups.size()).reset_index()
 
 
-def paper_rows(benchmark: str) -> list[dict[str, Any]]:
+def paper_rows(benchmark: str) -> pd.DataFrame:
     """Return the paper's rows on a benchmark; none if it is not in the paper."""
-    rows: dict[str, dict[str, Any]] = {}
-    for number in published_of(benchmark):
-        start = {"benchmark": benchmark, "system": number.system, "family": ""}
-        row = rows.setdefault(number.system, start | {"source": "published"})
-        row[number.metric] = number.value
-        note = f", Table {number.table}" + (f" ({number.note})" if number.note else "")
-        row["source"] += note if note not in row["source"] else ""
-    return list(rows.values())
+    numbers = pd.DataFrame(published_of(benchmark), columns=Published._fields)
+    notes = numbers["note"].map(lambda note: f" ({note})" if note else "")
+    numbers["notes"] = "Table " + numbers["table"].astype(str) + notes
+    rows = numbers.pivot_table("value", "system", "metric", aggfunc="last", sort=False)
+    for system, tables in numbers.groupby("system")["notes"]:
+        rows.loc[system, "notes"] = ", ".join(["published", *tables.unique()])
+    return rows.reset_index().assign(benchmark=benchmark, family="")
 
 
 def markdown(table: pd.DataFrame) -> str:
     """Return a table for each benchmark, then average ranks, as Markdown."""
-    parts = []
-    for title, rows in table.groupby("benchmark", sort=False):
-        whole, families = rows.query("family == ''"), rows.query("family != ''")
-        parts += [f"## {title}\n\n{_formatted(whole)}"]
-        parts += [_formatted(families)] if len(families) else []
+    groups = table.groupby("benchmark", sort=False)
+    parts = [f"## {title}\n\n{_formatted(rows)}" for title, rows in groups]
     return "\n\n".join([*parts, *_ranks(table), _NOTE]) + "\n"
 
 
@@ -143,7 +140,8 @@ def write_report(folder: Path, results: Sequence[Results]) -> str:
 
 
 def _formatted(rows: pd.DataFrame) -> str:
-    shown = pd.DataFrame({"system": _labels(rows), "source": rows["source"]})
+    pictures = rows["pictures"].astype(object).where(rows["pictures"].notna(), "–")
+    shown = pd.DataFrame({"system": _labels(rows), "pictures": pictures, "notes": rows["notes"]})
     for name, metric in METRICS.items():
         if name in rows and rows[name].notna().any():
             shown[metric.title] = [_cell(value, metric) for value in rows[name]]
@@ -151,9 +149,9 @@ def _formatted(rows: pd.DataFrame) -> str:
 
 
 def _labels(rows: pd.DataFrame) -> pd.Series:
-    """Return titles of systems, in bold if measured, with their family."""
+    """Return titles of systems with their family, in bold if measured."""
     names = rows["system"] + rows["family"].map(lambda family: f", {family}" if family else "")
-    return names.where(rows["source"].str.startswith("published"), "**" + names + "**")
+    return names.where(rows["pictures"].isna(), "**" + names + "**")
 
 
 def _ranks(table: pd.DataFrame) -> Iterator[str]:
@@ -164,8 +162,7 @@ def _ranks(table: pd.DataFrame) -> Iterator[str]:
     """
     for name in (name for name in RANKED if name in table):
         rows = table.query("family == ''").dropna(subset=[name]).assign(system=_labels)
-        of_paper = rows["source"].str.startswith("published")
-        in_paper = list(dict.fromkeys(rows["benchmark"][of_paper]))
+        in_paper = rows.loc[rows["pictures"].isna(), "benchmark"].unique()
         if len(in_paper) < 2:
             continue
         scores = rows.pivot(index="system", columns="benchmark", values=name)[in_paper]

@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import json
 import re
+import sys
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -21,9 +22,9 @@ from accelerate.utils import gather_object
 from tqdm import tqdm
 
 from depthpro.evaluation import figures, systems
-from depthpro.evaluation.readers import READERS, Benchmark, open_benchmark
+from depthpro.evaluation.readers import READERS, Benchmark, Case, open_benchmark
 from depthpro.evaluation.report import Results, row_notes, write_report
-from depthpro.evaluation.scoring import Row, score
+from depthpro.evaluation.scoring import Row, SystemOutput, score
 from depthpro.evaluation.systems import System
 from depthpro.files import whole_file
 from depthpro.metrics import Alignment
@@ -55,40 +56,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure what is not measured yet, write and print the report, and return the exit status.
-
-    Raises:
-        ValueError: If data, weights or predictions cannot be read, or an option is out of range.
-    """
+    """Measure what is not measured yet, write and print the report, and return the exit status."""
     if options.samples is not None and options.samples < 1:
         raise ValueError(f"--samples must be at least 1, got {options.samples}")
-    benchmarks = {spec: open_benchmark(spec) for spec in options.data}
-    folders = {spec: options.out / slug(each.title) for spec, each in benchmarks.items()}
-    data = {spec: [spec, _data_fingerprint(spec, folder)] for spec, folder in folders.items()}
+    benchmarks = [_open(spec, options.out) for spec in options.data]
     state = PartialState(cpu=options.device == "cpu" or not torch.cuda.is_available())
     results: dict[Path, Results] = {}
     for system in _systems(options):
         alignment = options.alignment or ("none" if system.metric else "scale_and_shift")
         if alignment == "none" and not system.metric:
             raise ValueError(f"{system.title} predicts relative depth: leave --alignment none out")
-        for spec, benchmark in benchmarks.items():
-            path = folders[spec] / f"{slug(system.title)}.jsonl"
+        for benchmark, folder, data in benchmarks:
+            path = folder / f"{slug(system.title)}.jsonl"
             record = {
                 "benchmark": benchmark.title,
                 "system": system.title,
                 "notes": row_notes(system, alignment),
                 "alignment": alignment,
-                "kind": [options.kind, options.scale],
                 "weights": _fingerprint(system.files) if system.files else "",
-                "data": data[spec],
+                "data": data,
                 "depthpro": __version__,
             }
             rows = measure(system, benchmark, record, path, options.samples)
             results[path] = Results(record, rows)
     if state.is_main_process:
-        for spec, folder in folders.items():
+        for _, folder, data in benchmarks:
             if options.earlier:
-                results |= _earlier(folder, data[spec], results)
+                results |= _earlier(folder, data, results)
             here = [result for path, result in results.items() if path.parent == folder]
             figures.draw_curves(folder / "error_over_depth.png", here)
         print(write_report(options.out, list(results.values())))
@@ -105,27 +99,26 @@ def measure(
 ) -> list[Row]:
     """Measure the cases that have no row yet, draw the worst and best, and return all rows.
 
-    Rows are added to the file at `path`, and figures go beside it. `record` is what rows depend
-    on, such as `alignment`; `samples` limits the number of cases.
+    Each row is added to the file at `path` as soon as it is measured, and figures go beside it.
+    `record` is what rows depend on, such as `alignment`; `samples` limits the number of cases.
 
     Raises:
         ValueError: If the file has rows of other settings, or a case cannot be measured.
     """
-    _check_record(path, record)
-    rows = {row["case"]: row for row in _read_rows(path)}
+    rows = _resume(path, record)
+    state, panels, alignment = PartialState(), path.with_suffix(""), record["alignment"]
     names = list(benchmark.cases)[:samples]
     missing = [name for name in names if name not in rows]
-    state = PartialState()
-    if state.is_main_process and missing:
-        with whole_file(path.with_suffix(".json")) as temporary:
-            temporary.write_text(json.dumps(record, indent=1) + "\n")
-        with whole_file(path) as temporary:  # without half a line that a killed run has left
-            temporary.write_text("".join(json.dumps(row) + "\n" for row in rows.values()))
-    title = f"{system.title}, {benchmark.title}"
     rounds = range(0, len(missing), state.num_processes)
+    title = f"{system.title}, {benchmark.title}"
     for first in tqdm(rounds, desc=title, disable=not state.is_main_process):
-        mine = missing[first : first + state.num_processes][state.process_index :][:1]
-        new = [measure_case(system, benchmark, name, record, path, rows.values()) for name in mine]
+        new = []
+        for name in missing[first + state.process_index : first + state.num_processes][:1]:
+            case, output, row = measure_case(system, benchmark, name, alignment)
+            if row in figures.worst_and_best([*rows.values(), row])[1]:
+                picture = panels / f"{name}.jpg"
+                figures.save_panels(picture, case, output, benchmark.range_m, alignment)
+            new.append(row)
         for row in gather_object(new):
             rows[row["case"]] = row
             if state.is_main_process:
@@ -133,41 +126,39 @@ def measure(
                     file.write(json.dumps(row) + "\n")
     chosen = [rows[name] for name in names]
     if state.is_main_process:
-        figures.draw_cases(path.with_suffix(".jpg"), chosen, path.with_suffix(""))
+        figures.draw_cases(path.with_suffix(".jpg"), chosen, panels)
     return chosen
 
 
 def measure_case(
-    system: System,
-    benchmark: Benchmark,
-    name: str,
-    record: dict[str, Any],
-    path: Path,
-    others: Collection[Row] = (),
-) -> Row:
-    """Return the row of a case; draw its panels if it is among the worst or best of `others`.
-
-    Raises:
-        ValueError: If it cannot be read or measured; with its name.
-    """
-    settings = benchmark.range_m, record["alignment"]
+    system: System, benchmark: Benchmark, name: str, alignment: Alignment
+) -> tuple[Case, SystemOutput, Row]:
+    """Return a case, a system's prediction for it, and its scores; any error names the case."""
     try:
         case = benchmark.cases[name]()
         output = system.predict(name, case)
-        scores = score(output, case, benchmark.measures, *settings)
-        row = {"case": name, "family": case.family, **scores}
-        if row in figures.worst_and_best([*others, row])[1]:
-            figures.save_panels(path.with_suffix("") / f"{name}.jpg", case, output, *settings)
+        scores = score(output, case, benchmark.measures, benchmark.range_m, alignment)
     except Exception as error:  # of readers and networks of many kinds; after hours, which case?
         kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
         reason = f"{system.title} on {benchmark.title}, {name}: {kind}{error}"
         raise ValueError(reason) from error
-    return row
+    return case, output, {"case": name, "family": case.family, **scores}
 
 
 def slug(title: str) -> str:
     """Return a title as the name of a file."""
     return re.sub(r"[^A-Za-z0-9.+-]+", "_", title).strip("_.") or "unnamed"
+
+
+def _open(spec: str, out: Path) -> tuple[Benchmark, Path, str]:
+    """Return a benchmark, the folder of its results, and a fingerprint of its files."""
+    benchmark, rest = open_benchmark(spec), spec.partition(":")[2]
+    folder, data = out / slug(benchmark.title), Path(spec)
+    if rest and not data.exists():
+        data = Path(rest)
+    if folder.resolve().is_relative_to(data.resolve()):
+        raise ValueError(f"{folder} is in the data, {data}: choose another --out")
+    return benchmark, folder, f"{spec} {_fingerprint(data)}"
 
 
 def _systems(options: argparse.Namespace) -> Iterator[System]:
@@ -188,16 +179,7 @@ def _systems(options: argparse.Namespace) -> Iterator[System]:
         yield systems.open_predictions(*saved)
 
 
-def _data_fingerprint(spec: str, results: Path) -> str:
-    """Return the fingerprint of a benchmark's files; refuse results among them."""
-    rest = spec.partition(":")[2]
-    folder = Path(rest if rest and not Path(spec).exists() else spec)
-    if results.resolve().is_relative_to(folder.resolve()):
-        raise ValueError(f"{results} is in the data, {folder}: choose another --out")
-    return _fingerprint(folder)
-
-
-def _earlier(folder: Path, data: list[str], known: Collection[Path]) -> dict[Path, Results]:
+def _earlier(folder: Path, data: str, known: Collection[Path]) -> dict[Path, Results]:
     """Return results of other systems that earlier calls measured on the same data."""
     found = {}
     for path in sorted(folder.glob("[!.]*.jsonl")):
@@ -207,30 +189,40 @@ def _earlier(folder: Path, data: list[str], known: Collection[Path]) -> dict[Pat
     return found
 
 
-def _read_rows(path: Path) -> list[Row]:
-    """Return the rows of a file, none if it is missing, without a last line that was cut off."""
-    text = path.read_text() if path.exists() else ""
-    return [json.loads(line) for line in text.split("\n")[:-1]]
+def _resume(path: Path, record: dict[str, Any]) -> dict[str, Row]:
+    """Return the rows in a file by case; a ValueError if they were measured otherwise.
 
-
-def _check_record(path: Path, record: dict[str, Any]) -> None:
-    """Raise a ValueError if a file has rows that were measured with other settings."""
-    if not path.exists():
-        return
-    beside = path.with_suffix(".json")
+    What they depend on is written beside it, and a line that was cut off is removed.
+    """
+    exists, beside = path.exists(), path.with_suffix(".json")
     before = json.loads(beside.read_text()) if beside.exists() else {}
-    if differing := [key for key in {**before, **record} if before.get(key) != record.get(key)]:
+    differing = [key for key in {**before, **record} if before.get(key) != record.get(key)]
+    if exists and differing:
         raise ValueError(
             f"{path} was measured with other {', '.join(differing)}: choose another --out or "
             f"--title, or delete {path.name}"
         )
+    rows = _read_rows(path)
+    if PartialState().is_main_process:
+        with whole_file(beside) as temporary:
+            temporary.write_text(json.dumps(record, indent=1) + "\n")
+        with whole_file(path) as temporary:
+            temporary.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return {row["case"]: row for row in rows}
+
+
+def _read_rows(path: Path) -> list[Row]:
+    """Return the rows of a file, none if it is missing; a last line that was cut off is dropped."""
+    if not path.exists():
+        return []
+    *lines, rest = path.read_text().split("\n")
+    if rest and PartialState().is_main_process:
+        print(f"{path}: the last line was cut off and is dropped", file=sys.stderr)
+    return [json.loads(line) for line in lines]
 
 
 def _fingerprint(path: Path) -> str:
-    """Return a digest of names, sizes and times of the files at a path, hidden ones apart.
-
-    Empty if there are none.
-    """
+    """Return a digest of names, sizes and times of the files at a path but hidden ones."""
     files = sorted(path.rglob("[!.]*")) if path.is_dir() else [path]
     stats = [(file.relative_to(path), file.stat()) for file in files if file.is_file()]
     text = "".join(f"{name} {stat.st_size} {stat.st_mtime_ns}\n" for name, stat in stats)

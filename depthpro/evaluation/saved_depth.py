@@ -5,7 +5,7 @@
 | `.npz` | an array `depth`, or one of any name; `f_px` if the system estimates it, or alone |
 | `.npy` | the array |
 | `.png`, `.tif`, `.tiff` | grey of 8 or 16 bits, or floats |
-| `.exr` | floats: one channel, or several that are equal; needs the package OpenEXR |
+| `.exr` | floats: one channel, or RGB that are equal; needs the package OpenEXR |
 | `.pfm` | floats, grey |
 
 Axes of length 1 and equal colours are one map too.
@@ -13,7 +13,6 @@ Axes of length 1 and equal colours are one map too.
 
 import math
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Num
@@ -25,21 +24,8 @@ FORMATS = {".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".pfm": "PPM"}
 """Pillow's names of those that it reads."""
 
 
-class SavedDepth(NamedTuple):
-    """Contents of a file."""
-
-    values: Num[ndarray, "H W"]
-    """As stored."""
-    f_px: float | None = None
-    """Focal length in pixels of the picture's width."""
-
-
 def find_prediction(folder: Path, name: str) -> Path:
-    """Return the one file FOLDER/NAME.suffix.
-
-    Raises:
-        ValueError: If there is none, or more than one.
-    """
+    """Return the one file FOLDER/NAME.suffix; a ValueError if there is none, or more than one."""
     found = [path for suffix in SUFFIXES if (path := folder / f"{name}{suffix}").is_file()]
     if len(found) != 1:
         raise ValueError(
@@ -49,11 +35,11 @@ def find_prediction(folder: Path, name: str) -> Path:
     return found[0]
 
 
-def read_map(path: Path) -> SavedDepth:
-    """Return the map in a file.
+def read_map(path: Path) -> tuple[Num[ndarray, "H W"], float | None]:
+    """Return the map in a file as stored, and the focal length in pixels of the picture's width.
 
     Raises:
-        ValueError: If it cannot be read, or is not one map of numbers.
+        ValueError: If the file is broken, or holds no single map of numbers.
     """
     f_px, suffix = None, path.suffix.lower()
     try:
@@ -67,13 +53,13 @@ def read_map(path: Path) -> SavedDepth:
             with Image.open(path, formats=[FORMATS[suffix]]) as image:
                 if image.mode == "P":
                     raise ValueError("grey was expected, got a palette of colours")
-                values = np.array(image)  # of PFM, Pillow turns the rows and swaps the bytes
+                values = np.array(image)
         values = _one_plane(values)
         if values.ndim != 2 or not values.size or values.dtype.kind not in "fui":
             raise ValueError(f"a map (h, w) was expected, got {values.dtype} {values.shape}")
     except Exception as error:  # a broken file raises whatever its library raises
         raise ValueError(f"cannot read {path} ({error}): save it again") from error
-    return SavedDepth(values, f_px)
+    return values, f_px
 
 
 def _one_plane(values: ndarray) -> ndarray:
@@ -100,9 +86,10 @@ def _read_npz(path: Path) -> tuple[ndarray, float | None]:
 
 def _read_exr(path: Path) -> ndarray:
     try:
-        import OpenEXR  # pyright: ignore[reportMissingImports]
+        from OpenEXR import File  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise ValueError("EXR needs one more package: pip install OpenEXR") from None
-    with OpenEXR.File(str(path), separate_channels=True) as file:
-        channels = {name: channel.pixels for name, channel in file.channels().items()}
-    return np.stack(list(channels.values()), axis=-1)
+    channels = File(str(path)).channels()  # R, G and B are one array
+    if len(channels) != 1:
+        raise ValueError(f"one channel or equal RGB were expected, got {', '.join(channels)}")
+    return next(iter(channels.values())).pixels

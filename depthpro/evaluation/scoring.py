@@ -51,8 +51,6 @@ class SystemOutput(NamedTuple):
     predicted. It covers the picture, at any size."""
     f_px: float | None = None
     """Estimated focal length in pixels of the picture's width."""
-    inverse: bool = False
-    """Whether the system predicts inverse depth, which is then resized instead of depth."""
 
 
 def score(
@@ -97,19 +95,15 @@ def score(
 
 
 def at_size(output: SystemOutput, shape: tuple[int, ...]) -> Map:
-    """Return predicted depth resized bilinearly to a shape (h, w), clamped to `NEAREST_M` to 10 km.
+    """Return predicted depth resized to a shape (h, w), clamped to `NEAREST_M` to 10 km.
 
-    Inverse depth is resized as such: else pixels at an edge would get a depth where nothing is.
-
-    Raises:
-        ValueError: If it is NaN in places.
+    Inverse depth is interpolated, bilinearly: between a near object and the sky, the middle in
+    depth would be kilometres away. Raises a ValueError if depth is NaN in places.
     """
     if np.isnan(output.depth).any():
         raise ValueError("predicted depth is NaN in places: use infinity for sky, 0 for unknown")
     depth = np.clip(output.depth, NEAREST_M, MAX_DEPTH_M).astype(np.float32)
-    if depth.shape == shape:
-        return depth
-    return 1 / resized(1 / depth, shape) if output.inverse else resized(depth, shape)
+    return depth if depth.shape == shape else 1 / resized(1 / depth, shape)
 
 
 def resized(values: Float[ndarray, "H W"], shape: tuple[int, ...]) -> Map:
@@ -155,17 +149,17 @@ def _depth_errors(ours: Map, truth: Map, valid: Mask, range_m: Range, alignment:
     errors = depth_metrics(ours, truth, valid, range_m, alignment)
     scaled = depth_metrics(ours, truth, valid, range_m, "median_scale")
     fitted = depth_metrics(ours, truth, valid, range_m, "scale_and_shift")
-    row = {name: float(value) for name, value in vars(errors).items()}
+    row: Row = {name: float(value) for name, value in vars(errors).items()}
     row |= {"delta1_scaled": float(scaled.delta1), "abs_rel_aligned": float(fitted.abs_rel)}
     ordinal = ordinal_accuracy(ours, truth, valid)
     if not math.isnan(ordinal):
         row["ordinal"] = ordinal
-    depth = align_depth(ours, truth, valid, range_m, alignment)
+    error = np.abs(align_depth(ours, truth, valid, range_m, alignment) - truth)[valid]
     bins, count = np.digitize(truth[valid], CURVE_M), len(CURVE_M) + 1
     pixels = np.bincount(bins, minlength=count)
-    total = np.bincount(bins, np.abs(depth - truth)[valid] / truth[valid], minlength=count)
-    by_depth = (total / pixels.clip(min=1)).tolist()
-    return row | {"error_by_depth": by_depth, "pixels_by_depth": pixels.astype(float).tolist()}
+    total = np.bincount(bins, error / truth[valid], minlength=count)
+    row["error_by_depth"] = (total / pixels.clip(min=1)).tolist()
+    return row | {"pixels_by_depth": pixels.astype(float).tolist()}
 
 
 def _cloud_errors(depth: Map, truth: Map, valid: Mask, rays: Float[ndarray, "h w 3"]) -> Row:
@@ -192,11 +186,11 @@ def _rays(case: Case, shape: tuple[int, ...]) -> Float[ndarray, "h w 3"]:
 
 def _ibims_errors(ours: Map, case: Case, alignment: Alignment) -> Row:
     truth, valid = counted(case)  # these measures have no range of depth
-    if case.ibims is None or not valid.any():
+    if case.edges is None or case.planes is None or not valid.any():
         return {}
     depth = np.asarray(align_depth(ours, truth, valid, None, alignment))
-    row: Row = directed_depth_errors(depth, truth, valid)._asdict()
-    if case.ibims.edges.any():
-        row |= depth_boundary_errors(depth, case.ibims.edges, valid)._asdict()
-    planes = plane_errors(depth, truth, case.ibims.planes, _rays(case, truth.shape), valid)
-    return row | planes._asdict() if planes else row
+    row = directed_depth_errors(depth, truth, valid)
+    row |= plane_errors(depth, truth, case.planes, _rays(case, truth.shape), valid)
+    if case.edges.any():
+        row |= depth_boundary_errors(depth, case.edges, valid)
+    return row

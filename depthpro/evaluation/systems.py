@@ -5,20 +5,19 @@ docs/evaluation.md lists how to open each system of the paper's tables.
 
 import json
 import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from numpy import ndarray
 
 from depthpro.checkpoint import EMBEDDED, PUBLISHED_LICENCE
 from depthpro.evaluation import transformers_models
 from depthpro.evaluation.readers.case import Case
-from depthpro.evaluation.saved_depth import SavedDepth, find_prediction, read_map
+from depthpro.evaluation.saved_depth import find_prediction, read_map
 from depthpro.evaluation.scoring import SystemOutput, counted, resized
 from depthpro.geometry import MIN_DEPTH_M
 from depthpro.model import DepthPro
@@ -36,7 +35,6 @@ PREFIX = "transformers:"
 """Before the name of a Depth Pro: run it by transformers instead of this package."""
 NEAREST = 0.01
 """Nearest depth of a relative system: what can be measured then spans a million to one."""
-_HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*(?<!\.pt)(?<!\.pth)(?<!\.safetensors)")
 _PUBLISHED = ("apple/DepthPro", "apple/DepthPro-hf")
 
 
@@ -105,12 +103,10 @@ def open_predictions(folder: Path, title: str, kind: Kind = "depth", scale: floa
     | "relative-depth" | depth up to scale and shift, as Marigold predicts it |
 
     Maps cover the picture, at any size; `scale` is 1000 for millimetres. "relative-depth" is fitted
-    to all true depth of the case by least squares, as Marigold's authors do; where none is known,
-    values stay.
+    to all true depth of the case by least squares, as Marigold's authors do.
 
     Raises:
-        ValueError: If there is no such folder or scale; and from `predict`, if a file is missing
-            or broken or its values are impossible.
+        ValueError: If there is no such folder or scale; in `predict`, if a file is not as it says.
     """
     if not folder.is_dir():
         raise ValueError(f"no folder {folder}: pass the one that holds a file for each case")
@@ -118,15 +114,13 @@ def open_predictions(folder: Path, title: str, kind: Kind = "depth", scale: floa
         raise ValueError(f"scale, stored units in a metre, must be positive; got {scale}")
 
     def predict(name: str, case: Case) -> SystemOutput:
-        saved = read_map(find_prediction(folder, name))
-        depth = _to_depth(saved, kind, scale)
-        if kind == "relative-depth":
-            depth = _fitted(depth, case)
-        return SystemOutput(depth, saved.f_px, inverse=kind in ("inverse", "relative"))
+        values, f_px = read_map(find_prediction(folder, name))
+        depth = _to_depth(values, kind, scale)
+        return SystemOutput(_fitted(depth, case) if kind == "relative-depth" else depth, f_px)
 
-    note = "predictions as saved"
+    note = f"saved as {kind}" + (f", {scale:g} units in a metre" if scale != 1 else "")
     if kind == "relative-depth":
-        note = f"relative depth, fitted to each truth by scale and shift of depth, {note}"
+        note += ", fitted to each truth by scale and shift of depth"
     return System(title, kind != "relative", predict, note, files=folder)
 
 
@@ -149,9 +143,10 @@ def _is_ours(model: str) -> bool:
     if (path / "config.json").is_file():
         settings = json.loads((path / "config.json").read_text(encoding="utf-8"))
         return settings.get("model_type", "depth_pro") == "depth_pro"
-    if path.exists() or model in _PUBLISHED or not _HUB_NAME.fullmatch(model):
+    is_file_name = path.suffix in (".pt", ".pth", ".safetensors")
+    if path.exists() or is_file_name or model in _PUBLISHED or model.count("/") != 1:
         return True
-    return transformers_models.load_config(model).model_type == "depth_pro"
+    return transformers_models.from_pretrained("AutoConfig", model).model_type == "depth_pro"
 
 
 def _open_ours(name: str, device: str | None, focal: Focal) -> System:
@@ -184,8 +179,7 @@ def _open_theirs(model: str, device: str | None, focal: Focal) -> System:
         values, f_px = theirs.infer(case.rgb)
         if focal == "true" and f_px is not None:
             values = values * np.float32(_true_focal(case) / f_px)
-        depth = relative_depth(values) if theirs.relative else values
-        return SystemOutput(depth, f_px, theirs.relative)
+        return SystemOutput(relative_depth(values) if theirs.relative else values, f_px)
 
     title = folder.resolve().name if folder.is_dir() else name
     title += " by transformers" if model.startswith(PREFIX) else ""
@@ -201,30 +195,32 @@ def _true_focal(case: Case) -> float:
     return case.f_px
 
 
-def _to_depth(saved: SavedDepth, kind: Kind, scale: float) -> Float[ndarray, "H W"]:
+def _to_depth(stored: Num[ndarray, "H W"], kind: Kind, scale: float) -> Float[ndarray, "H W"]:
     """Return depth in metres, or in the unit of a relative system."""
-    values, unit = saved.values.astype(np.float32), np.float32(scale)
-    if kind in ("depth", "inverse") and saved.values.dtype.kind in "ui" and scale == 1:
+    if kind in ("depth", "inverse") and stored.dtype.kind in "ui" and scale == 1:
         raise ValueError("whole numbers need a scale: how many make a metre, such as 1000 or 256")
-    good, wanted = {
-        "depth": (values >= 0, "0 or more; 0 is nothing predicted, infinite is sky"),
-        "inverse": ((values >= 0) & (values < np.inf), "0 or more and finite; 0 is sky"),
-    }.get(kind, (np.isfinite(values), "finite"))
+    values, unit = stored.astype(np.float32), np.float32(scale)
+    if kind == "depth":
+        good, wanted = values >= 0, "0 or more; 0 is nothing predicted, infinite is sky"
+    elif kind == "inverse":
+        good, wanted = (values >= 0) & (values < np.inf), "0 or more and finite; 0 is sky"
+    else:
+        good, wanted = np.isfinite(values), "finite"
     if not good.all():
         raise ValueError(
             f"{(~good).sum()} of {good.size} values are not {wanted}, such as {values[~good][0]:g}:"
             " save the map as the system predicts it, and check the kind"
         )
+    if kind == "relative":
+        return relative_depth(values)
     if kind == "inverse":
         with np.errstate(divide="ignore"):
             return unit / values
-    if kind == "relative":
-        return relative_depth(values)
     return values / unit if kind == "depth" else values
 
 
 def _fitted(values: Float[ndarray, "H W"], case: Case) -> Float[ndarray, "H W"]:
-    """Return metres: the values, scaled and shifted to fit the true depth of the case."""
+    """Return metres: the values, scaled and shifted to fit the true depth of the case, if known."""
     if case.depth is not None:
         truth, known = counted(case)  # not the sky, which some store as 10 million kilometres
         if known.any():

@@ -11,7 +11,6 @@ Relative is inverse depth up to scale and shift. Described in huggingface.co/doc
 model_doc/ of each; what each DPT predicts, in github.com/isl-org/DPT/issues/10.
 """
 
-import re
 from typing import Any, NamedTuple
 
 import torch
@@ -22,7 +21,7 @@ from depthpro.geometry import MIN_DEPTH_M
 from depthpro.model import default_device, usable_device
 
 # Never called, and left out of the published DPT: the coarsest level has nothing to be added to it.
-_UNUSED = re.compile(r"neck\.fusion_stage\.layers\.0\.residual_layer1\.")
+_UNUSED = "neck.fusion_stage.layers.0.residual_layer1."
 
 
 class TransformersDepth(NamedTuple):
@@ -56,20 +55,17 @@ class TransformersDepth(NamedTuple):
 
 
 def load(name: str, device: str | None = None) -> TransformersDepth:
-    """Return a depth network of transformers, in float32, by its name on the hub or its folder.
-
-    The folder holds config.json, preprocessor_config.json and weights.
+    """Return a depth network, in float32, by its name on the hub or its folder.
 
     Raises:
         ValueError: If it cannot be loaded, lacks weights, or has an unknown unit.
     """
-    relative = _is_relative(name, load_config(name))
+    relative = _is_relative(name, from_pretrained("AutoConfig", name))
     target = default_device() if device is None else usable_device(device)
-    processor = _load("AutoImageProcessor", name)
-    network, info = _load(
-        "AutoModelForDepthEstimation", name, dtype=torch.float32, output_loading_info=True
-    )
-    missing = sorted(key for key in info["missing_keys"] if not _UNUSED.match(key))
+    processor = from_pretrained("AutoImageProcessor", name)
+    options = {"dtype": torch.float32, "output_loading_info": True}
+    network, info = from_pretrained("AutoModelForDepthEstimation", name, **options)
+    missing = sorted(key for key in info["missing_keys"] if not key.startswith(_UNUSED))
     if missing:  # transformers fills them with random numbers and goes on
         raise ValueError(
             f"the weights of {name!r} lack {len(missing)} tensors, such as {missing[0]}: "
@@ -78,18 +74,20 @@ def load(name: str, device: str | None = None) -> TransformersDepth:
     return TransformersDepth(network.to(target).eval(), processor, relative)
 
 
-def load_config(name: str) -> Any:
-    """Return the config of a model of transformers; raise a ValueError if it cannot be loaded."""
-    return _load("AutoConfig", name)
-
-
-def _load(kind: str, name: str, **options: Any) -> Any:
+def import_transformers(name: str) -> Any:
+    """Return the package, which `name` needs; a ValueError says how to install it."""
     try:
         import transformers
     except ImportError as error:
         raise ValueError(
             f"{name!r} is run by transformers ({error}): pip install 'transformers>=5.0'"
         ) from None
+    return transformers
+
+
+def from_pretrained(kind: str, name: str, **options: Any) -> Any:
+    """Return a config, processor or network; a ValueError if it cannot be loaded."""
+    transformers = import_transformers(name)
     try:
         return getattr(transformers, kind).from_pretrained(name, trust_remote_code=False, **options)
     except Exception as error:  # the client, its HTTP library and the readers each have their own

@@ -1,7 +1,9 @@
 """The command: rows that are resumed, shared among processes and never mixed; its figures."""
 
 import json
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 from functools import partial
@@ -19,7 +21,7 @@ from depthpro.evaluation.figures import draw_curves, worst_and_best
 from depthpro.evaluation.readers import Benchmark, Case, open_benchmark
 from depthpro.evaluation.readers.samples import motorcycle, of_sample
 from depthpro.evaluation.report import Results
-from depthpro.evaluation.run import measure, slug
+from depthpro.evaluation.run import measure, measure_case, slug
 from depthpro.evaluation.scoring import SystemOutput
 from depthpro.evaluation.systems import System, baseline
 
@@ -34,12 +36,12 @@ def make_benchmark(count: int = 5) -> Benchmark:
     return Benchmark("Toy floors", cases, ("depth", "boundary"))
 
 
-def counting(asked: list[str], stop_at: str = "") -> System:
+def counting(asked: list[str], killed_at: str = "") -> System:
     """Return a system that is right up to a factor that grows with the case's number."""
 
     def predict(name: str, case: Case) -> SystemOutput:
-        if name == stop_at:
-            raise KeyboardInterrupt
+        if name == killed_at:
+            os.kill(os.getpid(), signal.SIGKILL)
         asked.append(name)
         assert case.depth is not None
         return SystemOutput(case.depth * (1 + 0.1 * int(name[-1])))
@@ -47,45 +49,52 @@ def counting(asked: list[str], stop_at: str = "") -> System:
     return System("toy", True, predict)
 
 
-def test_a_stopped_run_resumes_and_no_picture_is_predicted_twice(tmp_path: Path) -> None:
+def test_a_stopped_run_resumes_and_no_picture_is_predicted_twice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     asked: list[str] = []
     benchmark, path = make_benchmark(), tmp_path / "toys" / f"{slug('v2.0 (toy)/..')}.jsonl"
     assert path.name == "v2.0_toy.jsonl"
-    with pytest.raises(KeyboardInterrupt):
-        measure(counting(asked, stop_at="floors/3"), benchmark, RECORD, path)
+    first = measure(counting(asked), benchmark, RECORD, path, samples=3)
     path.write_text(path.read_text() + '{"case": "floors/3", "fam')  # killed while writing
     rows = measure(counting(asked), benchmark, RECORD, path)
+    assert f"{path}: the last line was cut off" in capsys.readouterr().err
     assert asked == [row["case"] for row in rows] == list(benchmark.cases)
     # Off by 0, 10, 20, 30, 40 %.
     assert [row["abs_rel"] for row in rows] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4], abs=1e-6)
     assert [json.loads(line) for line in path.read_text().splitlines()] == rows
-    assert measure(counting(asked), benchmark, RECORD, path) == rows
+    assert measure(counting(asked), benchmark, RECORD, path, samples=3) == first == rows[:3]
     assert len(asked) == 5
-    with Image.open(path.with_suffix(".jpg")) as image:  # of pictures from before the stop, too
+    assert "cut off" not in capsys.readouterr().err
+    with Image.open(path.with_suffix(".jpg")) as image:
         assert image.width > 1000
-        assert image.height > 1000
 
 
-def test_the_first_few_and_then_the_rest(tmp_path: Path) -> None:
-    asked, path = [], tmp_path / "toy.jsonl"
-    for samples, wanted in ((2, 2), (None, 5), (3, 5)):
-        rows = measure(counting(asked), make_benchmark(), RECORD, path, samples)
-        assert len(rows) == (samples or 5)
-        assert len(path.read_text().splitlines()) == len(asked) == wanted
+def run_until_killed(path: Path) -> None:
+    measure(counting([], killed_at="floors/3"), make_benchmark(), RECORD, path)
+
+
+@pytest.mark.slow
+def test_a_killed_run_has_kept_its_rows(tmp_path: Path) -> None:
+    path, asked = tmp_path / "toy.jsonl", []
+    process = multiprocessing.get_context("spawn").Process(target=run_until_killed, args=(path,))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert len(measure(counting(asked), make_benchmark(), RECORD, path)) == 5
+    assert asked == ["floors/3", "floors/4"]
 
 
 def test_rows_of_other_settings_are_not_mixed(tmp_path: Path) -> None:
     path, other = tmp_path / "toy.jsonl", RECORD | {"alignment": "scale"}
     measure(counting([]), make_benchmark(), RECORD, path)
-    for _ in range(2):
-        with pytest.raises(ValueError, match=r"toy\.jsonl was measured with other .*alignment"):
-            measure(counting([]), make_benchmark(), other, path)
-        path.with_suffix(".json").unlink(missing_ok=True)  # then no row is known to fit
+    with pytest.raises(ValueError, match=r"toy\.jsonl was measured with other alignment"):
+        measure(counting([]), make_benchmark(), other, path)
     path.unlink()  # which is what the error says
     assert len(measure(counting([]), make_benchmark(), other, path)) == 5
 
 
-def test_a_case_that_cannot_be_measured_is_named(tmp_path: Path) -> None:
+def test_a_case_that_cannot_be_measured_is_named() -> None:
     def fails(name: str, case: Case) -> SystemOutput:
         raise RuntimeError("an odd processor")
 
@@ -95,8 +104,7 @@ def test_a_case_that_cannot_be_measured_is_named(tmp_path: Path) -> None:
         (fails, "floors/0: RuntimeError: an odd processor"),
     ):
         with pytest.raises(ValueError, match=message):
-            system = System("toy", True, predict)
-            measure(system, make_benchmark(), RECORD, tmp_path / "toy.jsonl")
+            measure_case(System("toy", True, predict), make_benchmark(), "floors/0", "none")
 
 
 @pytest.mark.parametrize(
@@ -136,8 +144,7 @@ def test_motorcycle_is_a_real_picture_with_metres() -> None:
     (read,) = motorcycle().cases.values()
     case = read()
     assert case.rgb.shape == (500, 741, 3)
-    assert case.mask is not None
-    assert case.depth is not None
+    assert case.mask is not None and case.depth is not None
     known = case.depth[case.mask]
     assert 1.5 < known.min() < known.max() < 7  # the camera stood a few metres away
     assert 0.5 < case.mask.mean() < 1
@@ -168,9 +175,9 @@ def test_the_command_writes_rows_report_and_figures(
     assert main([*command, tiny, "constant", "ramp"]) == 0
     printed = capsys.readouterr().out
     assert printed.strip() == (out / "report.md").read_text().strip()
-    assert "**constant 3.9 m** | measured, 3 pictures |" in printed
-    assert "**level ground** | measured, 3 pictures, true focal length |" in printed
-    assert "(tiny.safetensors)** | measured, 3 pictures, estimated focal length, lic" in printed
+    assert "| **constant 3.9 m** | 3 |" in printed
+    assert "| **level ground** | 3 | true focal length |" in printed
+    assert "(tiny.safetensors)** | 3 | estimated focal length, licence" in printed
     folder = out / "held-out"
     assert len(list(folder.glob("*.jsonl"))) == len(list(folder.glob("*.jpg"))) == 3
     assert (folder / "error_over_depth.png").is_file()
@@ -180,11 +187,11 @@ def test_the_command_writes_rows_report_and_figures(
     # A report has what was asked for, and with --earlier what was measured before.
     assert main([*command, tiny, "--focal", "true"]) == 0
     printed = capsys.readouterr().out
-    assert "true focal length** | measured, 3 pictures, true focal length, lic" in printed
+    assert "true focal length** | 3 | true focal length, licence" in printed
     assert "constant" not in printed
     assert main([*command, tiny, "--title", "Mine", "--earlier"]) == 0
     printed = capsys.readouterr().out
-    assert printed.count("measured, 3 pictures") == 5
+    assert printed.count("** | 3 | ") == 5
     assert "**Mine** |" in printed
 
 
@@ -226,13 +233,17 @@ def test_saved_predictions_are_measured_and_marked(
         values = np.random.default_rng(number).random((96, 96), np.float32)
         np.save(tmp_path / f"saved/{number:06d}.npy", values)
     command = [*command[:-1], "--predictions", str(tmp_path / "saved"), "--title"]
-    for title, notes in (
-        ("depth", "predictions as saved"),
-        ("relative", "aligned by scale and shift, relative depth, predictions as saved"),
-        ("relative-depth", "relative depth, fitted to each truth by scale and shift of depth, pre"),
+    for title, scale, notes in (
+        ("depth", "2", "saved as depth, 2 units in a metre |"),
+        ("relative", "1", "aligned by scale and shift, relative depth, saved as relative |"),
+        ("relative-depth", "1", "saved as relative-depth, fitted to each truth by scale and shift"),
     ):
-        assert main([*command, title, "--kind", title]) == 0
-        assert f"**{title}** | measured, 3 pictures, {notes}" in capsys.readouterr().out
+        assert main([*command, title, "--kind", title, "--scale", scale]) == 0
+        assert f"| **{title}** | 3 | {notes}" in capsys.readouterr().out
+    assert "other notes" in refusal(capsys, *command, "depth", "--scale", "3")
+    # Options of saved maps are no settings of other systems.
+    assert main([*command[:5], "--model", "constant"]) == 0
+    assert main([*command[:5], "--model", "constant", "--kind", "inverse", "--scale", "3"]) == 0
     wrong = [*command, "X", "--kind", "relative", "--alignment", "none"]
     assert "X predicts relative depth" in refusal(capsys, *wrong)
 

@@ -43,7 +43,7 @@ def test_one_map_is_read_in_every_shape(
 ) -> None:
     save(tmp_path / name.lower())
     path = (tmp_path / name.lower()).rename(tmp_path / name)
-    np.testing.assert_array_equal(read_map(path).values, expected)
+    np.testing.assert_array_equal(read_map(path)[0], expected)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from numpy import ndarray
 from training import make_samples
 
-from depthpro.evaluation.readers.case import Case, IbimsTruth
+from depthpro.evaluation.readers.case import Case
 from depthpro.evaluation.readers.samples import of_sample
 from depthpro.evaluation.scoring import (
     CURVE_M,
@@ -171,7 +171,7 @@ def test_ibims_has_its_own_measures() -> None:
     edges = np.zeros(truth.shape, bool)
     edges[10:30, 20] = True
     planes = np.stack([truth == 4.0, truth == 1.0])
-    case = blank(depth=truth, f_px=50.0, ibims=IbimsTruth(edges, planes))
+    case = blank(depth=truth, f_px=50.0, edges=edges, planes=planes)
     row = score(SystemOutput(truth), case, ("ibims",))
     assert (row["dde_0"], row["dde_minus"], row["dde_plus"]) == (1, 0, 0)
     assert row["plane_flatness_m"] == pytest.approx(0, abs=1e-6)
@@ -207,12 +207,16 @@ def test_order_of_pairs_by_hand() -> None:
     assert "ordinal" not in score(SystemOutput(wrong), blank(1, 3, depth=close), ("depth",))
 
 
-def test_inverse_depth_is_resized_as_such() -> None:
+def test_inverse_depth_is_resized_to_the_size_of_the_truth() -> None:
     # A wall at 1 m before one at 1000 m, at half the size of the truth: half-way between the two
     # in inverse depth is 2 m, in depth 500 m, where there is nothing.
-    half = np.array([[1.0, 1000.0]], np.float32)
-    inverse, plain = SystemOutput(half, inverse=True), SystemOutput(half)
+    half = SystemOutput(np.array([[1.0, 1000.0]], np.float32))
     wanted = [1, 1 / 0.75025, 1 / 0.25075, 1000]
-    np.testing.assert_allclose(at_size(inverse, (1, 4))[0], wanted, rtol=1e-5)
-    np.testing.assert_allclose(at_size(plain, (1, 4))[0], [1, 250.75, 750.25, 1000], rtol=1e-5)
-    assert at_size(inverse, (1, 2)).tolist() == half.tolist()
+    np.testing.assert_allclose(at_size(half, (1, 4))[0], wanted, rtol=1e-5)
+    assert at_size(half, (1, 2)).tolist() == half.depth.tolist()
+    # As in Spring, truth has twice the picture's rows and columns, and all of its pixels count.
+    case = blank(20, 30, depth=plate())
+    row = score(SystemOutput(plate()[::2, ::2]), case, ("depth", "boundary"))
+    assert row["pixels"] == plate().size
+    sharp = score(SystemOutput(plate()), case, ("boundary",))["boundary_f1"]
+    assert 0 < row["boundary_f1"] < sharp == pytest.approx(1)

@@ -1,5 +1,6 @@
 """The benchmark reports what it measured, and the backends that it compares do the same work."""
 
+import importlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -35,33 +36,19 @@ def benchmark(tmp_path: Path, given: str, exit_status: int = 0) -> list[dict]:
     return report["results"]
 
 
-# --- photos ---------------------------------------------------------------------------------------
-
-
-def test_a_photo_is_timed_part_by_part(
+def test_photos_are_timed_part_by_part(
     weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    photo = str(Path(__file__).parents[2] / "demo" / "page.jpg")
-    (result,) = benchmark(tmp_path, f"{photo} --model {weights} --runs 2 --device cpu")
-    seconds = result["seconds"]["depthpro"]
-    parts = ["load", "preprocess", "forward", "postprocess", "photo to metres", "file to metres"]
-    assert list(seconds) == parts
-    assert min(seconds.values()) > 0
-    assert (result["device"], result["precision"], result["batch"]) == ("cpu", "float32", 1)
-    assert result["peak_memory_mb"] > 100
-    printed = capsys.readouterr().out
-    assert "peak memory" in printed
-    for part in parts:
-        assert f"{part:20}{seconds[part]:16.3f}" in printed
-
-
-def test_batch_size_precision_and_size_of_the_photo_are_as_asked(
-    weights: str, tmp_path: Path
-) -> None:
-    given = "--runs 1 --batch 1 2 --size 64x48 --dtype bfloat16 --device cpu"
+    given = "--runs 2 --batch 1 2 --size 64x48 --dtype bfloat16 --device cpu"
     results = benchmark(tmp_path, f"{given} --model {weights}")
-    found = [(each["batch"], each["photo"], each["precision"]) for each in results]
-    assert found == [(1, [64, 48], "bfloat16"), (2, [64, 48], "bfloat16")]
+    for result, batch in zip(results, (1, 2), strict=True):
+        seconds = result["seconds"]["depthpro"]
+        assert list(seconds) == [*speed.PARTS, "photo to metres", "file to metres"]
+        assert min(seconds.values()) > 0
+        assert (result["device"], result["precision"]) == ("cpu", "bfloat16")
+        assert (result["batch"], result["photo"]) == (batch, [64, 48])
+        assert result["peak_memory_mb"] > 100
+    assert capsys.readouterr().out.count("peak memory") == 2
 
 
 @pytest.mark.parametrize(
@@ -69,10 +56,9 @@ def test_batch_size_precision_and_size_of_the_photo_are_as_asked(
     [
         (["--runs", "0"], "--runs must be at least 1, got 0"),
         (["--batch", "2", "0"], "--batch must be at least 1, got 0"),
-        (["--size", "64"], "expected WIDTHxHEIGHT as 1920x1080, got '64'"),
+        (["--size", "64"], "argument --size: invalid _size value: '64'"),
         (["--device", "abacus"], "device 'abacus' cannot be used here"),
         (["no_photo.jpg", "--device", "cpu"], "no_photo.jpg"),
-        (["--thinning", "--cost"], "not allowed with argument"),
     ],
 )
 def test_wrong_arguments_are_refused(
@@ -107,8 +93,7 @@ def test_time_goes_to_the_part_that_took_it(
         return backends.Backend(name, network, estimate_depth)
 
     monkeypatch.setattr(speed.time, "perf_counter", lambda: clock[0])
-    photo = tmp_path / "photo.jpg"
-    speed.write_sample_photo(photo, 403, 302)
+    photo = speed.write_sample_photo(tmp_path / "photo.jpg", 403, 302)
     rgb = load_image(photo).rgb
     assert rgb.shape == (302, 403, 3) and rgb.std() > 10
     both = [slow_backend("a"), slow_backend("b")]
@@ -123,10 +108,11 @@ def test_medians_and_ratios(capsys: pytest.CaptureFixture[str]) -> None:
     ours, theirs = [{"step": 1.0}, {"step": 5.0}, {"step": 2.0}], [{"step": 3.0}]
     medians = speed.print_medians({"ours": ours, "theirs": theirs})
     assert medians == {"ours": {"step": 2.0}, "theirs": {"step": 3.0}}
-    assert "1.50 times" in capsys.readouterr().out
-
-
-# --- the same network in transformers -------------------------------------------------------------
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in printed[1:]] == [
+        ["ours", "theirs", "theirs", "/", "ours"],
+        ["step", "2.0", "3.0", "1.5"],
+    ]
 
 
 @pytest.mark.parametrize("stem", ["patch", "efficientnet_lite0"])
@@ -161,16 +147,11 @@ def test_other_depths_are_noticed(
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_outputs_of_random_networks_vary(dtype: torch.dtype) -> None:
+def test_a_random_network_is_stored_as_a_trained_one(dtype: torch.dtype) -> None:
     model = backends.random_network(TINY, CPU, dtype)
-    prediction = model.infer(torch.rand(1, 3, 96, 128))
-    inverse = prediction.canonical_inverse_depth
-    assert inverse.min() > 0
-    assert inverse.std() > 0.02 * inverse.mean()
-    assert 40 < prediction.fov_deg < 70
-
-
-# --- parameters, arithmetic, thinning, training ---------------------------------------------------
+    assert next(model.parameters()).dtype == dtype
+    assert next(model.head.parameters()).dtype == torch.float32
+    assert model.infer(torch.rand(1, 3, 96, 128)).depth.shape == (1, 96, 128)
 
 
 def test_costs_of_the_published_network(
@@ -204,24 +185,9 @@ def test_costs_of_parts_add_up() -> None:
     assert everything.parameters == sum(each.numel() for each in model.parameters())
 
 
-def test_thinning_is_timed(tmp_path: Path) -> None:
-    (result,) = benchmark(tmp_path, "--thinning --size 40x30 --runs 2 --device cpu")
-    assert result["agree"]  # with a loop over runs
-    assert result["thinning"] == [40, 30]
-    assert min(each["boundary recall"] for each in result["seconds"].values()) > 0
-
-
-def test_a_training_step_is_timed_with_its_loss(weights: str, tmp_path: Path) -> None:
-    (result,) = benchmark(tmp_path, f"--training --model {weights} --runs 2")
-    assert 0 < result["share_of_loss"] < 1
-    assert 0 < result["seconds"]["loss"] < result["seconds"]["step"]
-
-
 def test_commands_that_need_more_packages_say_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import importlib
-
     def missing(name: str) -> None:
         raise ModuleNotFoundError("No module named 'accelerate'", name="accelerate")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import OpenEXR
 import pytest
 import torch
 import transformers
@@ -20,6 +21,7 @@ from test_checkpoint import transformers_folder
 
 from depthpro import DepthPro, checkpoint
 from depthpro.evaluation.readers.case import Case
+from depthpro.evaluation.saved_depth import SUFFIXES, read_map
 from depthpro.evaluation.scoring import SystemOutput, score
 from depthpro.evaluation.systems import (
     NEAREST,
@@ -263,31 +265,28 @@ def save_map(path: Path, values: np.ndarray) -> None:
         np.savez(path, depth=values, other=np.zeros(3), f_px=31.5)
     elif path.suffix == ".npy":
         np.save(path, values)
-    elif path.suffix == ".png":
-        Image.fromarray(values).save(path)
-    elif path.suffix == ".pfm":  # from the bottom up; the minus is for little-endian
-        height, width = values.shape
-        data = values[::-1].astype("<f4").tobytes()
-        path.write_bytes(f"Pf\n{width} {height}\n-1.0\n".encode() + data)
-    else:
-        import OpenEXR
-
-        header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
-        OpenEXR.File(header, {"RGB": np.stack([values] * 3, -1)}).write(str(path))
+    elif path.suffix == ".exr":
+        scanlines = {"type": OpenEXR.scanlineimage}
+        OpenEXR.File(scanlines, {"RGB": np.stack([values] * 3, -1)}).write(str(path))
+    else:  # Pillow turns the rows of PFM
+        Image.fromarray(values).save(path, "PPM" if path.suffix == ".pfm" else "PNG")
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".npy", ".pfm", ".exr"])
 def test_saved_metres_come_back(tmp_path: Path, suffix: str) -> None:
-    if suffix == ".exr":
-        pytest.importorskip("OpenEXR")
     depth = DEPTH.copy()
     depth[0] = np.inf
     save_map(tmp_path / f"a.b/DSC_0654.jpg{suffix}", depth)
     system = open_predictions(tmp_path, "UniDepth", "depth")
-    assert (system.title, system.metric, system.note) == ("UniDepth", True, "predictions as saved")
+    assert (system.title, system.metric, system.note) == ("UniDepth", True, "saved as depth")
     output = system.predict("a.b/DSC_0654.jpg", CASE)
     np.testing.assert_array_equal(output.depth, depth)
     assert output.f_px == (31.5 if suffix == ".npz" else None)
+
+
+def test_rows_of_pfm_go_up(tmp_path: Path) -> None:
+    (tmp_path / "a.pfm").write_bytes(b"Pf\n1 2\n-1.0\n" + np.array([5, 7], "<f4").tobytes())
+    assert read_map(tmp_path / "a.pfm")[0].tolist() == [[7], [5]]
 
 
 def test_stored_units_become_metres(tmp_path: Path) -> None:
@@ -305,7 +304,6 @@ def test_stored_units_become_metres(tmp_path: Path) -> None:
     output = open_predictions(tmp_path, "X", "inverse", scale=2).predict("inverse", CASE)
     np.testing.assert_allclose(output.depth[1:], DEPTH[1:], rtol=1e-6)
     assert np.isposinf(output.depth[0]).all()
-    assert output.inverse
 
 
 @pytest.mark.parametrize("shift", [0.0, -0.6, 3.0])
@@ -321,10 +319,10 @@ def test_saved_relative_inverse_depth_is_aligned_exactly(tmp_path: Path, shift: 
         np.testing.assert_allclose(NEAREST / depth, ratio, rtol=1e-5)
 
 
-@pytest.mark.parametrize("level", [0, -2, 3])
-def test_relative_depth_of_a_flat_map_is_positive(level: float) -> None:
-    depth = relative_depth(np.full(SIZE, level, np.float32))
-    np.testing.assert_allclose(depth, NEAREST, rtol=1e-6)
+def test_relative_depth_of_a_flat_map_is_positive() -> None:
+    for level in (0, -2, 3):
+        depth = relative_depth(np.full(SIZE, level, np.float32))
+        np.testing.assert_allclose(depth, NEAREST, rtol=1e-6)
 
 
 def test_saved_relative_depth_is_fitted_to_the_truth(tmp_path: Path) -> None:
@@ -357,10 +355,8 @@ def test_focal_lengths_can_be_saved_alone(tmp_path: Path) -> None:
     [
         ("depth", -1, "1 of 768 values are not 0 or more; 0 is nothing predicted.* such as -1: "),
         ("depth", np.nan, "not 0 or more; 0 is nothing predicted, infinite is sky, such as nan"),
-        ("inverse", -1, "not 0 or more and finite; 0 is sky, such as -1"),
-        ("inverse", np.inf, "not 0 or more and finite"),
+        ("inverse", np.inf, "not 0 or more and finite; 0 is sky, such as inf"),
         ("relative", np.inf, "not finite, such as inf"),
-        ("relative-depth", np.nan, "not finite, such as nan"),
     ],
 )
 def test_impossible_values_are_refused(tmp_path: Path, kind: Any, value, message: str) -> None:
@@ -381,51 +377,38 @@ def test_each_case_has_one_file(tmp_path: Path) -> None:
         system.predict("a/case", CASE)
 
 
-def test_broken_files_are_named(tmp_path: Path) -> None:
-    system = open_predictions(tmp_path, "X", "depth", 256)
-    for suffix in (".npz", ".npy", ".png", ".pfm"):
-        path = tmp_path / f"cut{suffix}"
-        values = DEPTH.astype(np.uint16) if suffix == ".png" else DEPTH
-        save_map(path, values)
-        whole = path.read_bytes()
-        for content in (whole[: len(whole) // 2], b"", b"<!DOCTYPE html>"):
-            path.write_bytes(content)
-            with pytest.raises(ValueError, match=rf"cannot read .*cut\{suffix} \("):
-                system.predict("cut", CASE)
-        path.unlink()
-    np.save(tmp_path / "batch.npy", DEPTH[None])
-    np.save(tmp_path / "words.npy", np.array([["far"]]))
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_broken_files_are_named(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"cut{suffix}"
+    save_map(path, DEPTH.astype(np.uint16) if suffix == ".png" else DEPTH)
+    whole = path.read_bytes()
+    for content in (whole[: len(whole) // 2], b"", b"<!DOCTYPE html>"):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=rf"cannot read .*cut\{suffix} \("):
+            read_map(path)
+
+
+def test_files_that_are_no_map_say_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.save(tmp_path / "batch.npy", np.stack([DEPTH] * 2))
     np.save(tmp_path / "pickle.npy", np.array([[{}]]))
     Image.fromarray(RGB).save(tmp_path / "colour.png")
     np.savez(tmp_path / "two.npz", left=DEPTH, right=DEPTH)
     np.savez(tmp_path / "focal.npz", DEPTH, f_px=-1.0)
+    scanlines = {"type": OpenEXR.scanlineimage}
+    OpenEXR.File(scanlines, {"R": DEPTH, "G": DEPTH + 1}).write(str(tmp_path / "unlike.exr"))
     for name, message in (
-        ("batch", r"a map \(h, w\) was expected, got float32 \(1, 24, 32\)"),
-        ("words", "got <U3"),
-        ("pickle", "allow_pickle"),
-        ("colour", "a map .*got uint8"),
-        ("two", "an array 'depth' or a single one"),
-        ("focal", "f_px must be positive and finite, got -1"),
+        ("batch.npy", r"a map \(h, w\) was expected, got float32 \(2, 24, 32\)"),
+        ("pickle.npy", "allow_pickle"),
+        ("colour.png", "a map .*got uint8"),
+        ("two.npz", "an array 'depth' or a single one"),
+        ("focal.npz", "f_px must be positive and finite, got -1"),
+        ("unlike.exr", "one channel or equal RGB were expected, got G, R"),
     ):
         with pytest.raises(ValueError, match=message):
-            system.predict(name, CASE)
-
-
-def test_exr_needs_its_package_and_one_channel(tmp_path: Path, monkeypatch) -> None:
-    openexr = pytest.importorskip("OpenEXR")
-    system, path = open_predictions(tmp_path, "X"), tmp_path / "case.exr"
-    header = {"type": openexr.scanlineimage}
-    openexr.File(header, {"Y": DEPTH}).write(str(path))
-    np.testing.assert_array_equal(system.predict("case", CASE).depth, DEPTH)
-    openexr.File(header, {"R": DEPTH, "G": DEPTH + 1}).write(str(path))
-    with pytest.raises(ValueError, match="one channel or equal ones were expected, got G, R"):
-        system.predict("case", CASE)
-    path.write_bytes(path.read_bytes()[:400])
-    with pytest.raises(ValueError, match=r"cannot read .*case\.exr"):
-        system.predict("case", CASE)
+            read_map(tmp_path / name)
     monkeypatch.setitem(sys.modules, "OpenEXR", None)
     with pytest.raises(ValueError, match="pip install OpenEXR"):
-        system.predict("case", CASE)
+        read_map(tmp_path / "unlike.exr")
 
 
 def test_a_folder_and_a_positive_scale_are_needed(tmp_path: Path) -> None:

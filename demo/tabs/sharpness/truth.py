@@ -80,7 +80,7 @@ def read_truth(path: Path, height: int, width: int, scale_m: float | None = None
         )
     try:
         own_scale = _check_size(path)
-        values = read_map(path).values
+        values, _ = read_map(path)
     except Exception as error:  # a broken file raises whatever its library raises
         reason = str(error).replace(str(path), name)
         raise ValueError(f"Expected depth in {name!r}: {reason}") from error

@@ -23,11 +23,7 @@ class Published(NamedTuple):
 
 
 def published(table: int) -> list[Published]:
-    """Return all numbers of one of the paper's tables, without systems that ran out of memory.
-
-    Raises:
-        ValueError: If there is no such table.
-    """
+    """Return all numbers of one of the paper's tables, without systems that ran out of memory."""
     if table not in TABLES:
         raise ValueError(f"the paper's tables here are {TABLES}; got {table!r}")
     path = files("depthpro.evaluation.paper_tables") / f"table_{table}.csv"

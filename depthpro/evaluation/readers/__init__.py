@@ -3,30 +3,19 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from depthpro.evaluation.readers.case import Benchmark, Case, IbimsTruth, Layout, Measure
-from depthpro.evaluation.readers.mattes import AM2K, P3M10K, dis5k
-from depthpro.evaluation.readers.metres import ETH3D, SINTEL
+from depthpro.evaluation.readers.case import Benchmark, Case, Measure
+from depthpro.evaluation.readers.mattes import am2k, dis5k, p3m10k
+from depthpro.evaluation.readers.metres import eth3d, sintel
 from depthpro.evaluation.readers.nuscenes import nuscenes
-from depthpro.evaluation.readers.rooms import IBIMS, sunrgbd
+from depthpro.evaluation.readers.rooms import ibims, sunrgbd
 from depthpro.evaluation.readers.samples import held_out, motorcycle, photos
-from depthpro.evaluation.readers.stereo import BOOSTER, MIDDLEBURY, SPRING
+from depthpro.evaluation.readers.stereo import booster, middlebury, spring
 
-__all__ = ["READERS", "Benchmark", "Case", "IbimsTruth", "Layout", "Measure", "open_benchmark"]
+__all__ = ["READERS", "Benchmark", "Case", "Measure", "open_benchmark"]
 
-READERS: dict[str, Callable[[str], Benchmark]] = {
-    "booster": BOOSTER.open,
-    "eth3d": ETH3D.open,
-    "ibims": IBIMS.open,
-    "middlebury": MIDDLEBURY.open,
-    "nuscenes": nuscenes,
-    "sintel": SINTEL.open,
-    "spring": SPRING.open,
-    "sunrgbd": sunrgbd,
-    "am2k": AM2K.open,
-    "dis5k": dis5k,
-    "p3m10k": P3M10K.open,
-    "photos": photos,
-}
+_READERS = (booster, eth3d, ibims, middlebury, nuscenes, sintel, spring, sunrgbd)
+_READERS += (am2k, dis5k, p3m10k, photos)
+READERS: dict[str, Callable[[str], Benchmark]] = {read.__name__: read for read in _READERS}
 
 
 def open_benchmark(spec: str) -> Benchmark:
@@ -49,6 +38,5 @@ def open_benchmark(spec: str) -> Benchmark:
     try:
         return held_out(spec)
     except ValueError as error:
-        raise ValueError(
-            f"{error}; benchmarks are motorcycle, or {':FOLDER, '.join(READERS)}:FOLDER"
-        ) from error
+        known = f"motorcycle, or {':FOLDER, '.join(READERS)}:FOLDER"
+        raise ValueError(f"{error}; benchmarks are {known}") from error

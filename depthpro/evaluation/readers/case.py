@@ -1,7 +1,7 @@
-"""One picture of a benchmark with its ground truth, a benchmark, and how its files lie on disk."""
+"""One picture of a benchmark with its ground truth, a benchmark, and how its files are found."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,16 +16,6 @@ from depthpro.data.frames import existing
 Measure = Literal["depth", "cloud", "boundary", "recall", "focal", "ibims"]
 """Groups of measures: depth errors; point clouds; boundary F1 against depth; boundary recall
 against a mask; focal length; the iBims benchmark's own."""
-
-
-@dataclass(frozen=True)
-class IbimsTruth:
-    """Annotations of iBims-1 besides depth."""
-
-    edges: Bool[ndarray, "h w"]
-    """Depth edges."""
-    planes: Bool[ndarray, "p h w"]
-    """A mask for each plane: walls, floors, tables."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +37,10 @@ class Case:
     fy_px: float | None = None
     cx_px: float | None = None
     cy_px: float | None = None
-    ibims: IbimsTruth | None = None
+    edges: Bool[ndarray, "h w"] | None = None
+    """Depth edges, of iBims."""
+    planes: Bool[ndarray, "p h w"] | None = None
+    """A mask for each plane: walls, floors, tables; of iBims."""
     family: str = ""
     """A part of the benchmark that reports list apart, such as a scene family."""
 
@@ -66,42 +59,35 @@ class Benchmark:
     """Depths that count, ends included. Source: Table 18."""
 
 
-@dataclass(frozen=True)
-class Layout:
-    """The files of a benchmark: a picture and its ground truth for each case."""
+def find_cases(
+    root: str | Path, name: str, files: Sequence[str], read: Callable[..., Case], archives: str
+) -> dict[str, Callable[[], Case]]:
+    """List the cases of a benchmark whose pictures and ground truth are files side by side.
 
-    title: str
-    measures: tuple[Measure, ...]
-    range_m: tuple[float, float] | None
-    archives: str
-    """Archives to unpack, named when pictures are missing."""
-    name: str
-    """Name of a case. Parts in braces are those of the picture's path."""
-    files: tuple[str, ...]
-    """Paths below the root, the picture's first. Hidden pictures are left out."""
-    read: Callable[..., Case]
-    """Reads a case from these files."""
+    Args:
+        root: Folder that holds the benchmark.
+        name: Name of a case, such as "{scene}/{frame}"; braces hold parts of the picture's path.
+        files: Paths below the root, the picture's first. Hidden pictures are left out.
+        read: Reads a case from these files.
+        archives: What to unpack, named when pictures are missing.
 
-    def open(self, root: str | Path) -> Benchmark:
-        """List the cases in a folder.
-
-        Raises:
-            ValueError: If there is no picture, or a picture lacks a file.
-        """
-        picture, *others = self.files
-        pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/.][^/]*)", re.escape(picture))
-        cases = {}
-        for path in sorted(Path(root).glob(re.sub(r"{\w+}", "*", picture))):
-            if match := re.fullmatch(pattern, path.relative_to(root).as_posix()):
-                parts = match.groupdict()
-                files = [existing(Path(root, other.format(**parts))) for other in others]
-                cases[self.name.format(**parts)] = partial(self.read, path, *files)
-        if not cases:
-            raise ValueError(
-                f"no pictures of {self.title} in {root}: unpack {self.archives} there, or give the "
-                "folder where they are unpacked"
-            )
-        return Benchmark(self.title, cases, self.measures, self.range_m)
+    Raises:
+        ValueError: If there is no picture, or a picture lacks a file.
+    """
+    picture, *others = files
+    pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/.][^/]*)", re.escape(picture))
+    cases = {}
+    for path in sorted(Path(root).glob(re.sub(r"{\w+}", "*", picture))):
+        if match := re.fullmatch(pattern, path.relative_to(root).as_posix()):
+            parts = match.groupdict()
+            paths = [existing(Path(root, other.format(**parts))) for other in others]
+            cases[name.format(**parts)] = partial(read, path, *paths)
+    if not cases:
+        raise ValueError(
+            f"no pictures {picture} in {root}: unpack {archives} there, or give the folder where "
+            "they are unpacked"
+        )
+    return cases
 
 
 def with_camera(

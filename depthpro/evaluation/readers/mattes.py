@@ -8,18 +8,32 @@ likely ones.
 Source: Section 4, Appendix C.6, Table 2.
 """
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from depthpro.data.frames import fitting, naming, read_rgb
-from depthpro.evaluation.readers.case import Benchmark, Case, Layout
+from depthpro.evaluation.readers.case import Benchmark, Case, find_cases
 
 LISTING = "dis5k_sample_list.txt"
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
 """Pillow's names of pictures with 8 bits at most."""
+
+
+def am2k(root: str | Path) -> Benchmark:
+    """List the 200 validation photos of animals."""
+    files = ("validation/original/{photo}.jpg", "validation/mask/{photo}.png")
+    return _benchmark("AM-2k", root, "validation/{photo}", files)
+
+
+def p3m10k(root: str | Path) -> Benchmark:
+    """List the validation photos of people.
+
+    500 have blurred faces, `P3M-500-P/blurred_image`, and 500 not, `P3M-500-NP/original_image`.
+    """
+    files = ("validation/{half}/{kind}_image/{photo}.jpg", "validation/{half}/mask/{photo}.png")
+    return _benchmark("P3M-10k", root, "validation/{half}/{photo}", files)
 
 
 def dis5k(root: str | Path) -> Benchmark:
@@ -27,21 +41,28 @@ def dis5k(root: str | Path) -> Benchmark:
 
     The paper took 200, after its authors had removed those where something stands before what the
     mask marks. Their code lists them, in `src/depth_pro/eval/dis5k_sample_list.txt`: lines such as
-    `DIS5K/DIS-TE1/im/NAME.jpg`.
+    `DIS5K/DIS-TE1/im/NAME.jpg`. All photos are in the parts TR, VD and TE1 to TE4.
 
     Raises:
         ValueError: If a file is missing, or the list names no photo.
     """
-    everything, listing = DIS5K.open(root), Path(root, LISTING)
+    files = ("DIS-{part}/im/{photo}.jpg", "DIS-{part}/gt/{photo}.png")
+    everything = _benchmark("DIS-5k", root, "DIS-{part}/{photo}", files)
+    listing = Path(root, LISTING)
     if not listing.exists():
         return everything
     with naming(listing):
-        lines = [line.strip() for line in listing.read_text(encoding="utf-8").splitlines()]
-        paths = [Path(line) for line in lines if line]
-        names = [f"{path.parts[-3]}/{path.stem}" for path in paths]
+        paths = [Path(line.strip()) for line in listing.read_text(encoding="utf-8").splitlines()]
+        names = [f"{path.parts[-3]}/{path.stem}" for path in paths if path.name]
         if not names:
             raise ValueError("it names no photo")
-        return replace(everything, cases={name: everything.cases[name] for name in names})
+        cases = {name: everything.cases[name] for name in names}
+    return Benchmark(everything.title, cases, everything.measures)
+
+
+def _benchmark(title: str, root: str | Path, name: str, files: tuple[str, str]) -> Benchmark:
+    cases = find_cases(root, name, files, _read, f"{title}'s archives")
+    return Benchmark(title, cases, ("recall",))
 
 
 def _read(photo: Path, matte: Path) -> Case:
@@ -51,27 +72,3 @@ def _read(photo: Path, matte: Path) -> Case:
             raise ValueError(f"8 bits were expected, got {image.mode}")
         levels = fitting(np.array(image.convert("L")), rgb)  # some have three equal channels
     return Case(rgb, alpha=levels / np.float32(255))
-
-
-def _layout(title: str, name: str, photos: str, mattes: str) -> Layout:
-    return Layout(title, ("recall",), None, f"{title}'s archives", name, (photos, mattes), _read)
-
-
-AM2K = _layout(
-    "AM-2k", "validation/{photo}", "validation/original/{photo}.jpg", "validation/mask/{photo}.png"
-)
-"""The 200 validation photos of animals."""
-
-P3M10K = _layout(
-    "P3M-10k",
-    "validation/{half}/{photo}",
-    "validation/{half}/{kind}_image/{photo}.jpg",
-    "validation/{half}/mask/{photo}.png",
-)
-"""The validation photos of people: 500 with blurred faces, `P3M-500-P/blurred_image`, and 500
-without, `P3M-500-NP/original_image`."""
-
-DIS5K = _layout(
-    "DIS-5k", "DIS-{part}/{photo}", "DIS-{part}/im/{photo}.jpg", "DIS-{part}/gt/{photo}.png"
-)
-"""Photos of things, in the parts TR, VD and TE1 to TE4."""

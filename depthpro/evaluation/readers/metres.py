@@ -10,11 +10,48 @@ from pathlib import Path
 import numpy as np
 
 from depthpro.data.frames import fitting, naming, read_rgb
-from depthpro.evaluation.readers.case import Case, Layout, with_camera
+from depthpro.evaluation.readers.case import Benchmark, Case, find_cases, with_camera
 from depthpro.image import read_focal_px
 
 TAG_BYTES = 4
 """Before the content of Sintel's binary files."""
+
+
+def eth3d(root: str | Path) -> Benchmark:
+    """List the photos of all thirteen training scenes, 454 of 6048 x 4032 pixels.
+
+    Depth is infinite where unknown. A photo is read as it is stored, without its orientation tag,
+    because its depth is stored so. As in the paper, its focal length is the one in its metadata.
+    Its principal point is unknown; its distortion is not used: no measure takes a distorted camera.
+
+    Source: Appendix C.6.
+    """
+    files = (
+        "{scene}/images/dslr_images/{photo}.JPG",  # as the camera made it, distorted
+        "{scene}/ground_truth_depth/dslr_images/{photo}.JPG",  # no JPEG: rows of float32
+    )
+    archives = "*_dslr_jpg.7z and *_dslr_depth.7z"
+    cases = find_cases(root, "{scene}/{photo}", files, _read_eth3d, archives)
+    return Benchmark("ETH3D", cases, ("depth", "cloud"), (0.1, 200.0))
+
+
+def sintel(root: str | Path) -> Benchmark:
+    """List the frames of all training scenes in the pass "final", 1064 of 23 scenes.
+
+    "final" is the film as it was shown, with blur and mist, which "clean" lacks. No file marks the
+    sky: its depth is finite and far beyond the range. Pixels have their centres at integers: the
+    principal point is (511.5, 217.5).
+
+    Source: Appendix C.6. The paper has 1064 pictures, as many as each pass has, and no pass.
+    """
+    files = (
+        "training/final/{scene}/{frame}.png",  # 1024 x 436
+        "training/depth/{scene}/{frame}.dpt",  # tag; width and height, int32; metres, float32
+        "training/camdata_left/{scene}/{frame}.cam",  # tag; camera matrix, 3 x 3 float64; pose
+    )
+    archives = "MPI-Sintel-training_images.zip and MPI-Sintel-depth-training-20150305.zip"
+    cases = find_cases(root, "{scene}/{frame}", files, _read_sintel, archives)
+    return Benchmark("Sintel", cases, ("depth", "cloud", "boundary"), (0.01, 80.0))
 
 
 def _read_eth3d(photo: Path, dump: Path) -> Case:
@@ -35,45 +72,3 @@ def _read_sintel(picture: Path, depth: Path, camera: Path) -> Case:
     with naming(camera):
         matrix = np.fromfile(camera, "<f8", 9, offset=TAG_BYTES).reshape(3, 3)
     return with_camera(rgb, metres, metres > 0, matrix)
-
-
-ETH3D = Layout(
-    "ETH3D",
-    ("depth", "cloud"),
-    (0.1, 200.0),
-    archives="*_dslr_jpg.7z and *_dslr_depth.7z",
-    name="{scene}/{photo}",
-    files=(
-        "{scene}/images/dslr_images/{photo}.JPG",  # as the camera made it, distorted
-        "{scene}/ground_truth_depth/dslr_images/{photo}.JPG",  # no JPEG: rows of float32
-    ),
-    read=_read_eth3d,
-)
-"""The 454 photos, 6048 x 4032, of all thirteen training scenes.
-
-Depth is infinite where unknown. A photo is read as it is stored, without its orientation tag,
-because its depth is stored so. As in the paper, its focal length is the one in its metadata. Its
-principal point is unknown; its distortion is not used, since no measure takes a distorted camera.
-
-Source: Appendix C.6."""
-
-SINTEL = Layout(
-    "Sintel",
-    ("depth", "cloud", "boundary"),
-    (0.01, 80.0),
-    archives="MPI-Sintel-training_images.zip and MPI-Sintel-depth-training-20150305.zip",
-    name="{scene}/{frame}",
-    files=(
-        "training/final/{scene}/{frame}.png",  # 1024 x 436
-        "training/depth/{scene}/{frame}.dpt",  # tag; width and height, int32; metres, float32
-        "training/camdata_left/{scene}/{frame}.cam",  # tag; camera matrix, 3 x 3 float64; pose
-    ),
-    read=_read_sintel,
-)
-"""The frames of all training scenes in the pass "final", 1064 of 23 scenes.
-
-"final" is the film as it was shown, with blur and mist, which "clean" lacks. No file marks the
-sky: its depth is finite and far beyond the range. Pixels have their centres at integers: the
-principal point is (511.5, 217.5).
-
-Source: Appendix C.6. The paper reports 1064 pictures, as many as each pass has, and no pass."""

@@ -12,6 +12,7 @@ docs/schema_nuscenes.md of github.com/nutonomy/nuscenes-devkit describes the tab
 import json
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,35 +38,28 @@ def nuscenes(root: str | Path) -> Benchmark:
 
     Depth is that of the same sample's lidar points, at the pixels whose centres they are nearest
     to; the nearest point where there are several. The lidar stands higher than the camera, so it
-    also hits some surfaces that are hidden from the camera: their points stay.
+    also hits some surfaces that are hidden from the camera: their points stay. Which frames and
+    points is this project's choice.
 
     Raises:
         ValueError: If there is not one version, a table is broken, or files are missing.
-
-    Which frames and points is this project's choice.
     """
-    tables = _find_tables(Path(root))
+    root, table = Path(root), "sample_data.json"
+    versions = [path.parent for path in sorted(root.glob(table)) or sorted(root.glob(f"*/{table}"))]
+    if len(versions) != 1:
+        raise ValueError(
+            f"one folder of tables was expected in {root}, such as v1.0-mini, got "
+            f"{[path.name for path in versions]}: unpack one, or give the folder of one of them"
+        )
+    (tables,) = versions
     with naming(tables):
         frames = _read_key_frames(tables)
     cases = {}
-    for picture in sorted(frames):
-        cloud, intrinsics, to_camera = frames[picture]
-        files = [existing(tables.parent / file) for file in (picture, cloud)]
+    for picture, (cloud, intrinsics, to_camera) in sorted(frames.items()):
+        files = existing(tables.parent / picture), existing(tables.parent / cloud)
         name = Path(picture).with_suffix("").as_posix()
         cases[name] = partial(_read_case, *files, intrinsics, to_camera)
     return Benchmark("nuScenes", cases, ("depth", "cloud"), (0.001, 80.0))
-
-
-def _find_tables(root: Path) -> Path:
-    if (root / "sample_data.json").is_file():
-        return root
-    found = [path.parent for path in sorted(root.glob("*/sample_data.json"))]
-    if len(found) != 1:
-        raise ValueError(
-            f"one folder of tables was expected in {root}, such as v1.0-mini, got "
-            f"{[path.name for path in found]}: unpack one, or give the folder of one of them"
-        )
-    return found[0]
 
 
 def _read_key_frames(tables: Path) -> dict[str, tuple[str, Matrix, Matrix]]:
@@ -78,13 +72,8 @@ def _read_key_frames(tables: Path) -> dict[str, tuple[str, Matrix, Matrix]]:
     frames = {}
     for _, pair in data.set_index("channel").groupby("sample_token"):
         camera, lidar = pair.loc[CAMERA], pair.loc[LIDAR]
-        to_map = [
-            _pose(row["rotation_car"], row["translation_car"])
-            @ _pose(row["rotation"], row["translation"])
-            for row in (camera, lidar)
-        ]
         intrinsics = np.array(camera["camera_intrinsic"], float)
-        to_camera = np.linalg.inv(to_map[0]) @ to_map[1]
+        to_camera = np.linalg.inv(_to_map(camera)) @ _to_map(lidar)
         frames[camera["filename"]] = lidar["filename"], intrinsics, to_camera
     return frames
 
@@ -92,6 +81,12 @@ def _read_key_frames(tables: Path) -> dict[str, tuple[str, Matrix, Matrix]]:
 def _read_table(tables: Path, name: str) -> pd.DataFrame:
     with naming(tables / f"{name}.json"):
         return pd.DataFrame(json.loads((tables / f"{name}.json").read_bytes())).set_index("token")
+
+
+def _to_map(row: Any) -> Matrix:
+    """Return the transform from a sensor's frame to the map's, by way of the car's."""
+    car = _pose(row["rotation_car"], row["translation_car"])
+    return car @ _pose(row["rotation"], row["translation"])
 
 
 def _pose(rotation: list[float], translation: list[float]) -> Matrix:

@@ -27,13 +27,7 @@ from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
 from depthpro.data.frames import existing, fitting, naming, read_rgb, read_steps
-from depthpro.evaluation.readers.case import (
-    Benchmark,
-    Case,
-    IbimsTruth,
-    Layout,
-    with_camera,
-)
+from depthpro.evaluation.readers.case import Benchmark, Case, find_cases, with_camera
 
 SPLIT = "SUNRGBDtoolbox/traintestSUNRGBD/allsplit.mat"
 FROM_MATLAB = np.array([[0, 0, 1], [0, 0, 1], [0, 0, 0]])
@@ -62,11 +56,23 @@ def sunrgbd(root: str | Path) -> Benchmark:
     return Benchmark("Sun-RGBD", cases, ("depth", "cloud"), (0.001, 10.0))
 
 
+def ibims(root: str | Path) -> Benchmark:
+    """List the pictures, 100.
+
+    As the authors do, pixels that are marked invalid or transparent, or have no depth, are unknown.
+
+    Source: Table 6.
+    """
+    files = ("ibims1_core_mat/{picture}.mat",)  # a struct `data` with all of a picture
+    cases = find_cases(root, "{picture}", files, _read_ibims, "ibims1_core_mat.zip")
+    return Benchmark("iBims", cases, ("depth", "boundary", "ibims"), (0.1, 10.0))
+
+
 def _read_split(path: Path) -> list[str]:
     """Return the test scenes' folders; the file has them as on the authors' own machine."""
     with naming(path):
         folders = [str(cell[0]) for cell in _read_mat(path, "alltest").ravel()]
-    scenes = (folder.partition("/SUNRGBD/")[2].strip("/") for folder in folders)
+    scenes = [folder.partition("/SUNRGBD/")[2].strip("/") for folder in folders]
     return sorted(Path(scene).as_posix() for scene in scenes)  # without doubled slashes
 
 
@@ -97,8 +103,8 @@ def _read_ibims(path: Path) -> Case:
         depth, edges, valid, opaque = (fitting(data[name], rgb) for name in names)
         # Whatever their names, the masks are 1 where a pixel is valid, and where it is opaque.
         known = (valid > 0) & (opaque > 0) & (depth > 0)
-        truth = IbimsTruth(edges > 0, _planes(data))
-        return replace(with_camera(rgb, depth, known, matrix - FROM_MATLAB), ibims=truth)
+        case = with_camera(rgb, depth, known, matrix - FROM_MATLAB)
+        return replace(case, edges=edges > 0, planes=_planes(data))
 
 
 def _planes(data: Any) -> Bool[ndarray, "p h w"]:
@@ -117,19 +123,3 @@ def _read_mat(path: Path, name: str) -> Any:
     except (MatReadError, NotImplementedError, zlib.error) as error:
         raise ValueError(error) from error
     return values[0, 0] if values.dtype.names else values
-
-
-IBIMS = Layout(
-    "iBims",
-    ("depth", "boundary", "ibims"),
-    (0.1, 10.0),
-    archives="ibims1_core_mat.zip",
-    name="{picture}",
-    files=("ibims1_core_mat/{picture}.mat",),  # a struct `data` with all that belongs to a picture
-    read=_read_ibims,
-)
-"""The pictures, 100.
-
-As the authors do, pixels that are marked invalid or transparent, or have no depth, are unknown.
-
-Source: Table 6."""

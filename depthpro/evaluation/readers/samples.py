@@ -18,21 +18,15 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif")
 
 
 def held_out(spec: str) -> Benchmark:
-    """Return what `depthpro.data.open.open_dataset` opens, as a benchmark named by its folder.
-
-    Raises:
-        ValueError: If it cannot be opened.
-    """
+    """Return what `depthpro.data.open.open_dataset` opens, as a benchmark named by its folder."""
     samples, name = open_dataset(spec), Path(spec.partition(":")[2] or spec).name
 
     def read(number: int) -> Case:
         return of_sample(samples[number])
 
-    return Benchmark(
-        title=f"{name} (own)" if published_of(name) else name,  # the paper's rows are not for it
-        cases={f"{number:06d}": partial(read, number) for number in range(len(samples))},
-        measures=("depth", "boundary", "focal"),
-    )
+    title = f"{name} (own)" if published_of(name) else name  # the paper's rows are not for it
+    cases = {f"{number:06d}": partial(read, number) for number in range(len(samples))}
+    return Benchmark(title, cases, ("depth", "boundary", "focal"))
 
 
 def motorcycle() -> Benchmark:
@@ -69,24 +63,21 @@ def photos(root: str | Path) -> Benchmark:
 
     FiveK, RAISE, PPR10K, SPAQ, ZOOM and DPDD of the paper are such folders, some of them as camera
     raw files: develop those first, into files that keep their metadata. The title is the folder's
-    name. Other photos are left out: a warning on stderr counts them. Files of other kinds and
-    hidden ones are ignored.
+    name. A warning on stderr counts photos without focal length; other files are ignored.
 
     Raises:
-        ValueError: If no photo has a focal length, one is broken, or two have the same name but
-            for the suffix.
+        ValueError: If no photo has a focal length, one is broken, or two differ by suffix alone.
 
     Source: Section 4, Table 3. The paper's choice of photos is not published.
     """
     root, cases, unknown = Path(root), {}, []
     for path in sorted(root.rglob("*")):
-        relative = path.relative_to(root)
-        hidden = any(part.startswith(".") for part in relative.parts)
-        if hidden or path.suffix.lower() not in SUFFIXES or not path.is_file():
+        file = path.relative_to(root).as_posix()
+        if "/." in f"/{file}" or path.suffix.lower() not in SUFFIXES or not path.is_file():
             continue
-        name = relative.with_suffix("").as_posix()
+        name = Path(file).with_suffix("").as_posix()
         if read_focal_px(path) is None:
-            unknown.append(relative.as_posix())
+            unknown.append(file)
         elif name in cases:
             raise ValueError(f"{root} has two photos called {name}: take one of them away")
         else:
