@@ -26,26 +26,21 @@ class FineCrops(NamedTuple):
         """Return the crops of maps of 1/scale of the pictures' size, rows and columns last."""
         size = self.side // scale
         crops = [
-            each[..., top // scale :, left // scale :][..., :size, :size]
-            for each, (top, left) in zip(maps, self.corners, strict=True)
+            picture[..., top // scale :, left // scale :][..., :size, :size]
+            for picture, (top, left) in zip(maps, self.corners, strict=True)
         ]
         return torch.stack(crops)
 
     def cut_truth(self, batch: Batch) -> Batch:
         """Return the crops of true depth, without the margin inside of the picture."""
-        whole = batch.mask.shape[-1]
-        counted = torch.zeros_like(batch.mask)
-        for mask, corner in zip(counted, self.corners, strict=True):
-            rows, columns = (
-                slice(
-                    at + MARGIN if at else 0,
-                    at + self.side - MARGIN if at + self.side < whole else whole,
-                )
-                for at in corner
-            )
-            mask[rows, columns] = True
-        mask = self.cut(batch.mask & counted)
-        return batch._replace(inverse=self.cut(batch.inverse), mask=mask)
+        masks, last = self.cut(batch.mask), batch.mask.shape[-1] - self.side
+        for mask, (top, left) in zip(masks, self.corners, strict=True):
+            for rows, at in ((mask, top), (mask.T, left)):
+                if at > 0:
+                    rows[:MARGIN] = False
+                if at < last:
+                    rows[-MARGIN:] = False
+        return batch._replace(inverse=self.cut(batch.inverse), mask=masks)
 
     def decode(self, model: DepthPro, projected: list[Tensor]) -> Float[Tensor, "b d h h"]:
         """Return the decoder's features in the crops, from the five projected maps."""

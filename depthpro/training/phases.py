@@ -1,6 +1,5 @@
 """The phases: initial weights, the network each one trains, its learning rates and its losses."""
 
-from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
@@ -221,12 +220,10 @@ def parameter_groups(network: PhaseNetwork, phase: Phase) -> list[dict]:
     for module, rate in [*rates, (network, phase.decoder_lr)]:
         fresh = [p for p in module.parameters() if p.requires_grad and p not in seen]
         seen.update(fresh)
-        matrices = [p for p in fresh if p.squeeze().dim() > 1]
-        vectors = [p for p in fresh if p.squeeze().dim() <= 1]
-        for parameters, decay in ((matrices, phase.weight_decay), (vectors, 0.0)):
-            if parameters:
-                rates_of_group = {"lr": rate, "initial_lr": rate, "weight_decay": decay}
-                groups.append({"params": parameters, **rates_of_group})
+        for decays, decay in ((True, phase.weight_decay), (False, 0.0)):
+            if parameters := [p for p in fresh if (p.squeeze().dim() > 1) == decays]:
+                values = {"lr": rate, "initial_lr": rate, "weight_decay": decay}
+                groups.append({"params": parameters, **values})
     return groups
 
 
@@ -238,13 +235,10 @@ def average_weights(network: nn.Module, phase: Phase) -> AveragedModel | None:
     if (largest := phase.ema) is None:
         return None
 
-    @torch.no_grad()
-    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
-        decay = min(largest, (1 + int(count)) / (10 + int(count)))
-        for mean, value in zip(averaged, current, strict=True):
-            mean.lerp_(value, 1 - decay) if mean.is_floating_point() else mean.copy_(value)
+    def update(mean: Tensor, value: Tensor, count: Tensor | int) -> Tensor:
+        return mean.lerp(value, 1 - min(largest, (1 + int(count)) / (10 + int(count))))
 
-    return AveragedModel(network, multi_avg_fn=update)
+    return AveragedModel(network, avg_fn=update)
 
 
 def phase_loss(

@@ -1,9 +1,8 @@
-"""Starting the encoders: pretraining on single windows, ImageNet weights, or DINOv2.
+"""The encoders' initial weights: DINOv2, ImageNet, and pretraining on single windows.
 
-The paper starts from DINOv2. A small network learns many times faster on single windows than as a
-whole: whole pictures at the coarsest scale (metric depth, field of view) and crops at the finer
-ones (depth up to scale and shift). One encoder learns both, and becomes the patch encoder, the
-image encoder and the field-of-view encoder, as one DINOv2 does.
+A small network learns many times faster on single windows than as a whole: whole pictures at the
+coarsest scale (metric depth, field of view) and crops at the finer ones (depth up to scale and
+shift). One encoder learns both, and becomes all three, as one DINOv2 does in the paper.
 """
 
 from typing import NamedTuple, cast
@@ -29,10 +28,9 @@ _WINDOW_NUMBERS = slice(14, 17)  # of `Batch.random`
 
 
 class Estimate(NamedTuple):
-    """Predictions that are validated; None where a phase's network has none."""
+    """Canonical inverse depth and field of view; None where a phase's network has none."""
 
     inverse: Float[Tensor, "b h w"] | None
-    """Canonical inverse depth."""
     fov_deg: Float[Tensor, " b"] | None
 
 
@@ -90,22 +88,16 @@ def cut_windows(batch: Batch, config: DepthProConfig) -> Batch:
     Maps have half of a window's side, as `WindowNetwork` predicts them. The windows of finer scales
     are not metric: a part of a picture does not show its scale.
     """
-    parts = [_shrink(batch, config.window)]
-    pictures = zip(*(field.split(1) for field in batch), strict=True)
-    numbers = batch.random[:, _WINDOW_NUMBERS].tolist()
-    for picture, (down, across, level) in zip(map(Batch._make, pictures), numbers, strict=True):
+    parts = [batch]
+    for number, (down, across, level) in enumerate(batch.random[:, _WINDOW_NUMBERS].tolist()):
+        picture = Batch(*(field[number : number + 1] for field in batch))
         span = config.window if level < 0.5 else 2 * config.window
         top, left = (int(share * (config.image_size - span + 1)) for share in (down, across))
-        image, inverse, mask = (
-            maps[..., top : top + span, left : left + span] for maps in picture[:3]
-        )
-        part = picture._replace(image=image, inverse=inverse, mask=mask)
-        parts.append(_shrink(part._replace(metric=torch.zeros_like(part.metric)), config.window))
-    return Batch(*(torch.cat(field) for field in zip(*parts, strict=True)))
-
-
-def _shrink(batch: Batch, side: int) -> Batch:
-    return shrink_truth(batch._replace(image=resize(batch.image, side)), side // 2)
+        maps = (x[..., top : top + span, left : left + span] for x in picture[:3])
+        parts.append(Batch(*maps, *picture[3:])._replace(metric=torch.zeros_like(picture.metric)))
+    windows = [part._replace(image=resize(part.image, config.window)) for part in parts]
+    windows = [shrink_truth(part, config.window // 2) for part in windows]
+    return Batch(*(torch.cat(field) for field in zip(*windows, strict=True)))
 
 
 def window_encoders(model: DepthPro) -> list[nn.Module]:
