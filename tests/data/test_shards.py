@@ -1,14 +1,17 @@
 """Shards: what is written comes back, and what is broken is named."""
 
+import io
+import json
 import tarfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from depthpro.data.sample import Sample
-from depthpro.data.shards import Shard, open_shards, write_shard
+from depthpro.data.shards import Shard, encode_sample, open_shards, write_shard
 
 
 def make_sample(seed: int = 0, height: int = 12, width: int = 20) -> Sample:
@@ -71,20 +74,65 @@ def test_a_broken_shard_is_named(tmp_path: Path, kept: float) -> None:
     path = tmp_path / "cut.tar"
     write_shard(path, [make_sample(i, 60, 80) for i in range(3)])
     path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
-    with pytest.raises(ValueError, match=r"cut\.tar.*render"):
+    with pytest.raises(ValueError, match=r"cannot read .*cut\.tar"):
         Shard(path)
 
 
-def test_a_broken_sample_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "spoilt.tar"
+def test_any_damage_is_a_value_error(tmp_path: Path) -> None:
+    path = tmp_path / "damaged.tar"
     write_shard(path, [make_sample(0), make_sample(1)])
-    content = path.read_bytes()
-    second = content.index(b"\xff\xd8", content.index(b"000001.rgb.jpg"))
-    path.write_bytes(content[:second] + bytes(64) + content[second + 64 :])
-    shard = Shard(path)
-    assert shard[0].seed == (0, 1)
-    with pytest.raises(ValueError, match=r"cannot read sample 000001 of .*spoilt\.tar"):
-        shard[1]
+    whole, rng = path.read_bytes(), np.random.default_rng(0)
+    outcomes = set()
+    for number in range(200):
+        content = bytearray(whole)
+        start = int(rng.integers(len(whole)))
+        if number % 2:
+            content = content[:start]
+        elif number % 4:
+            content[start : start + 4] = rng.bytes(4)
+        else:  # in a header
+            content[start // 512 * 512 :][:512] = rng.bytes(512)
+            content[start // 512 * 512 + 124 :][:12] = b"\xff" * 12  # a negative size
+        path.write_bytes(content)
+        try:
+            outcomes.add(len(list(Shard(path))))
+        except ValueError as error:
+            assert "damaged.tar" in str(error)
+            outcomes.add("refused")
+    assert outcomes == {2, "refused"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("f_px", -1.0, "focal lengths above 0"),
+        ("cx_px", float("nan"), "a finite centre"),
+        ("f_px", None, "NoneType"),
+        ("mask.png", np.ones((3, 4), np.uint8), r"\(12, 20\) was expected"),
+        ("inverse_depth.png", np.ones((12, 20), np.uint8), "16-bit grey, got L"),
+        ("rgb.jpg", None, "no 'rgb'"),
+    ],
+)
+def test_a_sample_that_makes_no_sense_is_named(
+    tmp_path: Path, name: str, value: object, message: str
+) -> None:
+    members = encode_sample(make_sample())
+    if value is None and name in members:
+        del members[name]
+    elif isinstance(value, np.ndarray):
+        content = io.BytesIO()
+        Image.fromarray(value).save(content, "PNG")
+        members[name] = content.getvalue()
+    else:
+        members["json"] = json.dumps(json.loads(members["json"]) | {name: value}).encode()
+    with tarfile.open(tmp_path / "odd.tar", "w") as archive:
+        archive.addfile(tarfile.TarInfo("../outside.json"))
+        for suffix, content in members.items():
+            member = tarfile.TarInfo(f"./7.{suffix}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    with pytest.raises(ValueError, match=rf"cannot read sample 7 of .*odd\.tar \(.*{message}"):
+        Shard(tmp_path / "odd.tar")[1]
 
 
 @pytest.mark.usefixtures("unchecked")
