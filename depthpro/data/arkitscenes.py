@@ -30,11 +30,7 @@ class ArkitScenes(Frames):
     synthetic = False
 
     def __init__(self, root: str | Path) -> None:
-        """List the frames for training.
-
-        Raises:
-            ValueError: If there are none, or one lacks its picture, camera or direction.
-        """
+        """List the frames for training; a ValueError if there are none or a file is missing."""
         table, frames = Path(root) / METADATA, list[_Frame]()
         turns = _read_turns(table)
         for depth in sorted(Path(root).glob("Training/*/highres_depth/*.png")):

@@ -31,11 +31,7 @@ class Hypersim(Frames):
     """
 
     def __init__(self, root: str | Path) -> None:
-        """List the frames for training.
-
-        Raises:
-            ValueError: If there are none, one lacks its depth or lens, or a table is broken.
-        """
+        """List the frames for training; a ValueError if there are none or a file is missing."""
         root = Path(root)
         lenses = _read_lenses(root / LENSES)
         frames: list[_Frame] = []

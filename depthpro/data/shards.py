@@ -54,11 +54,7 @@ def write_shard(path: str | Path, samples: Iterable[Sample]) -> int:
 
 
 def encode_sample(sample: Sample) -> dict[str, bytes]:
-    """Return the members of a sample by their suffix.
-
-    Raises:
-        ValueError: If its parts do not fit together.
-    """
+    """Return a sample's members by suffix; a ValueError if its parts do not fit together."""
     size = sample.rgb.shape[:2]
     mask = np.ones(size, bool) if sample.mask is None else sample.mask
     if sample.depth.shape != size or mask.shape != size:
@@ -93,11 +89,7 @@ class Shard(Frames):
     """A shard, read sample by sample in any order; only the table of contents is in memory."""
 
     def __init__(self, path: str | Path) -> None:
-        """Read the table of contents.
-
-        Raises:
-            ValueError: If the file is broken or is no shard.
-        """
+        """Read the table of contents; a ValueError if the file is broken or is no shard."""
         self.path = Path(path)
         places: dict[str, _Places] = {}
         with (
@@ -171,11 +163,7 @@ def decode_sample(members: dict[str, bytes]) -> Sample:
 
 
 def open_shards(folder: str | Path) -> ConcatDataset[Sample]:
-    """Return the samples of all shards in a folder, in order of their names.
-
-    Raises:
-        ValueError: If there is no shard, or one is broken.
-    """
+    """Return the samples of a folder's shards; a ValueError if there is none or one is broken."""
     paths = sorted(Path(folder).glob("[!.]*.tar"))  # hidden ones are half written
     if not paths:
         raise ValueError(f"no shards (*.tar) in {folder}: make some with python -m depthpro render")

@@ -22,11 +22,7 @@ class VirtualKitti2(Frames):
     """
 
     def __init__(self, root: str | Path) -> None:
-        """List the frames.
-
-        Raises:
-            ValueError: If there are none, or one lacks its picture, depth or camera.
-        """
+        """List the frames; a ValueError if there are none or a file is missing."""
         parts = [Path(root) / f"vkitti_2.0.3_{kind}" for kind in ("rgb", "depth", "textgt")]
         rgb, depth, text = (part if part.is_dir() else Path(root) for part in parts)
         frames: list[tuple[Path, Path, list[float]]] = []

@@ -35,10 +35,8 @@ class Condition(NamedTuple):
     """One way to train."""
 
     meaning: str
-    changes: dict[str, Any]
-    """Of `PHASE`."""
-    published: tuple[float, ...]
-    """The paper's numbers."""
+    changes: dict[str, Any]  # of `PHASE`
+    published: tuple[float, ...]  # the paper's numbers
 
 
 class Experiment(NamedTuple):
@@ -46,8 +44,7 @@ class Experiment(NamedTuple):
 
     title: str
     source: str
-    headings: tuple[str, ...]
-    """Of the paper's numbers."""
+    headings: tuple[str, ...]  # of the paper's numbers
     conditions: dict[str, Condition]
 
 

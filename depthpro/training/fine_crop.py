@@ -11,15 +11,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from depthpro.data.batches import Batch
-from depthpro.model import DepthPro
+from depthpro.decoder import Decoder
 from depthpro.training.recipe import MARGIN
 
 
 class FineCrops(NamedTuple):
     """A square of each picture, in pixels of the network's input."""
 
-    corners: list[tuple[int, int]]
-    """Rows and columns, even numbers."""
+    corners: list[tuple[int, int]]  # rows and columns, even numbers
     side: int
 
     def cut(self, maps: Tensor, scale: int = 1) -> Tensor:
@@ -42,9 +41,8 @@ class FineCrops(NamedTuple):
                     rows[-MARGIN:] = False
         return batch._replace(inverse=self.cut(batch.inverse), mask=masks)
 
-    def decode(self, model: DepthPro, projected: list[Tensor]) -> Float[Tensor, "b d h h"]:
+    def decode(self, decoder: Decoder, projected: list[Tensor]) -> Float[Tensor, "b d h h"]:
         """Return the decoder's features in the crops, from the five projected maps."""
-        decoder = model.decoder
         coarser, _ = decoder(projected[1:])
         finest = decoder.convs[0](self.cut(projected[0], 2))
         return decoder.fusions[0](self.cut(coarser, 2), finest)

@@ -59,12 +59,10 @@ class RunOptions(NamedTuple):
     samples: ConcatDataset[Sample]
     held_out: list[Sample]
     seed: int = 0
-    minutes: float | None = None
-    """Length of the whole run by the clock; None goes by the recipe's steps."""
+    minutes: float | None = None  # length of the whole run, in place of the recipe's steps
     save_minutes: float = 10.0
     workers: int = 0
-    precision: str = "no"
-    """Accelerate's name of it: "no" is float32, "bf16" bfloat16."""
+    precision: str = "no"  # Accelerate's name of it: "no" is float32, "bf16" bfloat16
 
 
 @dataclass
@@ -76,19 +74,17 @@ class Run:
     phase: Phase
     options: RunOptions
     accelerator: Accelerator
-    network: nn.Module
-    """As Accelerate wraps it."""
+    network: nn.Module  # as Accelerate wraps it
     optimizer: torch.optim.Optimizer
-    ema: AveragedModel | None
-    """Moving average of the network's weights."""
+    ema: AveragedModel | None  # moving average of the network's weights
     step: int = 0
     seconds: float = 0.0
-    best: float | None = None
-    """Highest validation score so far."""
+    best: float | None = None  # highest validation score so far
 
-    def __post_init__(self) -> None:
-        """Set where an unfinished phase keeps its checkpoint and its best weights."""
-        self.folder = self.options.out / f".{self.phase.name}"
+    @property
+    def folder(self) -> Path:
+        """Folder of an unfinished phase: its checkpoint and its best weights."""
+        return self.options.out / f".{self.phase.name}"
 
     def state_dict(self) -> dict[str, Any]:
         """Return the values to save."""
@@ -175,11 +171,9 @@ def start_phase(model: DepthPro, recipe: Recipe, phase: Phase, options: RunOptio
     run = Run(model, recipe, phase, options, accelerator, network, optimizer, ema)
     accelerator.register_for_checkpointing(run, *([ema] if ema else []))
     if saved := sorted(run.folder.glob("step-*")):
-        names = ("initial_lr", "weight_decay")  # a checkpoint has those of its own recipe
-        rates = [{name: group[name] for name in names} for group in optimizer.param_groups]
         accelerator.load_state(str(saved[-1]))
-        for group, values in zip(optimizer.param_groups, rates, strict=True):
-            group.update(values)
+        for group, ours in zip(optimizer.param_groups, parameter_groups(plain, phase), strict=True):
+            group |= {name: ours[name] for name in ("initial_lr", "weight_decay")}  # may be new
     if accelerator.is_main_process:
         trim_log(options.out, phase.name, run.step)
     return run
@@ -288,8 +282,8 @@ def log_step(run: Run, loss: Tensor, factor: float) -> float:
 def validate_and_save(run: Run) -> None:
     """Validate, and save the weights if no earlier ones were better or nothing is held out."""
     options, model, better = run.options, run.model, True
-    plain = run.ema.module if run.ema else run.accelerator.unwrap_model(run.network)
-    network = cast(PhaseNetwork, plain)
+    network = run.ema.module if run.ema else run.accelerator.unwrap_model(run.network)
+    network = cast(PhaseNetwork, network)
     if run.accelerator.is_main_process:
         if options.held_out:
             side, picture = run.recipe.config.image_size, options.out / f"{run.phase.name}.jpg"

@@ -36,9 +36,8 @@ LOSSES = ("mae", "mse", "mage", "male", "msge")
 def prepare_scratch(model: DepthPro, recipe: Recipe) -> None:
     """Initialise random weights so that a network without pretraining learns.
 
-    LayerScale at DINOv2's 1e-5 hardly trains, and a last layer that is 0 or less everywhere gets no
-    gradient through the ReLU. PyTorch's initialisation makes a signal 3.5 times smaller in every
-    deconvolution, and gives the same field of view for all pictures.
+    LayerScale at DINOv2's 1e-5 hardly trains, a last layer at or below 0 gets no gradient through
+    the ReLU, and PyTorch's initialisation makes a signal 3.5 times smaller in every deconvolution.
     """
     if recipe.layer_scale is not None:
         for module in model.modules():
@@ -47,10 +46,9 @@ def prepare_scratch(model: DepthPro, recipe: Recipe) -> None:
     necks = [part for name, part in model.encoder.named_children() if "_encoder" not in name]
     for part in (*necks, model.decoder, model.head):
         part.apply(_keep_signal)
-    for fusion in model.decoder.fusions:  # a residual block starts as the identity
-        nn.init.zeros_(fusion.get_parameter("resnet2.residual.3.weight"))
-    for fusion in model.decoder.fusions[:-1]:  # the coarsest one has no skip
+    for fusion in model.decoder.fusions:  # residual blocks start as the identity
         nn.init.zeros_(fusion.get_parameter("resnet1.residual.3.weight"))
+        nn.init.zeros_(fusion.get_parameter("resnet2.residual.3.weight"))
     last = cast(nn.Conv2d, model.head[4])
     nn.init.constant_(last.weight, 0.5 / last.in_channels)
     nn.init.constant_(cast(Tensor, last.bias), 0.1)
@@ -81,8 +79,7 @@ def _keep_signal(layer: nn.Module) -> None:
 class DepthNetwork(nn.Module):
     """The network without its field of view and its last ReLU.
 
-    With `finest` above 0 it ends at the resolution of a coarser level, with a convolution of its
-    own in place of the head.
+    With `finest` above 0 it ends at that level, with a convolution in place of the head.
     """
 
     def __init__(self, model: DepthPro, finest: int = 0) -> None:
@@ -101,10 +98,8 @@ class DepthNetwork(nn.Module):
         """Return canonical inverse depth, which may be negative, for images or their maps."""
         maps = pictures if isinstance(pictures, list) else self.read_windows(pictures)
         projected = self.model.encoder.project(maps)
-        if crops is None:
-            features, _ = self.model.decoder(projected)
-        else:
-            features = crops.decode(self.model, projected)
+        decoder = self.model.decoder
+        features = crops.decode(decoder, projected) if crops else decoder(projected)[0]
         if self.coarse_head is None:
             return self.model.read_depth(features)
         with in_float32(features):
@@ -146,9 +141,9 @@ def coarsest_map(model: DepthPro, image: Float[Tensor, "b 3 s s"]) -> Float[Tens
 
 @torch.no_grad()
 def map_deviations(model: DepthPro, image: Float[Tensor, "b 3 s s"]) -> list[float]:
-    """Return the standard deviation of each of the five maps that the decoder adds, finest first.
+    """Return the standard deviations of the decoder's five inputs, finest first.
 
-    Maps of very different size are a fault: the smaller ones have no effect.
+    If they differ much, the smaller maps have no effect.
     """
     maps = zip(model.decoder.convs, model.encoder(image), strict=True)
     return [round(float(conv(x).float().std()), 4) for conv, x in maps]
@@ -199,19 +194,14 @@ def _freeze_unused(model: DepthPro, finest: int) -> None:
     necks = encoder.upsample_latent0, encoder.upsample_latent1, encoder.upsample0, encoder.upsample1
     unused = [decoder.fusions[-1].get_submodule("resnet1")]  # the coarsest one has no skip
     if finest:
-        levels = (*necks[:finest], *decoder.convs[:finest], *decoder.fusions[:finest])
-        unused += [model.head, *levels]
-    if model.fov is not None:
-        unused.append(model.fov)
-    for part in unused:
+        unused += [model.head, *necks[:finest]]
+        unused += [*decoder.convs[:finest], *decoder.fusions[:finest]]
+    for part in unused if model.fov is None else [*unused, model.fov]:
         part.requires_grad_(False)
 
 
 def parameter_groups(network: PhaseNetwork, phase: Phase) -> list[dict]:
-    """Return an optimiser's groups of the trained parameters, by learning rate and weight decay.
-
-    Vectors (biases, norms, LayerScale) never decay.
-    """
+    """Return an optimiser's parameter groups. Biases, norms and LayerScale have no weight decay."""
     stems = [encoder.stem for encoder in network.encoders if isinstance(encoder, HybridEncoder)]
     rates = [(stem, phase.stem_lr) for stem in stems]
     rates += [(encoder, phase.encoder_lr) for encoder in network.encoders]
@@ -285,12 +275,7 @@ def depth_loss(
     if phase.name == "stage2":
         weights = {f"{name}_weight": getattr(phase, name) for name in LOSSES}
         return losses.stage2_loss(predicted, inverse, truth.mask, **weights)
+    kinds = {"metric": truth.metric, "synthetic": truth.synthetic}
     return losses.stage1_loss(
-        predicted,
-        inverse,
-        truth.mask,
-        metric=truth.metric,
-        synthetic=truth.synthetic,
-        ssi=phase.ssi,
-        mage_weight=phase.mage,
+        predicted, inverse, truth.mask, **kinds, ssi=phase.ssi, mage_weight=phase.mage
     )

@@ -86,8 +86,8 @@ def chosen_recipe(options: argparse.Namespace) -> Recipe:
         value = getattr(options, name)
         if value is not None and value <= 0:
             raise ValueError(f"--{name} must be above 0, got {value}")
-    changes = {name: getattr(options, name) for name in ("steps", "batch")}
-    changes = {name: value for name, value in changes.items() if value is not None}
+    given = {"steps": options.steps, "batch": options.batch}
+    changes = {name: value for name, value in given.items() if value is not None}
     names = options.phases or [phase.name for phase in recipe.phases]
     return replace(recipe, phases=tuple(replace(recipe.phase(name), **changes) for name in names))
 

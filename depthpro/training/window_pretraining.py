@@ -39,8 +39,7 @@ class WindowOutputs(NamedTuple):
 
     inverse: Float[Tensor, "n h h"]
     """Canonical inverse depth, if the window is a whole picture; may be negative."""
-    relative: Float[Tensor, "n h h"]
-    """Inverse depth less its median, over its mean absolute deviation from it."""
+    relative: Float[Tensor, "n h h"]  # inverse depth, normalised as by `losses.ssi_normalize`
     fov_deg: Float[Tensor, " n"]
 
 
@@ -127,12 +126,9 @@ def load_pretrained(name: str, model: DepthPro) -> None:
 
 
 def load_dinov2(name: str, config: DepthProConfig) -> VisionTransformer:
-    """Return a timm DINOv2 as the network's ViT, converted by `to_patch16`.
+    """Return a timm DINOv2, converted by `to_patch16`; a ValueError if there is none that fits.
 
     `name` is a timm model, which is downloaded, or `NAME=FILE` for weights of that model in a file.
-
-    Raises:
-        ValueError: If the weights cannot be found or do not fit the config.
     """
     name, _, file = name.partition("=")
     vit = build_vit(config)
@@ -150,15 +146,12 @@ def load_dinov2(name: str, config: DepthProConfig) -> VisionTransformer:
 def to_patch16(state: dict[str, Tensor], config: DepthProConfig) -> dict[str, Tensor]:
     """Resample a ViT's weights to the network's patch and window.
 
-    The kernel is interpolated bicubically and scaled by the ratio of areas, so that a constant
-    picture gives the same tokens; positions are resampled to the window's grid.
+    The kernel is scaled by the ratio of areas, so that a constant picture gives the same tokens.
 
     Source: Appendix B.3.
     """
     kernel = state["patch_embed.proj.weight"]
-    before = kernel.shape[-1]
-    if before != config.patch:
-        kernel = F.interpolate(kernel, size=(config.patch,) * 2, mode="bicubic")
-        kernel = kernel * (before / config.patch) ** 2
+    ratio = kernel.shape[-1] / config.patch
+    kernel = F.interpolate(kernel, size=(config.patch,) * 2, mode="bicubic") * ratio**2
     positions = resample_abs_pos_embed(state["pos_embed"], [config.tokens] * 2)
     return state | {"patch_embed.proj.weight": kernel, "pos_embed": positions}

@@ -8,13 +8,12 @@ from conftest import TINY, make_model
 from torch.testing import assert_close
 from training import joined, make_batch, make_recipe, make_samples
 
-from depthpro.training import map_pool
 from depthpro.training.loop import RunOptions, train_phase
 from depthpro.training.map_pool import MapPool
 from depthpro.training.phases import DepthNetwork
 
 
-@pytest.mark.parametrize("finest", [0, 1, 3])
+@pytest.mark.parametrize("finest", [0, 3])
 def test_maps_that_are_drawn_give_the_depth_of_their_pictures(finest: int) -> None:
     network = DepthNetwork(make_model(), finest)
     batch = make_batch(3)
@@ -27,15 +26,6 @@ def test_maps_that_are_drawn_give_the_depth_of_their_pictures(finest: int) -> No
     with torch.no_grad():
         expected = network(batch.image[which])
         assert_close(network(maps), expected, atol=0.005 * float(expected.abs().max()), rtol=0)
-
-
-def test_the_oldest_pictures_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(map_pool, "SIZE", 2)
-    batch = make_batch(3)
-    pool = MapPool(lambda image: [image])
-    pool.add(batch)
-    kept = {float(fov) for fov in pool.draw(50)[1].fov_deg}
-    assert kept == {float(fov) for fov in batch.fov_deg[1:]}
 
 
 def test_the_decoder_takes_several_steps_for_each_encoded_batch(tmp_path, monkeypatch) -> None:

@@ -22,7 +22,7 @@ from training import joined, make_recipe, make_samples
 from depthpro import DepthPro
 from depthpro.__main__ import main
 from depthpro.data.augmentation import Augmentation
-from depthpro.data.open import metric_and_synthetic, open_dataset
+from depthpro.data.open import open_dataset
 from depthpro.data.shards import write_shard
 from depthpro.training import loop
 from depthpro.training.log import read_log
@@ -308,17 +308,16 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
 
 def test_stage2_takes_only_metric_synthetic_data(tmp_path: Path) -> None:
     recipe = make_recipe(TINY)
-    stage2 = recipe.phase("stage2")
+    phase = recipe.phase("stage2")
     samples = [*make_samples(2, synthetic=False), *make_samples(2), *make_samples(1, metric=False)]
     write_shard(tmp_path / "a.tar", samples)
-    opened = open_dataset(str(tmp_path))
-    chosen = metric_and_synthetic(opened)
+    opened = RunOptions(tmp_path, open_dataset(str(tmp_path)), [])
+    chosen = make_loader(recipe, phase, opened, 0).dataset.samples
     assert [(one.metric, one.synthetic) for one in chosen] == [(True, True)] * 2
-    loader = make_loader(recipe, stage2, RunOptions(tmp_path, opened, []), 0)
-    assert len(loader.dataset.samples) == 2
     write_shard(tmp_path / "a.tar", samples[:2])
+    opened = RunOptions(tmp_path, open_dataset(str(tmp_path)), [])
     with pytest.raises(ValueError, match="stage 2 needs data that is metric and synthetic"):
-        make_loader(recipe, stage2, RunOptions(tmp_path, open_dataset(str(tmp_path)), []), 0)
+        make_loader(recipe, phase, opened, 0)
 
 
 @pytest.mark.parametrize(
