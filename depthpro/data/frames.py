@@ -47,11 +47,10 @@ def naming(what: object) -> Iterator[None]:
     """Turn any error of reading `what` into a ValueError with its name."""
     try:
         yield
-    except ImportError:
-        raise
     except Exception as error:  # decoders raise many kinds
-        reason = f"no {error}" if isinstance(error, KeyError) else str(error)
-        reason = reason or type(error).__name__
+        reason = (
+            f"no {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
+        )
         raise ValueError(f"cannot read {what} ({reason}): get it again") from error
 
 

@@ -31,21 +31,14 @@ PHASE = Phase(
 SCORES = {"delta1": "δ1 %", "delta1_scaled": "δ1 % scaled", "boundary_f1": "F1"}
 
 
-class Condition(NamedTuple):
-    """One way to train."""
-
-    meaning: str
-    changes: dict[str, Any]  # of `PHASE`
-    published: tuple[float, ...]  # the paper's numbers
-
-
 class Experiment(NamedTuple):
-    """Conditions to compare."""
+    """Conditions to compare, and the paper's numbers for them."""
 
     title: str
     source: str
     headings: tuple[str, ...]  # of the paper's numbers
-    conditions: dict[str, Condition]
+    conditions: dict[str, tuple[str, dict[str, Any], tuple[float, ...]]]
+    """Meaning, changes of `PHASE`, and the paper's numbers, by name."""
 
 
 EXPERIMENTS = {
@@ -54,8 +47,8 @@ EXPERIMENTS = {
         "Tables 11–13, 1A and 1C, on Hypersim",
         ("δ1 %", "AbsRel", "F1"),
         {
-            "1A": Condition("MAE only", {"mage": 0.0}, (75.4, 0.259, 0.221)),
-            "1C": Condition("MAE + SSI-MAGE", {}, (79.9, 0.235, 0.442)),
+            "1A": ("MAE only", {"mage": 0.0}, (75.4, 0.259, 0.221)),
+            "1C": ("MAE + SSI-MAGE", {}, (79.9, 0.235, 0.442)),
         },
     ),
     "scales": Experiment(
@@ -63,8 +56,8 @@ EXPERIMENTS = {
         "Table 7, the nearest there is: ground truth at 384 and at 1536 pixels, without a network",
         ("AbsRel", "F1"),
         {
-            "one scale": Condition("1C on the coarsest scale", {"finest": 4}, (0.123, 0.044)),
-            "three scales": Condition("1C, no finer taps", {"finest": 2}, (0.019, 0.311)),
+            "one scale": ("1C on the coarsest scale", {"finest": 4}, (0.123, 0.044)),
+            "three scales": ("1C, no finer taps", {"finest": 2}, (0.019, 0.311)),
         },
     ),
 }
@@ -129,11 +122,13 @@ def run(options: argparse.Namespace) -> int:
     samples, held_out = open_data(options)
     chosen = [EXPERIMENTS[options.only]] if options.only else EXPERIMENTS.values()
     conditions = {name: one for each in chosen for name, one in each.conditions.items()}
-    for seed, (name, condition) in itertools.product(range(options.seeds), conditions.items()):
+    for seed, (name, (_, changes, _)) in itertools.product(
+        range(options.seeds), conditions.items()
+    ):
         model = DepthPro.from_pretrained(options.init, device="cpu").train()
         with whole_file(record) as temporary:
             temporary.write_text(json.dumps(settings))
-        phase = replace(PHASE, steps=options.steps, **condition.changes)
+        phase = replace(PHASE, steps=options.steps, **changes)
         folder = options.out / f"{name}, seed {seed}"
         recipe = Recipe(model.config, (phase,), AUGMENTATION)
         train(model, recipe, RunOptions(folder, samples, held_out, seed=seed))

@@ -39,7 +39,6 @@ from depthpro.training.phases import (
     PhaseNetwork,
     average_weights,
     make_network,
-    map_deviations,
     parameter_groups,
     phase_loss,
 )
@@ -183,13 +182,10 @@ def augmented_batches(run: Run) -> Iterator[tuple[Tensor | list[Tensor], Batch]]
     """Yield what the network reads, images or the maps of frozen encoders, and the batch."""
     accelerator, recipe, phase = run.accelerator, run.recipe, run.phase
     first = run.step * phase.accumulation // phase.reuse
-    network = cast(PhaseNetwork, accelerator.unwrap_model(run.network))
-    pool = MapPool(cast(DepthNetwork, network).read_windows) if phase.reuse > 1 else None
+    network = cast(DepthNetwork, accelerator.unwrap_model(run.network))
+    pool = MapPool(network.read_windows) if phase.reuse > 1 else None
     loader = accelerator.prepare(make_loader(recipe, phase, run.options, first))
     for number, batch in enumerate(loader, start=first):
-        if number == 0 and isinstance(network, DepthNetwork) and accelerator.is_main_process:
-            deviations = map_deviations(network.model, batch.image)
-            append_line(run.options.out, **run.place(), map_deviations=deviations)
         seed = np.random.SeedSequence([run.options.seed, number]).generate_state(1)[0]
         torch.manual_seed(int(seed))  # of the noise in pictures
         if phase.name == "encoders":

@@ -139,16 +139,6 @@ def coarsest_map(model: DepthPro, image: Float[Tensor, "b 3 s s"]) -> Float[Tens
     return model.decoder.convs[-1](lowres)
 
 
-@torch.no_grad()
-def map_deviations(model: DepthPro, image: Float[Tensor, "b 3 s s"]) -> list[float]:
-    """Return the standard deviations of the decoder's five inputs, finest first.
-
-    If they differ much, the smaller maps have no effect.
-    """
-    maps = zip(model.decoder.convs, model.encoder(image), strict=True)
-    return [round(float(conv(x).float().std()), 4) for conv, x in maps]
-
-
 PhaseNetwork = WindowNetwork | DepthNetwork | FovNetwork
 
 

@@ -25,10 +25,9 @@ def command(tmp_path: Path) -> list[str]:
 
 def test_conditions_of_an_experiment_differ_in_one_thing() -> None:
     for experiment in EXPERIMENTS.values():
-        changed = {name for each in experiment.conditions.values() for name in each.changes}
-        assert len(changed) == 1
-        for condition in experiment.conditions.values():
-            assert len(condition.published) == len(experiment.headings)
+        conditions = experiment.conditions.values()
+        assert len({name for _, changes, _ in conditions for name in changes}) == 1
+        assert all(len(paper) == len(experiment.headings) for _, _, paper in conditions)
 
 
 def test_a_run_goes_on_and_is_not_mixed_with_other_settings(

@@ -8,7 +8,7 @@ import torch
 from conftest import TINY, make_model
 from torch import nn
 from torch.testing import assert_close
-from training import make_batch, make_recipe
+from training import make_batch, make_recipe, map_deviations
 
 from depthpro import DepthPro, DepthProConfig, losses
 from depthpro.data.batches import RANDOM_NUMBERS, Batch, shrink_truth
@@ -20,7 +20,6 @@ from depthpro.training.phases import (
     coarsest_map,
     depth_loss,
     make_network,
-    map_deviations,
     parameter_groups,
     phase_loss,
     prepare_scratch,
