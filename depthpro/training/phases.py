@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from timm.layers.layer_scale import LayerScale
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import PARAM_LIST, AveragedModel, get_ema_multi_avg_fn
 
 from depthpro import losses
 from depthpro.data.batches import Batch, shrink_truth
@@ -215,10 +215,11 @@ def average_weights(network: nn.Module, phase: Phase) -> AveragedModel | None:
     if (largest := phase.ema) is None:
         return None
 
-    def update(mean: Tensor, value: Tensor, count: Tensor | int) -> Tensor:
-        return mean.lerp(value, 1 - min(largest, (1 + int(count)) / (10 + int(count))))
+    def update(averaged: PARAM_LIST, current: PARAM_LIST, count: Tensor | int) -> None:
+        decay = min(largest, (1 + int(count)) / (10 + int(count)))
+        get_ema_multi_avg_fn(decay)(averaged, current, count)
 
-    return AveragedModel(network, avg_fn=update)
+    return AveragedModel(network, multi_avg_fn=update)
 
 
 def phase_loss(

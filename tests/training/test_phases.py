@@ -14,6 +14,7 @@ from depthpro import DepthPro, DepthProConfig, losses
 from depthpro.data.batches import RANDOM_NUMBERS, Batch, shrink_truth
 from depthpro.stem import HybridEncoder
 from depthpro.training.fine_crop import FineCrops, random_crops
+from depthpro.training.map_pool import MapPool
 from depthpro.training.phases import (
     LOSSES,
     DepthNetwork,
@@ -249,6 +250,21 @@ def test_each_picture_has_a_crop_of_its_own() -> None:
     at_edge = sum(top in (0, 256) for top, _ in corners) / len(corners)
     assert 0.2 < at_edge < 0.5  # what to do at a picture's edge is learned there alone
     assert random_crops(None, batch) is None
+
+
+@pytest.mark.parametrize("finest", [0, 3])
+def test_maps_that_are_drawn_give_the_depth_of_their_pictures(finest: int) -> None:
+    network = DepthNetwork(make_model(), finest)
+    batch = make_batch(3)
+    pool = MapPool(network.read_windows)
+    pool.add(batch)
+    maps, truth = pool.draw(8)
+    which = [int((batch.fov_deg == fov).nonzero()) for fov in truth.fov_deg]
+    assert len(set(which)) > 1
+    assert torch.equal(truth.inverse, batch.inverse[which])
+    with torch.no_grad():
+        expected = network(batch.image[which])
+        assert_close(network(maps), expected, atol=0.005 * float(expected.abs().max()), rtol=0)
 
 
 def test_usual_fields_of_view_count_more() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate.state import AcceleratorState
-from conftest import TINY
+from conftest import TINY, make_model
 from PIL import Image
 from safetensors.torch import load_file
 from training import joined, make_recipe, make_samples
@@ -24,18 +24,18 @@ from depthpro.__main__ import main
 from depthpro.data.augmentation import Augmentation
 from depthpro.data.open import open_dataset
 from depthpro.data.shards import write_shard
-from depthpro.training import loop
 from depthpro.training.log import read_log
 from depthpro.training.loop import (
     RunOptions,
     make_loader,
     rate,
+    save_checkpoint,
     share_done,
     start_phase,
     train,
     train_phase,
 )
-from depthpro.training.phases import average_weights
+from depthpro.training.phases import DepthNetwork, average_weights
 from depthpro.training.recipe import Phase, Recipe, paper
 from depthpro.training.train import first_model, mixed_precision
 
@@ -189,52 +189,47 @@ def test_bfloat16_is_close_to_float32(tmp_path: Path) -> None:
     assert values[0] == pytest.approx(values[1], rel=0.05)
 
 
-def stop_at_the_end(recipe: Recipe, phase: Phase, options: RunOptions) -> DepthPro:
-    """Train a phase until all of its steps are saved, as if it was killed then."""
-    model = first_model(recipe, None)
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        save, last = loop.save_checkpoint, f"step-{phase.steps:09d}"
-        patch.setattr(loop, "save_checkpoint", lambda run: save(run) or _stop(run.folder / last))
-        train_phase(model, recipe, phase, options)
-    return model
-
-
-def _stop(checkpoint: Path) -> None:
-    if checkpoint.exists():
-        raise KeyboardInterrupt
-
-
-def test_only_a_complete_checkpoint_is_resumed(tmp_path: Path) -> None:
-    recipe = make_recipe(TINY)
-    options = RunOptions(tmp_path, joined(make_samples(4)), [], save_minutes=0)
-    model = stop_at_the_end(recipe, recipe.phase("coarse"), options)
-    folder = tmp_path / ".coarse"
-    assert {path.name for path in folder.iterdir()} == {"best.safetensors", "step-000000002"}
+def test_a_run_goes_on_from_its_last_complete_checkpoint(tmp_path: Path) -> None:
+    recipe, folder = make_recipe(TINY), tmp_path / ".coarse"
+    phase, model = replace(recipe.phase("coarse"), steps=3), first_model(recipe, None)
+    options = RunOptions(tmp_path, joined(make_samples(4)), [])
+    run = start_phase(model, recipe, phase, options)
+    for run.step in (1, 2):
+        save_checkpoint(run)
+        assert [path.name for path in folder.iterdir()] == [f"step-00000000{run.step}"]
     (folder / ".step-000000003").mkdir()  # killed while it was written
     shutil.copytree(folder / "step-000000002", folder / "step-000000001")
     (folder / "step-000000001/model.safetensors").unlink()  # killed while it was deleted
-    phase = replace(recipe.phase("coarse"), steps=3)
+    # The optimiser's groups come back with a checkpoint, with the rates that were true then.
+    phase = replace(phase, decoder_lr=5e-5, encoder_lr=2e-5, weight_decay=0.2)
     run = start_phase(model, recipe, phase, options)
     assert run.step == 2
+    assert {group["initial_lr"] for group in run.optimizer.param_groups} == {5e-5, 2e-5}
+    assert {group["weight_decay"] for group in run.optimizer.param_groups} == {0.2, 0.0}
     run.step = 3
-    loop.save_checkpoint(run)
-    assert {path.name for path in folder.iterdir()} == {"best.safetensors", "step-000000003"}
+    save_checkpoint(run)
+    assert [path.name for path in folder.iterdir()] == ["step-000000003"]
     train_phase(model, recipe, phase, options)
     assert (tmp_path / "coarse.safetensors").exists() and not folder.exists()
 
 
-def test_a_changed_rate_holds_when_a_run_goes_on(tmp_path: Path) -> None:
-    # The optimiser's groups come back with a checkpoint, with the rates that were true then.
-    recipe = make_recipe(TINY)
-    phase = replace(recipe.phase("coarse"), steps=2, weight_decay=0.01)
-    options = RunOptions(tmp_path, joined(make_samples(4)), [], save_minutes=0)
-    model = stop_at_the_end(recipe, phase, options)
-    phase = replace(phase, decoder_lr=5e-5, encoder_lr=2e-5, weight_decay=0.2)
-    resumed = start_phase(model, recipe, phase, options)
-    assert resumed.step == 2
-    groups = resumed.optimizer.param_groups
-    assert {group["initial_lr"] for group in groups} == {5e-5, 2e-5}
-    assert {group["weight_decay"] for group in groups} == {0.2, 0.0}
+def test_the_decoder_takes_several_steps_for_each_encoded_batch(tmp_path, monkeypatch) -> None:
+    recipe, model = make_recipe(TINY), make_model()
+    phase = replace(recipe.phase("stage1"), steps=5, encoder_lr=0.0, reuse=3)
+    encoder = model.encoder.patch_encoder
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    calls = []
+    monkeypatch.setattr(
+        DepthNetwork,
+        "read_windows",
+        lambda self, image: calls.append(1) or self.model.encoder.read_windows(image),
+    )
+    train_phase(model, recipe, phase, RunOptions(tmp_path, joined(make_samples(4)), []))
+    assert len(calls) == 4  # two pictures for steps 1 to 3, two for the others
+    changed = {name for name, value in model.state_dict().items() if (value != before[name]).any()}
+    assert any(name.startswith("decoder.") for name in changed)
+    assert not any(name.startswith("encoder.patch_encoder.") for name in changed)
+    assert not any(p.requires_grad for p in encoder.parameters())
 
 
 def test_the_average_forgets_where_it_began() -> None:
@@ -248,15 +243,16 @@ def test_the_average_forgets_where_it_began() -> None:
     assert float(average.module.weight) > 0.99
 
 
-def test_the_field_of_view_sees_pictures_as_cameras_take_them() -> None:
+@pytest.mark.parametrize(
+    ("name", "crop", "expected"),
+    [("stage1", None, [512, 0, 1]), ("fov", None, [128, 1, 1]), ("fov", 0.2, [128, 1, 0.2])],
+)
+def test_the_field_of_view_sees_pictures_as_cameras_take_them(name, crop, expected) -> None:
     chances = Augmentation(colour=0, blur=0, crop=1.0, centred=0.0, stretch=0.4)
     recipe = replace(make_recipe(TINY), augmentation=chances)
     options = RunOptions(Path(), joined(make_samples(4)), [])
-    fewer = replace(recipe.phase("fov"), crop=0.2)
-    cases = [(recipe.phase("stage1"), 512, 0.0, 1.0), (recipe.phase("fov"), 128, 1.0, 1.0)]
-    for phase, *expected in [*cases, (fewer, 128, 1.0, 0.2)]:
-        stream = make_loader(recipe, phase, options, 0).dataset
-        assert [stream.side, stream.augmentation.centred, stream.augmentation.crop] == expected
+    stream = make_loader(recipe, replace(recipe.phase(name), crop=crop), options, 0).dataset
+    assert [stream.side, stream.augmentation.centred, stream.augmentation.crop] == expected
 
 
 def test_auto_is_bfloat16_where_the_processor_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
