@@ -55,14 +55,9 @@ def write_shard(path: str | Path, samples: Iterable[Sample]) -> int:
 
 def encode_sample(sample: Sample) -> dict[str, bytes]:
     """Return a sample's members by suffix; a ValueError if its parts do not fit together."""
-    size = sample.rgb.shape[:2]
-    mask = np.ones(size, bool) if sample.mask is None else sample.mask
-    if sample.depth.shape != size or mask.shape != size:
-        raise ValueError(
-            f"rgb, depth and mask must be of one size, got {size}, {sample.depth.shape} and "
-            f"{mask.shape}"
-        )
-    if not (sample.depth[mask] > 0).all():
+    fitting(sample.depth, sample.rgb)
+    mask = np.ones(sample.depth.shape, bool) if sample.mask is None else sample.mask
+    if not (sample.depth[fitting(mask, sample.rgb)] > 0).all():
         raise ValueError(
             "depth must be positive, or infinite for sky, wherever the mask says it is known; "
             f"got {sample.depth[mask].min()}"
