@@ -149,7 +149,7 @@ def decode_sample(members: dict[str, bytes]) -> Sample:
         rgb,
         depth,
         *camera,
-        mask,
+        mask=mask,
         metric=bool(facts["metric"]),
         synthetic=bool(facts["synthetic"]),
         family=str(facts.get("family", "")),

@@ -37,13 +37,13 @@ class VirtualKitti2(Frames):
         super().__init__(frames, f"(Scene*/*/intrinsic.txt) in {text}: unpack {archives}")
 
     def _load(self, frame: tuple[Path, Path, list[float]]) -> Sample:
-        picture, path, camera = frame
+        picture, path, (f_px, fy_px, cx_px, cy_px) = frame
         rgb = read_rgb(picture)
         steps = read_steps(path, like=rgb)
         if not steps.all():
             raise ValueError(f"{path} has depth 0, which the set does not use: get it again")
         depth = np.where(steps == FAR, np.float32(np.inf), steps * np.float32(STEP_M))
-        return Sample(rgb, depth, *camera, family="vkitti2")
+        return Sample(rgb, depth, f_px, fy_px, cx_px, cy_px, family="vkitti2")
 
 
 def _read_cameras(path: Path) -> list[tuple[int, int, list[float]]]:

@@ -266,7 +266,12 @@ def depth_loss(
     if phase.name == "stage2":
         weights = {f"{name}_weight": getattr(phase, name) for name in LOSSES}
         return losses.stage2_loss(predicted, inverse, truth.mask, **weights)
-    kinds = {"metric": truth.metric, "synthetic": truth.synthetic}
     return losses.stage1_loss(
-        predicted, inverse, truth.mask, **kinds, ssi=phase.ssi, mage_weight=phase.mage
+        predicted,
+        inverse,
+        truth.mask,
+        metric=truth.metric,
+        synthetic=truth.synthetic,
+        ssi=phase.ssi,
+        mage_weight=phase.mage,
     )

@@ -92,8 +92,11 @@ def cut_windows(batch: Batch, config: DepthProConfig) -> Batch:
         picture = Batch(*(field[number : number + 1] for field in batch))
         span = config.window if level < 0.5 else 2 * config.window
         top, left = (int(share * (config.image_size - span + 1)) for share in (down, across))
-        maps = (x[..., top : top + span, left : left + span] for x in picture[:3])
-        parts.append(Batch(*maps, *picture[3:])._replace(metric=torch.zeros_like(picture.metric)))
+        image, inverse, mask = (
+            maps[..., top : top + span, left : left + span] for maps in picture[:3]
+        )
+        metric = torch.zeros_like(picture.metric)
+        parts.append(picture._replace(image=image, inverse=inverse, mask=mask, metric=metric))
     windows = [part._replace(image=resize(part.image, config.window)) for part in parts]
     windows = [shrink_truth(part, config.window // 2) for part in windows]
     return Batch(*(torch.cat(field) for field in zip(*windows, strict=True)))
