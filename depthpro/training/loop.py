@@ -171,7 +171,7 @@ def start_phase(model: DepthPro, recipe: Recipe, phase: Phase, options: RunOptio
     accelerator.register_for_checkpointing(run, *([ema] if ema else []))
     if saved := sorted(run.folder.glob("step-*")):
         accelerator.load_state(str(saved[-1]))
-        # The optimiser's groups come back with the rates of their time; the recipe may have changed.
+        # The checkpoint has the rates of its time; the recipe may have changed since.
         for group, ours in zip(optimizer.param_groups, parameter_groups(plain, phase), strict=True):
             group.update({name: ours[name] for name in ("initial_lr", "weight_decay")})
     if accelerator.is_main_process:
