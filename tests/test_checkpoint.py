@@ -17,10 +17,10 @@ from conftest import TINY, make_model
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from training import map_deviations
 
 from depthpro import DepthPro, DepthProConfig, checkpoint
 from depthpro.preprocess import resize_bytes
-from depthpro.training.phases import map_deviations
 
 RGB = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
 

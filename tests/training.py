@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch.utils.data import ConcatDataset, default_collate
 
+from depthpro import DepthPro
 from depthpro.data.augmentation import Augmentation
 from depthpro.data.batches import RANDOM_NUMBERS, Batch, as_item
 from depthpro.data.sample import Sample
@@ -38,6 +39,13 @@ def make_batch(count: int = 2, side: int = 512, **flags: bool) -> Batch:
     """Return a batch of these samples, with random numbers."""
     batch = default_collate([as_item(sample, side) for sample in make_samples(count, **flags)])
     return batch._replace(random=torch.rand(count, RANDOM_NUMBERS))
+
+
+@torch.no_grad()
+def map_deviations(model: DepthPro, image: torch.Tensor) -> list[float]:
+    """Return the standard deviations of the decoder's five inputs: the smallest have no effect."""
+    maps = zip(model.decoder.convs, model.encoder(image), strict=True)
+    return [float(conv(x).float().std()) for conv, x in maps]
 
 
 def joined(*parts: list[Sample]) -> ConcatDataset[Sample]:

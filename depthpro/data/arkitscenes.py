@@ -21,33 +21,26 @@ _Frame = tuple[Path, Path, Path, int]
 class ArkitScenes(Frames):
     """ARKitScenes, metric and real: depth of a laser scanner, 1920 x 1440.
 
-    `root` holds `Training`, as the authors' download script makes it for the parts "upsampling",
-    "raw" and "3dod". Depth (`highres_depth`) is along the optical axis in steps of 1 mm, 0 where it
-    is unknown; its pictures are `wide`, `color` in some copies. Videos without a scan are left out.
-
-    Each frame needs its camera, a `.pincam` of the same time within 1 ms. Where the set has no
-    `wide_intrinsics`, `lowres_wide_intrinsics`, which is of the same lens, is scaled. If
-    `metadata.csv` lies beside `Training`, pictures are turned so that the sky is up.
+    `root` is the folder `raw` that the authors' download script makes: `metadata.csv`, and
+    `Training/VIDEO` with `wide`, `wide_intrinsics` and `highres_depth`. Videos without a scan are
+    left out. Depth is along the optical axis in steps of 1 mm, 0 where it is unknown. Pictures are
+    turned so that the sky is up.
     """
 
     synthetic = False
 
     def __init__(self, root: str | Path) -> None:
-        """List the frames for training.
-
-        Raises:
-            ValueError: If there are none, or one lacks its picture, depth, camera or direction.
-        """
-        fold, table = Path(root) / "Training", Path(root) / METADATA
-        turns = _read_turns(table) if table.exists() else None
-        frames: list[_Frame] = []
-        nested = fold.glob("*/*_frames/highres_depth")  # as "3dod" has it
-        for depths in sorted([*fold.glob("*/highres_depth"), *nested]):
-            video = depths.parent.name.removesuffix("_frames")
-            if turns is not None and video not in turns:
-                raise ValueError(f"{table} has no row for {video}")
-            frames += _list_frames(depths.parent, turns[video] if turns else 0)
-        super().__init__(frames, f"(*/highres_depth/*.png) in {fold}: unpack ARKitScenes")
+        """List the frames for training; a ValueError if there are none or a file is missing."""
+        table, frames = Path(root) / METADATA, list[_Frame]()
+        turns = _read_turns(table)
+        for depth in sorted(Path(root).glob("Training/*/highres_depth/*.png")):
+            video = depth.parents[1]
+            if video.name not in turns:
+                raise ValueError(f"{table} has no row for {video.name}: get it again")
+            picture = existing(video / "wide" / depth.name)
+            frames.append((picture, depth, _find_camera(picture), turns[video.name]))
+        hint = f"(Training/*/highres_depth/*.png) in {root}: download the set's part `raw`"
+        super().__init__(frames, hint)
 
     def _load(self, frame: _Frame) -> Sample:
         picture, depth, pincam, turns = frame
@@ -63,59 +56,30 @@ class ArkitScenes(Frames):
         return Sample(rgb, metres, *camera, known, synthetic=False, family="arkitscenes")
 
 
-def _list_frames(folder: Path, turns: int) -> list[_Frame]:
-    """Return a video's frames in order of their times."""
-    pictures, depths = _first(folder, "wide", "color"), folder / "highres_depth"
-    cameras = _first(folder, "wide_intrinsics", "lowres_wide_intrinsics")
-    names = _by_time(pictures, ".png") | _by_time(depths, ".png")
-    pincams = _by_time(cameras, ".pincam")
-    frames = []
-    for time, name in sorted(names.items()):
-        near = [pincams[other] for other in (time, time - 1, time + 1) if other in pincams]
-        pincam = near[0] if near else Path(name).with_suffix(".pincam").name
-        files = pictures / name, depths / name, cameras / pincam
-        frames.append((*map(existing, files), turns))
-    return frames
-
-
-def _first(folder: Path, *names: str) -> Path:
-    """Return the first of these folders that exists."""
-    for name in names:
-        if (folder / name).is_dir():
-            return folder / name
-    raise ValueError(f"{folder / names[0]} is missing: download it, too, and unpack it there")
-
-
-def _by_time(folder: Path, suffix: str) -> dict[int, str]:
-    """Return the names of files, such as 41069021_305.244.png (video, seconds), by time in ms."""
-    with naming(folder):
-        paths = folder.glob(f"[!.]*{suffix}")
-        return {round(1000 * float(path.stem.rpartition("_")[2])): path.name for path in paths}
+def _find_camera(picture: Path) -> Path:
+    """Return a picture's camera, whose time (VIDEO_SECONDS.pincam) may be 1 ms off."""
+    video, _, seconds = picture.stem.rpartition("_")
+    folder = picture.parents[1] / "wide_intrinsics"
+    with naming(picture):
+        times = [float(seconds) + offset for offset in (0, -0.001, 0.001)]
+    paths = [folder / f"{video}_{time:.3f}.pincam" for time in times]
+    return next((path for path in paths if path.is_file()), None) or existing(paths[0])
 
 
 def _read_camera(path: Path, height: int, width: int) -> tuple[float, float, float, float]:
-    """Return f_px, fy_px, cx_px and cy_px for pictures of this size and of the file's shape.
-
-    A file has one line: width, height, both focal lengths and the optical axis, in pixels.
-    """
+    """Return f_px, fy_px, cx_px and cy_px: all but width and height of the file's one line."""
     with naming(path):
-        values = [float(value) for value in path.read_text().split()]
-        if len(values) != 6 or values[0] * height != values[1] * width:
-            raise ValueError(
-                f"width, height, fx, fy, cx and cy were expected, for a picture of {width} x "
-                f"{height} or of this shape; got {values}"
-            )
-    columns, _, f_px, fy_px, cx_px, cy_px = values
-    scale = width / columns
-    return f_px * scale, fy_px * scale, (cx_px + 0.5) * scale - 0.5, (cy_px + 0.5) * scale - 0.5
+        columns, rows, f_px, fy_px, cx_px, cy_px = map(float, path.read_text().split())
+        if (columns, rows) != (width, height):
+            raise ValueError(f"{width} x {height} pixels were expected, got {columns} x {rows}")
+    return f_px, fy_px, cx_px, cy_px
 
 
 def _read_turns(path: Path) -> dict[str, int]:
     """Return the quarter turns of each video."""
     with naming(path):
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        skies = table["sky_direction"]
-        if not set(skies) <= set(_TURNS):
-            wrong = sorted(set(skies) - set(_TURNS))
+        wrong = sorted(set(table["sky_direction"]) - set(_TURNS))
+        if wrong:
             raise ValueError(f"sky_direction must be Up, Down, Left, Right or NA, got {wrong}")
-        return dict(zip(table["video_id"], skies.map(_TURNS), strict=True))
+        return dict(zip(table["video_id"], table["sky_direction"].map(_TURNS), strict=True))

@@ -18,23 +18,16 @@ class Augmentation:
     """
 
     colour: float = 0.75
-    jitter: float = 0.3
-    """Largest change of gamma, brightness, contrast, saturation and white balance, as a factor."""
+    jitter: float = 0.3  # largest change of gamma, brightness, contrast and so on, as a factor
     grey: float = 0.0
     blur: float = 0.3
-    blur_px: float = 1.5
-    """Largest standard deviation of the blur, in pixels of the network's input."""
+    blur_px: float = 1.5  # largest standard deviation of the blur, in pixels of the network's input
     noise: float = 0.0
-    noise_level: float = 0.08
-    """Largest standard deviation of the noise, in pictures from 0 to 1."""
+    noise_level: float = 0.08  # largest standard deviation of the noise, in pictures from 0 to 1
     crop: float = 0.5
-    smallest_crop: float = 0.5
-    """Least side of a crop, as a share of the picture's."""
-    centred: float = 1.0
-    """Share of the crops that are taken from the middle, around the optical axis."""
-    stretch: float = 0.0
-    """Largest change of a crop's aspect ratio, as a logarithm: photos of all formats are stretched
-    to the network's square."""
+    smallest_crop: float = 0.5  # least side of a crop, as a share of the picture's
+    centred: float = 1.0  # share of the crops that are taken around the optical axis
+    stretch: float = 0.0  # largest change of a crop's aspect ratio, as a logarithm
     flip: float = 0.0
 
     def __post_init__(self) -> None:
@@ -84,8 +77,7 @@ def change_colours(
 ) -> Float[Tensor, "b 3 h w"]:
     """Return pictures in [-1, 1] with random colours, blur and noise, each on its share of them.
 
-    `random` has at least 14 numbers in [0, 1) for each picture; only the noise itself is drawn
-    here.
+    `random` has at least 14 numbers in [0, 1) for each picture; the noise itself is drawn here.
     """
     draws = random[:, :, None, None]
     image = (image + 1) / 2

@@ -1,7 +1,6 @@
 """Training batches: samples cropped to squares in a fixed random order, then augmented.
 
-A loader's workers crop and resize pictures; `augment` changes colours later, for a whole batch at
-once, on the network's device.
+A loader's workers crop and resize; `augment` changes a batch's colours on the network's device.
 """
 
 from dataclasses import dataclass, replace
@@ -25,12 +24,10 @@ RANDOM_NUMBERS = 17
 class Batch(NamedTuple):
     """Pictures with their depth, mask, field of view and kind."""
 
-    image: Float[Tensor, "b 3 s s"]
-    """In [-1, 1]."""
+    image: Float[Tensor, "b 3 s s"]  # in [-1, 1]
     inverse: Float[Tensor, "b s s"]
     """Canonical inverse depth f_px / (w depth); 0 for sky and where unknown."""
-    mask: Bool[Tensor, "b s s"]
-    """Where it is known."""
+    mask: Bool[Tensor, "b s s"]  # where it is known
     fov_deg: Float[Tensor, " b"]
     metric: Bool[Tensor, " b"]
     synthetic: Bool[Tensor, " b"]
@@ -40,20 +37,17 @@ class Batch(NamedTuple):
 
 @dataclass(eq=False)
 class TrainingSet(Dataset[Batch]):
-    """An endless, reproducible stream of cropped samples.
+    """A reproducible stream of cropped samples; each epoch has an order of its own.
 
-    Item n depends on the seed and n alone: each epoch goes through all samples in an order of its
-    own, and each item has its own random generator. So a run that is resumed, or split among
-    processes, sees the same items as an undisturbed one.
+    Item n depends on the seed and n alone, so a run that is resumed, or split among processes, sees
+    the same items as an undisturbed one.
     """
 
     samples: ConcatDataset[Sample]
-    side: int
-    """Of the pictures, in pixels."""
+    side: int  # of the pictures, in pixels
     augmentation: Augmentation
     seed: int
-    items: range
-    """Which items of the stream."""
+    items: range  # which items of the stream
 
     def __post_init__(self) -> None:
         """Refuse an empty data set."""
@@ -82,8 +76,8 @@ class TrainingSet(Dataset[Batch]):
 def cut(sample: Sample, box: Box) -> Sample:
     """Return a rectangle of a sample as a picture of its own, seen by the same lens.
 
-    Focal length in pixels and depth stay and the width shrinks, so a crop of r of the width has
-    canonical inverse depth C / r and tan(fov'/2) = r tan(fov/2).
+    Focal length in pixels and depth stay, so a crop of r of the width has canonical inverse depth
+    C / r and tan(fov'/2) = r tan(fov/2).
 
     Source: Table 16, "for FOV-augmentation".
     """
@@ -101,8 +95,7 @@ def cut(sample: Sample, box: Box) -> Sample:
 def as_item(sample: Sample, side: int) -> Batch:
     """Return a sample stretched to a square, without the batch axis.
 
-    Colour is resized as the network's input always is; depth takes the nearest pixel, which never
-    mixes two surfaces.
+    Colour is resized as for inference; depth takes the nearest pixel, which never mixes surfaces.
     """
     rgb = torch.from_numpy(np.array(sample.rgb)).permute(2, 0, 1)[None]  # torch wants to own it
     image = rgb.float() if rgb.shape[2:] == (side, side) else resize_bytes(rgb, side)

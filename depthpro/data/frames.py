@@ -1,4 +1,4 @@
-"""What the readers share: samples listed first and loaded later, and errors that name the file."""
+"""The readers' base: samples are listed first and loaded later, and errors name the file."""
 
 import contextlib
 from collections.abc import Iterator
@@ -47,8 +47,10 @@ def naming(what: object) -> Iterator[None]:
     """Turn any error of reading `what` into a ValueError with its name."""
     try:
         yield
-    except (OSError, SyntaxError, LookupError, TypeError, ValueError) as error:
-        reason = f"no {error}" if isinstance(error, KeyError) else error
+    except Exception as error:  # decoders raise many kinds
+        reason = (
+            f"no {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
+        )
         raise ValueError(f"cannot read {what} ({reason}): get it again") from error
 
 

@@ -1,6 +1,5 @@
 """Hypersim: rendered rooms, 1024 x 768 (github.com/apple/ml-hypersim)."""
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -13,20 +12,17 @@ from depthpro.data.sample import Sample
 
 SPLIT = "metadata_images_split_scene_v1.csv"
 LENSES = "metadata_camera_parameters.csv"
-FOV_DEG = 60.0
+
+_Frame = tuple[Path, Path, Float[ndarray, "3 3"]]
+"""Picture, distances, and the scene's lens."""
 
 
 class Hypersim(Frames):
     """Hypersim, metric and synthetic.
 
-    `root` holds scenes `ai_VVV_NNN`, all or some of them, and if possible two tables of the
-    authors' repository:
-
-    `metadata_images_split_scene_v1.csv`
-        Which frames are public and for training. Without it, every frame found is.
-    `metadata_camera_parameters.csv`
-        Each scene's lens. Without it, every scene gets the nominal field of view of 60 degrees,
-        which is wrong for scenes with a shifted or tilted lens.
+    `root` holds scenes `ai_VVV_NNN`, all or some of them, and two tables of the authors'
+    repository: `metadata_images_split_scene_v1.csv` lists the frames that are public and for
+    training, `metadata_camera_parameters.csv` each scene's lens.
 
     Pictures are the tone-mapped previews. Files named `depth_meters` hold the distance to the
     camera's centre; depth here is along the normal of the image plane, also where the lens is
@@ -35,29 +31,21 @@ class Hypersim(Frames):
     """
 
     def __init__(self, root: str | Path) -> None:
-        """List the frames for training.
-
-        Raises:
-            ValueError: If there are none, one lacks its depth or lens, or a table is broken.
-        """
+        """List the frames for training; a ValueError if there are none or a file is missing."""
         root = Path(root)
-        pictures = sorted(root.glob("ai_*_*/images/scene_cam_*_final_preview/frame.*.tonemap.jpg"))
-        if (root / SPLIT).exists():
-            public = _read_split(root / SPLIT)
-            pictures = [path for path in pictures if path.relative_to(root).as_posix() in public]
-        lenses = _read_lenses(root / LENSES) if (root / LENSES).exists() else None
-        frames: list[tuple[Path, Path, ndarray | None]] = []
-        for picture in pictures:
-            scene, _, camera, name = picture.parts[-4:]
-            if lenses is not None and scene not in lenses:
-                raise ValueError(f"{root / LENSES} has no row for {scene}: get it again")
-            camera = camera.replace("final_preview", "geometry_hdf5")
-            name = name.replace("tonemap.jpg", "depth_meters.hdf5")
-            depth = existing(picture.parents[1] / camera / name)
-            frames.append((picture, depth, None if lenses is None else lenses[scene]))
+        lenses = _read_lenses(root / LENSES)
+        frames: list[_Frame] = []
+        for scene, camera, number in _read_split(root / SPLIT):
+            images, name = root / scene / "images", f"frame.{number:04d}"
+            picture = images / f"scene_{camera}_final_preview" / f"{name}.tonemap.jpg"
+            if picture.exists():
+                folder = images / f"scene_{camera}_geometry_hdf5"
+                with naming(root / LENSES):
+                    lens = lenses[scene]
+                frames.append((picture, existing(folder / f"{name}.depth_meters.hdf5"), lens))
         super().__init__(frames, f"for training (ai_*_*/images/...) in {root}: unpack Hypersim")
 
-    def _load(self, frame: tuple[Path, Path, ndarray | None]) -> Sample:
+    def _load(self, frame: _Frame) -> Sample:
         try:
             import h5py
         except ImportError as error:
@@ -76,20 +64,17 @@ class Hypersim(Frames):
         return Sample(rgb, depth.astype(np.float32), *camera, mask=known, family="hypersim")
 
 
-def _read_split(path: Path) -> set[str]:
-    """Return the pictures that are public and for training, relative to the root."""
+def _read_split(path: Path) -> list[tuple[str, str, int]]:
+    """Return scene, camera and number of the frames that are public and for training."""
     with naming(path):
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
         public = table["included_in_public_release"] == "True"
         table = table[public & (table["split_partition_name"] == "train")]
-        rows = zip(table["scene_name"], table["camera_name"], table["frame_id"], strict=True)
-        return {
-            f"{scene}/images/scene_{camera}_final_preview/frame.{int(number):04d}.tonemap.jpg"
-            for scene, camera, number in rows
-        }
+        numbers = table["frame_id"].astype(int)
+        return list(zip(table["scene_name"], table["camera_name"], numbers, strict=True))
 
 
-def _read_lenses(path: Path) -> dict[str, ndarray]:
+def _read_lenses(path: Path) -> dict[str, Float[ndarray, "3 3"]]:
     """Return M_cam_from_uv by scene."""
     columns = [f"M_cam_from_uv_{row}{column}" for row in range(3) for column in range(3)]
     with naming(path):
@@ -97,18 +82,13 @@ def _read_lenses(path: Path) -> dict[str, ndarray]:
     return {str(scene): row.to_numpy().reshape(3, 3) for scene, row in table.iterrows()}
 
 
-def inverse_camera(
-    lens: Float[ndarray, "3 3"] | None, height: int, width: int
-) -> Float[ndarray, "3 3"]:
+def inverse_camera(lens: Float[ndarray, "3 3"], height: int, width: int) -> Float[ndarray, "3 3"]:
     """Return the inverse of the camera matrix K, which maps a pixel (x, y, 1) to its ray at z = 1.
 
     `lens` is the authors' M_cam_from_uv, whose u and v go from -1 to 1 between the outer edges of
-    the picture, v upwards; None is the nominal one. A tilted lens sees the same as an upright one,
-    rotated: QR takes the rotation away and leaves a triangular matrix, as K is.
+    the picture, v upwards. A tilted lens sees the same as an upright one, rotated: QR takes the
+    rotation away and leaves a triangular matrix, as K is.
     """
-    if lens is None:
-        tangent = math.tan(math.radians(FOV_DEG) / 2)
-        lens = np.diag([tangent, tangent * height / width, -1])
     uv_from_pixel = [[2 / width, 0, 1 / width - 1], [0, -2 / height, 1 - 1 / height], [0, 0, 1]]
     triangular = np.linalg.qr(lens @ uv_from_pixel)[1]
     triangular = triangular * np.sign(np.diag(triangular))[:, None]

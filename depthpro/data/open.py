@@ -7,9 +7,8 @@
 | `arkitscenes:PATH` | ARKitScenes, rooms | measured | metric, real |
 | `shards:PATH` or `PATH` | `depthpro.data.shards`, anything | as written | as written |
 
-`depthpro.losses.stage1_loss` says what the flags mean for the loss. Readers list their files when
-they are made, and read them when a sample is asked for. Pictures keep their size. Where depth is
-unknown, the mask is False and depth is infinite.
+`depthpro.losses.stage1_loss` uses the flags. Readers list files first and read them when a sample
+is asked for. Pictures keep their size. Unknown depth is infinite, and its mask False.
 """
 
 from pathlib import Path
@@ -36,10 +35,8 @@ def open_dataset(spec: str) -> ConcatDataset[Sample]:
     name, colon, path = spec.partition(":")
     if colon and name in _READERS:
         return ConcatDataset([_READERS[name](path)])
-    if colon and name == "shards":
-        return open_shards(path)
-    if Path(spec).is_dir():
-        return open_shards(spec)
+    if spec.startswith("shards:") or Path(spec).is_dir():
+        return open_shards(spec.removeprefix("shards:"))
     raise ValueError(
         f"a data set is given as {':PATH, '.join(_READERS)}:PATH or the path of a folder of shards;"
         f" got {spec!r}"

@@ -30,7 +30,7 @@ import numpy as np
 from PIL import Image
 from torch.utils.data import ConcatDataset
 
-from depthpro.data.frames import Frames, naming
+from depthpro.data.frames import Frames, fitting, naming
 from depthpro.data.sample import Sample
 from depthpro.files import whole_file
 
@@ -42,11 +42,7 @@ _Places = dict[str, tuple[int, int]]
 
 
 def write_shard(path: str | Path, samples: Iterable[Sample]) -> int:
-    """Write a shard that appears whole or not at all, and return how many samples it has.
-
-    Raises:
-        ValueError: If a sample's parts do not fit together.
-    """
+    """Write a shard that appears whole or not at all, and return how many samples it has."""
     count = 0
     with whole_file(path) as temporary, tarfile.open(temporary, "w") as archive:
         for count, sample in enumerate(samples, start=1):
@@ -58,19 +54,10 @@ def write_shard(path: str | Path, samples: Iterable[Sample]) -> int:
 
 
 def encode_sample(sample: Sample) -> dict[str, bytes]:
-    """Return the members of a sample by their suffix.
-
-    Raises:
-        ValueError: If its parts do not fit together.
-    """
-    size = sample.rgb.shape[:2]
-    mask = np.ones(size, bool) if sample.mask is None else sample.mask
-    if sample.depth.shape != size or mask.shape != size:
-        raise ValueError(
-            f"rgb, depth and mask must be of one size, got {size}, {sample.depth.shape} and "
-            f"{mask.shape}"
-        )
-    if not (sample.depth[mask] > 0).all():
+    """Return a sample's members by suffix; a ValueError if its parts do not fit together."""
+    fitting(sample.depth, sample.rgb)
+    mask = np.ones(sample.depth.shape, bool) if sample.mask is None else sample.mask
+    if not (sample.depth[fitting(mask, sample.rgb)] > 0).all():
         raise ValueError(
             "depth must be positive, or infinite for sky, wherever the mask says it is known; "
             f"got {sample.depth[mask].min()}"
@@ -97,27 +84,31 @@ class Shard(Frames):
     """A shard, read sample by sample in any order; only the table of contents is in memory."""
 
     def __init__(self, path: str | Path) -> None:
-        """Read the table of contents.
-
-        Raises:
-            ValueError: If the file is broken or is no shard.
-        """
+        """Read the table of contents; a ValueError if the file is broken or is no shard."""
         self.path = Path(path)
         places: dict[str, _Places] = {}
-        try:
-            with tarfile.open(self.path, "r:") as archive:
-                for member in archive:
-                    key, _, suffix = member.name.partition(".")
+        with (
+            naming(self.path),
+            self.path.open("rb") as file,
+            tarfile.open(fileobj=file, mode="r:") as archive,
+        ):
+            for member in archive:
+                if member.size < 0:  # leads tarfile back to an earlier member, for ever
+                    raise ValueError(f"{member.name} has size {member.size}")
+                if member.isreg():
+                    key, _, suffix = member.name.removeprefix("./").partition(".")
                     places.setdefault(key, {})[suffix] = (member.offset_data, member.size)
-        except tarfile.TarError as error:
-            raise ValueError(f"{self.path} is no whole shard ({error}): render it again") from error
+            file.seek(archive.offset)
+            if file.read(512) != bytes(512):  # tarfile takes a broken header for the end
+                raise ValueError(f"it is cut or broken at byte {archive.offset}")
         self._frames = list(places.items())
 
     def flags(self, index: int) -> tuple[bool, bool]:
         """Return whether a sample is metric and synthetic, without decoding it."""
-        places = self._frames[index][1]
-        facts = json.loads(self._read({"json": places["json"]})["json"])
-        return bool(facts["metric"]), bool(facts["synthetic"])
+        key, places = self._frames[index]
+        with naming(f"sample {key} of {self.path}"):
+            facts = json.loads(self._read({"json": places["json"]})["json"])
+            return bool(facts["metric"]), bool(facts["synthetic"])
 
     def _load(self, frame: tuple[str, _Places]) -> Sample:
         key, places = frame
@@ -137,24 +128,28 @@ def decode_sample(members: dict[str, bytes]) -> Sample:
     """Return a sample from its members by suffix; the inverse of `encode_sample`.
 
     Raises:
-        ValueError: If a member is missing or broken.
+        ValueError: If members do not fit together; `Shard` names those that are missing or broken.
     """
     facts = json.loads(members["json"])
-    pictures = {name.split(".")[0]: members[name] for name in members if name != "json"}
-    images = {name: Image.open(io.BytesIO(content)) for name, content in pictures.items()}
-    rgb, bits = np.asarray(images["rgb"].convert("RGB")), np.asarray(images["inverse_depth"])
-    if bits.dtype.kind not in "ui" or bits.shape != rgb.shape[:2]:
-        raise ValueError(
-            f"inverse depth must be 16-bit grey of the picture's size, {rgb.shape[:2]}; got "
-            f"{bits.dtype} {bits.shape}"
-        )
+    camera = [float(facts[name]) for name in _FACTS[:4]]
+    if not (np.isfinite(camera).all() and min(camera[:2]) > 0):
+        raise ValueError(f"focal lengths above 0 and a finite centre were expected, got {camera}")
+    files = {name.split(".")[0]: io.BytesIO(members[name]) for name in members if name != "json"}
+    images = {name: Image.open(file, formats=("JPEG", "PNG")) for name, file in files.items()}
+    rgb, bits = np.asarray(images["rgb"].convert("RGB")), images["inverse_depth"]
+    mask = np.asarray(images["mask"]) > 0 if "mask" in images else None
+    if not bits.mode.startswith("I"):  # "I;16", or "I" from some versions of Pillow
+        raise ValueError(f"inverse depth must be 16-bit grey, got {bits.mode}")
     with np.errstate(divide="ignore"):
-        depth = 1 / bits.astype(np.uint16).view(np.float16).astype(np.float32)
+        depth = 1 / np.array(bits).astype(np.uint16).view(np.float16).astype(np.float32)
+    fitting(depth, rgb)
+    if mask is not None:
+        fitting(mask, rgb)
     return Sample(
         rgb,
         depth,
-        *(float(facts[name]) for name in _FACTS[:4]),
-        mask=np.asarray(images["mask"]) > 0 if "mask" in images else None,
+        *camera,
+        mask=mask,
         metric=bool(facts["metric"]),
         synthetic=bool(facts["synthetic"]),
         family=str(facts.get("family", "")),
@@ -163,13 +158,8 @@ def decode_sample(members: dict[str, bytes]) -> Sample:
 
 
 def open_shards(folder: str | Path) -> ConcatDataset[Sample]:
-    """Return the samples of all shards in a folder, in order of their names.
-
-    Raises:
-        ValueError: If there is no shard, or one is broken.
-    """
-    # Hidden ones are half written, by a run that goes on or was stopped.
-    paths = sorted(path for path in Path(folder).glob("*.tar") if not path.name.startswith("."))
+    """Return the samples of a folder's shards; a ValueError if there is none or one is broken."""
+    paths = sorted(Path(folder).glob("[!.]*.tar"))  # hidden ones are half written
     if not paths:
         raise ValueError(f"no shards (*.tar) in {folder}: make some with python -m depthpro render")
     return ConcatDataset(Shard(path) for path in paths)

@@ -22,30 +22,19 @@ class VirtualKitti2(Frames):
     """
 
     def __init__(self, root: str | Path) -> None:
-        """List the frames.
-
-        Raises:
-            ValueError: If there are none, or one lacks its depth or its camera.
-        """
+        """List the frames; a ValueError if there are none or a file is missing."""
         parts = [Path(root) / f"vkitti_2.0.3_{kind}" for kind in ("rgb", "depth", "textgt")]
-        rgb, depths, texts = (part if part.is_dir() else Path(root) for part in parts)
-        cameras: dict[Path, dict[tuple[int, int], list[float]]] = {}
+        rgb, depth, text = (part if part.is_dir() else Path(root) for part in parts)
         frames: list[tuple[Path, Path, list[float]]] = []
-        for picture in sorted(rgb.glob("Scene*/*/frames/rgb/Camera_*/rgb_*.jpg")):
-            variant = picture.parents[3].relative_to(rgb)  # such as Scene01/clone
-            lens, number = picture.parent.name, picture.stem.removeprefix("rgb_")
-            depth = existing(depths / variant / "frames/depth" / lens / f"depth_{number}.png")
-            table = texts / variant / "intrinsic.txt"
-            if table not in cameras:
-                cameras[table] = _read_cameras(table)
-            key = int(number), int(lens.removeprefix("Camera_"))
-            if key not in cameras[table]:
-                raise ValueError(
-                    f"{table} has no row for frame {key[0]}, camera {key[1]}: get it again"
-                )
-            frames.append((picture, depth, cameras[table][key]))
-        hint = f"(Scene*/*/frames/rgb/Camera_*/rgb_*.jpg) in {rgb}: unpack the archives rgb, depth "
-        super().__init__(frames, f"{hint}and textgt of Virtual KITTI 2")
+        for table in sorted(text.glob("Scene*/*/intrinsic.txt")):
+            variant = table.parent.relative_to(text)  # such as Scene01/clone
+            for number, lens, camera in _read_cameras(table):
+                folder, name = f"Camera_{lens}", f"{number:05d}"
+                picture = rgb / variant / "frames/rgb" / folder / f"rgb_{name}.jpg"
+                steps = depth / variant / "frames/depth" / folder / f"depth_{name}.png"
+                frames.append((existing(picture), existing(steps), camera))
+        archives = "the archives rgb, depth and textgt of Virtual KITTI 2"
+        super().__init__(frames, f"(Scene*/*/intrinsic.txt) in {text}: unpack {archives}")
 
     def _load(self, frame: tuple[Path, Path, list[float]]) -> Sample:
         picture, path, (f_px, fy_px, cx_px, cy_px) = frame
@@ -57,9 +46,10 @@ class VirtualKitti2(Frames):
         return Sample(rgb, depth, f_px, fy_px, cx_px, cy_px, family="vkitti2")
 
 
-def _read_cameras(path: Path) -> dict[tuple[int, int], list[float]]:
-    """Return f_px, fy_px, cx_px and cy_px by frame and camera."""
+def _read_cameras(path: Path) -> list[tuple[int, int, list[float]]]:
+    """Return frame, camera, and its f_px, fy_px, cx_px and cy_px."""
     with naming(path):
-        table = pd.read_csv(path, sep=r"\s+", index_col=["frame", "cameraID"])
-        table = table[["K[0,0]", "K[1,1]", "K[0,2]", "K[1,2]"]].astype(float).dropna()
-        return {key: row.tolist() for key, row in zip(table.index, table.to_numpy(), strict=True)}
+        table = pd.read_csv(path, sep=r"\s+")
+        values = table[["K[0,0]", "K[1,1]", "K[0,2]", "K[1,2]"]].astype(float).to_numpy()
+        frames = table[["frame", "cameraID"]].astype(int).to_numpy()
+        return [(*pair, k) for pair, k in zip(frames.tolist(), values.tolist(), strict=True)]

@@ -11,45 +11,38 @@ from jaxtyping import Float
 from torch import Tensor
 
 from depthpro.data.batches import Batch
-from depthpro.model import DepthPro
+from depthpro.decoder import Decoder
 from depthpro.training.recipe import MARGIN
 
 
 class FineCrops(NamedTuple):
     """A square of each picture, in pixels of the network's input."""
 
-    corners: list[tuple[int, int]]
-    """Rows and columns, even numbers."""
+    corners: list[tuple[int, int]]  # rows and columns, even numbers
     side: int
 
     def cut(self, maps: Tensor, scale: int = 1) -> Tensor:
         """Return the crops of maps of 1/scale of the pictures' size, rows and columns last."""
         size = self.side // scale
         crops = [
-            each[..., top // scale :, left // scale :][..., :size, :size]
-            for each, (top, left) in zip(maps, self.corners, strict=True)
+            picture[..., top // scale :, left // scale :][..., :size, :size]
+            for picture, (top, left) in zip(maps, self.corners, strict=True)
         ]
         return torch.stack(crops)
 
     def cut_truth(self, batch: Batch) -> Batch:
         """Return the crops of true depth, without the margin inside of the picture."""
-        whole = batch.mask.shape[-1]
-        counted = torch.zeros_like(batch.mask)
-        for mask, corner in zip(counted, self.corners, strict=True):
-            rows, columns = (
-                slice(
-                    at + MARGIN if at else 0,
-                    at + self.side - MARGIN if at + self.side < whole else whole,
-                )
-                for at in corner
-            )
-            mask[rows, columns] = True
-        mask = self.cut(batch.mask & counted)
-        return batch._replace(inverse=self.cut(batch.inverse), mask=mask)
+        masks, last = self.cut(batch.mask), batch.mask.shape[-1] - self.side
+        for mask, (top, left) in zip(masks, self.corners, strict=True):
+            for rows, at in ((mask, top), (mask.T, left)):
+                if at > 0:
+                    rows[:MARGIN] = False
+                if at < last:
+                    rows[-MARGIN:] = False
+        return batch._replace(inverse=self.cut(batch.inverse), mask=masks)
 
-    def decode(self, model: DepthPro, projected: list[Tensor]) -> Float[Tensor, "b d h h"]:
+    def decode(self, decoder: Decoder, projected: list[Tensor]) -> Float[Tensor, "b d h h"]:
         """Return the decoder's features in the crops, from the five projected maps."""
-        decoder = model.decoder
         coarser, _ = decoder(projected[1:])
         finest = decoder.convs[0](self.cut(projected[0], 2))
         return decoder.fusions[0](self.cut(coarser, 2), finest)

@@ -1,6 +1,7 @@
 """Encoded pictures in memory, from which a decoder on frozen encoders draws its batches."""
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
@@ -22,26 +23,18 @@ class MapPool:
     def __init__(self, read_windows: Callable[[Float[Tensor, "1 3 s s"]], list[Tensor]]) -> None:
         """Encode by `DepthNetwork.read_windows`."""
         self._read_windows = read_windows
-        self._pictures: list[tuple[list[Tensor], list[Tensor]]] = []
-        self._next = 0
+        self._pictures = deque[tuple[list[Tensor], list[Tensor]]](maxlen=SIZE)
 
     def add(self, batch: Batch) -> None:
-        """Encode a batch, and keep its maps in float16 in place of the oldest ones."""
+        """Encode a batch, and keep its maps in float16."""
         for picture in zip(*(field.split(1) for field in batch), strict=True):
             image, *truth = picture
             with torch.no_grad():
                 maps = [x.half() for x in self._read_windows(image)]
-            self._pictures[self._next : self._next + 1] = [(maps, [image[:0], *truth])]
-            self._next = (self._next + 1) % SIZE
+            self._pictures.append((maps, [image[:0], *truth]))
 
     def draw(self, count: int) -> tuple[list[Tensor], Batch]:
         """Return the maps and the truth of random pictures."""
         chosen = [self._pictures[i] for i in torch.randint(len(self._pictures), (count,)).tolist()]
         maps, truth = (zip(*parts, strict=True) for parts in zip(*chosen, strict=True))
         return [torch.cat(x).float() for x in maps], Batch(*(torch.cat(x) for x in truth))
-
-    def batches(self, batch: Batch, reuse: int) -> Iterator[tuple[list[Tensor], Batch]]:
-        """Add a batch, and yield `reuse` random ones of its size."""
-        self.add(batch)
-        for _ in range(reuse):
-            yield self.draw(len(batch.image))

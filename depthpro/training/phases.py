@@ -1,13 +1,12 @@
 """The phases: initial weights, the network each one trains, its learning rates and its losses."""
 
-from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
 from jaxtyping import Float
 from timm.layers.layer_scale import LayerScale
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import PARAM_LIST, AveragedModel, get_ema_multi_avg_fn
 
 from depthpro import losses
 from depthpro.data.batches import Batch, shrink_truth
@@ -37,9 +36,8 @@ LOSSES = ("mae", "mse", "mage", "male", "msge")
 def prepare_scratch(model: DepthPro, recipe: Recipe) -> None:
     """Initialise random weights so that a network without pretraining learns.
 
-    LayerScale at DINOv2's 1e-5 hardly trains, and a last layer that is 0 or less everywhere gets no
-    gradient through the ReLU. PyTorch's initialisation makes a signal 3.5 times smaller in every
-    deconvolution, and gives the same field of view for all pictures.
+    LayerScale at DINOv2's 1e-5 hardly trains, a last layer at or below 0 gets no gradient through
+    the ReLU, and PyTorch's initialisation makes a signal 3.5 times smaller in every deconvolution.
     """
     if recipe.layer_scale is not None:
         for module in model.modules():
@@ -48,10 +46,9 @@ def prepare_scratch(model: DepthPro, recipe: Recipe) -> None:
     necks = [part for name, part in model.encoder.named_children() if "_encoder" not in name]
     for part in (*necks, model.decoder, model.head):
         part.apply(_keep_signal)
-    for fusion in model.decoder.fusions:  # a residual block starts as the identity
-        nn.init.zeros_(fusion.get_parameter("resnet2.residual.3.weight"))
-    for fusion in model.decoder.fusions[:-1]:  # the coarsest one has no skip
+    for fusion in model.decoder.fusions:  # residual blocks start as the identity
         nn.init.zeros_(fusion.get_parameter("resnet1.residual.3.weight"))
+        nn.init.zeros_(fusion.get_parameter("resnet2.residual.3.weight"))
     last = cast(nn.Conv2d, model.head[4])
     nn.init.constant_(last.weight, 0.5 / last.in_channels)
     nn.init.constant_(cast(Tensor, last.bias), 0.1)
@@ -82,8 +79,7 @@ def _keep_signal(layer: nn.Module) -> None:
 class DepthNetwork(nn.Module):
     """The network without its field of view and its last ReLU.
 
-    With `finest` above 0 it ends at the resolution of a coarser level, with a convolution of its
-    own in place of the head.
+    With `finest` above 0 it ends at that level, with a convolution in place of the head.
     """
 
     def __init__(self, model: DepthPro, finest: int = 0) -> None:
@@ -102,10 +98,8 @@ class DepthNetwork(nn.Module):
         """Return canonical inverse depth, which may be negative, for images or their maps."""
         maps = pictures if isinstance(pictures, list) else self.read_windows(pictures)
         projected = self.model.encoder.project(maps)
-        if crops is None:
-            features, _ = self.model.decoder(projected)
-        else:
-            features = crops.decode(self.model, projected)
+        decoder = self.model.decoder
+        features = crops.decode(decoder, projected) if crops else decoder(projected)[0]
         if self.coarse_head is None:
             return self.model.read_depth(features)
         with in_float32(features):
@@ -143,16 +137,6 @@ def coarsest_map(model: DepthPro, image: Float[Tensor, "b 3 s s"]) -> Float[Tens
     """Return the decoder's coarsest map, which the field-of-view head reads, and nothing finer."""
     (lowres,) = model.encoder(image, finest=4)
     return model.decoder.convs[-1](lowres)
-
-
-@torch.no_grad()
-def map_deviations(model: DepthPro, image: Float[Tensor, "b 3 s s"]) -> list[float]:
-    """Return the standard deviation of each of the five maps that the decoder adds, finest first.
-
-    Maps of very different size are a fault: the smaller ones have no effect.
-    """
-    maps = zip(model.decoder.convs, model.encoder(image), strict=True)
-    return [round(float(conv(x).float().std()), 4) for conv, x in maps]
 
 
 PhaseNetwork = WindowNetwork | DepthNetwork | FovNetwork
@@ -200,19 +184,14 @@ def _freeze_unused(model: DepthPro, finest: int) -> None:
     necks = encoder.upsample_latent0, encoder.upsample_latent1, encoder.upsample0, encoder.upsample1
     unused = [decoder.fusions[-1].get_submodule("resnet1")]  # the coarsest one has no skip
     if finest:
-        levels = (*necks[:finest], *decoder.convs[:finest], *decoder.fusions[:finest])
-        unused += [model.head, *levels]
-    if model.fov is not None:
-        unused.append(model.fov)
-    for part in unused:
+        unused += [model.head, *necks[:finest]]
+        unused += [*decoder.convs[:finest], *decoder.fusions[:finest]]
+    for part in unused if model.fov is None else [*unused, model.fov]:
         part.requires_grad_(False)
 
 
 def parameter_groups(network: PhaseNetwork, phase: Phase) -> list[dict]:
-    """Return an optimiser's groups of the trained parameters, by learning rate and weight decay.
-
-    Vectors (biases, norms, LayerScale) never decay.
-    """
+    """Return an optimiser's parameter groups. Biases, norms and LayerScale have no weight decay."""
     stems = [encoder.stem for encoder in network.encoders if isinstance(encoder, HybridEncoder)]
     rates = [(stem, phase.stem_lr) for stem in stems]
     rates += [(encoder, phase.encoder_lr) for encoder in network.encoders]
@@ -221,12 +200,10 @@ def parameter_groups(network: PhaseNetwork, phase: Phase) -> list[dict]:
     for module, rate in [*rates, (network, phase.decoder_lr)]:
         fresh = [p for p in module.parameters() if p.requires_grad and p not in seen]
         seen.update(fresh)
-        matrices = [p for p in fresh if p.squeeze().dim() > 1]
-        vectors = [p for p in fresh if p.squeeze().dim() <= 1]
-        for parameters, decay in ((matrices, phase.weight_decay), (vectors, 0.0)):
-            if parameters:
-                rates_of_group = {"lr": rate, "initial_lr": rate, "weight_decay": decay}
-                groups.append({"params": parameters, **rates_of_group})
+        for decays, decay in ((True, phase.weight_decay), (False, 0.0)):
+            if parameters := [p for p in fresh if (p.squeeze().dim() > 1) == decays]:
+                values = {"lr": rate, "initial_lr": rate, "weight_decay": decay}
+                groups.append({"params": parameters, **values})
     return groups
 
 
@@ -238,11 +215,9 @@ def average_weights(network: nn.Module, phase: Phase) -> AveragedModel | None:
     if (largest := phase.ema) is None:
         return None
 
-    @torch.no_grad()
-    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
+    def update(averaged: PARAM_LIST, current: PARAM_LIST, count: Tensor | int) -> None:
         decay = min(largest, (1 + int(count)) / (10 + int(count)))
-        for mean, value in zip(averaged, current, strict=True):
-            mean.lerp_(value, 1 - decay) if mean.is_floating_point() else mean.copy_(value)
+        get_ema_multi_avg_fn(decay)(averaged, current, count)
 
     return AveragedModel(network, multi_avg_fn=update)
 

@@ -26,51 +26,36 @@ class Phase:
 
     name: PhaseName
     steps: int
-    batch: int = 128
-    """Pictures a step, over all processes and accumulated parts."""
-    accumulation: int = 1
-    """Parts that a batch is computed in, one after the other, to need less memory."""
-    encoder_lr: float = 1.28e-5
-    """0 freezes the encoders, which saves their backward pass; not in the phase `encoders`."""
-    stem_lr: float = 0.0
-    """Of a convolutional stem's stages behind stride 8; those before are always frozen."""
+    batch: int = 128  # pictures a step, over all processes and accumulated parts
+    accumulation: int = 1  # parts that a batch is computed in, to need less memory
+    encoder_lr: float = 1.28e-5  # 0 freezes the encoders; not in the phase `encoders`
+    stem_lr: float = 0.0  # of a convolutional stem behind stride 8; before that it is frozen
     decoder_lr: float = 1.28e-4
     weight_decay: float = 0.0
-    clip: float = 0.2
-    """Largest norm of the gradient."""
+    clip: float = 0.2  # largest norm of the gradient
     warmup: float = 0.01
     constant: float = 0.8
     decay: Literal["step", "linear", "cosine"] = "step"
     final_lr: float = 0.1
-    finest: int = 0
-    """The finest of the decoder's five levels that is trained, 0 to 4. Without the finest windows
-    a picture costs a fifth."""
-    reuse: int = 1
-    """Steps for each encoded batch; above 1 the maps of frozen encoders are kept in memory and
-    drawn again, since encoding costs several times what the decoder's step does."""
-    fine_crop: int | None = None
-    """Side in pixels of a crop of each picture, in which alone the finest level is trained."""
-    crop: float | None = None
-    """Share of pictures that are cropped, in place of the augmentation's."""
+    finest: int = 0  # the finest of the decoder's five levels that is trained, 0 to 4
+    reuse: int = 1  # steps for each encoded batch: maps of frozen encoders are kept in memory
+    fine_crop: int | None = None  # pixels of a crop in which alone the finest level is trained
+    crop: float | None = None  # share of pictures that are cropped, in place of the augmentation's
     fov_spread_deg: float | None = None
-    """Weight the field of view's errors by a Gaussian of this standard deviation around 60 degrees,
-    as photos have it: where it is uncertain, the head then estimates a usual angle."""
+    """Weight the field of view's errors by a Gaussian of this deviation around 60 degrees."""
     weight_by_mean_depth: bool = False
     """Weight a picture's errors by 1 / (its mean C + 0.1), so that close-ups do not dominate."""
-    ssi: Literal["own", "truth"] = "own"
-    """Deviation that the scale-invariant losses divide by; see `losses.stage1_loss`."""
-    mae: float = 1.0
+    ssi: Literal["own", "truth"] = "own"  # deviation for SSI losses; see `losses.stage1_loss`
+    mae: float = 1.0  # weights of the losses: stage 1 has MAE and MAGE, stage 2 all
     mse: float = 1.0
     mage: float = 1.0
     male: float = 1.0
     msge: float = 1.0
-    """Weights of the losses: stage 1 has MAE and MAGE, stage 2 all."""
-    ema: float | None = None
-    """Decay of the average of weights that is validated and kept; None keeps the last weights."""
+    ema: float | None = None  # decay of the average of weights, which is validated and kept
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        keeps_maps = self.name in ("coarse", "stage1", "stage2") and self.encoder_lr == 0
+        depth = self.name in ("coarse", "stage1", "stage2")
         rules = {
             "name": self.name in PHASES,
             "steps": self.steps > 0,
@@ -81,10 +66,10 @@ class Phase:
             "decoder_lr": self.decoder_lr > 0,
             "clip": self.clip > 0,
             "warmup": 0 < self.warmup <= 1 and 0 <= self.constant <= 1 - self.warmup,
-            "finest": 0 <= self.finest <= 4,
-            "reuse": self.reuse == 1 or (self.reuse > 1 and keeps_maps),
-            "fine_crop": self.fine_crop is None
-            or (self.fine_crop > 2 * MARGIN and not self.finest),
+            "finest": 0 <= self.finest <= (4 if self.fine_crop is None else 0),
+            "decay": self.decay in ("step", "linear", "cosine"),
+            "reuse": self.reuse == 1 or (self.reuse > 1 and depth and self.encoder_lr == 0),
+            "fine_crop": self.fine_crop is None or (self.fine_crop > 2 * MARGIN and depth),
             "fov_spread_deg": self.fov_spread_deg is None or self.fov_spread_deg > 0,
             "crop": self.crop is None or 0 <= self.crop <= 1,
             "ssi": self.ssi in ("own", "truth"),
@@ -101,14 +86,10 @@ class Recipe:
     phases: tuple[Phase, ...]
     augmentation: Augmentation = field(default_factory=Augmentation)
     pretrained: str | None = None
-    """Start of the encoders: a timm DINOv2 checkpoint, by name or file, or "imagenet", the weights
-    of a convolutional stem."""
-    freeze_norms: bool = False
-    """Freeze the LayerNorms of the encoders."""
-    layer_scale: float | None = None
-    """Initial LayerScale; None leaves DINOv2's."""
-    checkpointing: bool = False
-    """Compute activations of the ViTs twice instead of storing them."""
+    """Start of the encoders: a timm DINOv2, by name or NAME=FILE, or "imagenet" for a stem."""
+    freeze_norms: bool = False  # freeze the LayerNorms of the encoders
+    layer_scale: float | None = None  # initial LayerScale; None leaves DINOv2's
+    checkpointing: bool = False  # compute activations of the ViTs twice instead of storing them
 
     def to_json(self) -> str:
         """Return the recipe as JSON."""
@@ -142,12 +123,9 @@ class Recipe:
 
 
 def paper() -> Recipe:
-    """Return the paper's recipe for the published network.
+    """Return the paper's recipe: 250 and 100 epochs of 72,000 pictures at batch 128.
 
-    250 and 100 epochs of 72,000 pictures at batch 128. The field of view's steps and rate are not
-    in the paper: a tenth of stage 1 at the decoder's rate.
-
-    Source: Table 16.
+    Source: Table 16. The field of view's steps and rate are this project's.
     """
     return Recipe(
         config=DepthProConfig(),
@@ -165,10 +143,9 @@ def paper() -> Recipe:
 def small() -> Recipe:
     """Return the recipe of the embedded network: a pretrained stem, rendered scenes, one CPU.
 
-    More steps help; `--minutes` sets the length by the clock. Most is gained while the rate falls,
-    so it falls for more than half of a phase. Behind `coarse` the encoders are frozen, which gives
-    the decoder three times as many pictures in an hour. The field of view learns last and briefly:
-    trained for longer, it learns the renderings.
+    Most is gained while the rate falls, so it falls for more than half of a phase. After `coarse`
+    the encoders are frozen, so that the decoder sees three times as many pictures in an hour. The
+    field of view learns briefly: trained for longer, it learns the renderings.
     """
     common: dict[str, Any] = {
         "weight_decay": 0.02, "clip": 1.0, "warmup": 0.02, "constant": 0.4, "decay": "cosine",

@@ -1,9 +1,9 @@
 """`python -m depthpro train`: options → recipe, data and initial weights → `loop.train`."""
 
 import argparse
-import dataclasses
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import ConcatDataset
 
 from depthpro.data.open import open_dataset
+from depthpro.data.sample import Sample
 from depthpro.files import whole_file
 from depthpro.model import DepthPro
 from depthpro.training.loop import RunOptions, train
@@ -57,18 +58,23 @@ def run(options: argparse.Namespace) -> int:
         return 0
     if not options.data:
         raise ValueError("--data is needed: a folder of shards (python -m depthpro render)")
+    samples, held_out = open_data(options)
+    note_recipe(options, recipe)
+    given = {name: getattr(options, name) for name in ("seed", "minutes", "save_minutes")}
+    given |= {"workers": options.workers, "precision": mixed_precision(options.precision)}
+    torch.manual_seed(options.seed)
+    model = first_model(recipe, options.init)
+    train(model, recipe, RunOptions(options.out, samples, held_out, **given))
+    return 0
+
+
+def open_data(options: argparse.Namespace) -> tuple[ConcatDataset[Sample], list[Sample]]:
+    """Return the samples to train on and those held out, by the options of those names."""
     parts = [part for spec in options.data for part in open_dataset(spec).datasets]
     held_out = open_dataset(options.validation) if options.validation else []
     count = min(options.validation_samples, len(held_out))
     # Spread over all: neighbours in a shard show the same scene.
-    held_out = [held_out[index * len(held_out) // count] for index in range(count)]
-    note_recipe(options, recipe)
-    given = {name: getattr(options, name) for name in ("out", "seed", "minutes", "save_minutes")}
-    given |= {"workers": options.workers, "precision": mixed_precision(options.precision)}
-    torch.manual_seed(options.seed)
-    model = first_model(recipe, options.init)
-    train(model, recipe, RunOptions(samples=ConcatDataset(parts), held_out=held_out, **given))
-    return 0
+    return ConcatDataset(parts), [held_out[i * len(held_out) // count] for i in range(count)]
 
 
 def chosen_recipe(options: argparse.Namespace) -> Recipe:
@@ -80,11 +86,10 @@ def chosen_recipe(options: argparse.Namespace) -> Recipe:
         value = getattr(options, name)
         if value is not None and value <= 0:
             raise ValueError(f"--{name} must be above 0, got {value}")
-    changes = {name: getattr(options, name) for name in ("steps", "batch")}
-    changes = {name: value for name, value in changes.items() if value is not None}
+    given = {"steps": options.steps, "batch": options.batch}
+    changes = {name: value for name, value in given.items() if value is not None}
     names = options.phases or [phase.name for phase in recipe.phases]
-    phases = tuple(dataclasses.replace(recipe.phase(name), **changes) for name in names)
-    return dataclasses.replace(recipe, phases=phases)
+    return replace(recipe, phases=tuple(replace(recipe.phase(name), **changes) for name in names))
 
 
 def note_recipe(options: argparse.Namespace, recipe: Recipe) -> None:

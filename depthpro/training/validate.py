@@ -1,8 +1,7 @@
 """Scores of a network on held-out samples while it trains, and a picture of its predictions."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -10,7 +9,6 @@ import torch
 from jaxtyping import UInt8
 from numpy import ndarray
 from PIL import Image
-from torch import nn
 from torch.nn import functional as F
 
 from depthpro.data.batches import Batch, as_item
@@ -35,7 +33,9 @@ def validate(
     """
     rows: list[dict[str, float]] = []
     tiles: list[ndarray] = []
-    for item, predicted in predict_samples(network, samples, side):
+    for sample in samples:
+        item = as_item(sample, side)
+        predicted = predict(network, item)
         rows.append(score(item, predicted))
         if len(tiles) < PICTURED:
             tiles.append(_tile(item, predicted))
@@ -44,24 +44,15 @@ def validate(
     return pd.DataFrame(rows).mean().to_dict()
 
 
-def predict_samples(
-    network: nn.Module, samples: Sequence[Sample], side: int
-) -> Iterator[tuple[Batch, Estimate]]:
-    """Yield each sample and its prediction at `side` pixels, on the CPU and without batch axis.
-
-    The network's method `estimate` takes pictures in [-1, 1] and returns an `Estimate`.
-    """
-    was_training, device = network.training, next(network.parameters()).device
-    network.eval()
-    for sample in samples:
-        item = as_item(sample, side)
-        with torch.inference_mode():
-            image = item.image[None].to(device)
-            inverse, fov_deg = cast(PhaseNetwork, network).estimate(image)
-            if inverse is not None:
-                inverse = F.interpolate(inverse[None].float(), side, mode="bilinear")[0, 0].cpu()
-        yield item, Estimate(inverse, None if fov_deg is None else fov_deg[0].cpu())
-    network.train(was_training)
+@torch.inference_mode()
+def predict(network: PhaseNetwork, item: Batch) -> Estimate:
+    """Return the prediction for one picture, at its size, on the CPU and without batch axis."""
+    image = item.image[None].to(next(network.parameters()).device)
+    inverse, fov_deg = network.estimate(image)
+    if inverse is not None:
+        size = item.inverse.shape
+        inverse = F.interpolate(inverse[None].float(), size, mode="bilinear")[0, 0].cpu()
+    return Estimate(inverse, None if fov_deg is None else fov_deg[0].cpu())
 
 
 def score(item: Batch, predicted: Estimate) -> dict[str, float]:
@@ -76,8 +67,7 @@ def score(item: Batch, predicted: Estimate) -> dict[str, float]:
     ground = item.mask & (item.inverse > 0)
     if predicted.inverse is not None and ground.any():
         # Depth in units of the focal length over the width; C = 0 is put at 10 km.
-        maps = (maps.double().clamp(min=1e-4) for maps in (predicted.inverse, item.inverse))
-        ours, true = (1 / inverse for inverse in maps)
+        ours, true = (1 / c.double().clamp(min=1e-4) for c in (predicted.inverse, item.inverse))
         plain = depth_metrics(ours, true, ground)
         scaled = depth_metrics(ours, true, ground, alignment="median_scale")
         scores = {"delta1": float(plain.delta1), "delta1_scaled": float(scaled.delta1)}

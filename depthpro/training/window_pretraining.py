@@ -1,9 +1,8 @@
-"""Starting the encoders: pretraining on single windows, ImageNet weights, or DINOv2.
+"""The encoders' initial weights: DINOv2, ImageNet, and pretraining on single windows.
 
-The paper starts from DINOv2. A small network learns many times faster on single windows than as a
-whole: whole pictures at the coarsest scale (metric depth, field of view) and crops at the finer
-ones (depth up to scale and shift). One encoder learns both, and becomes the patch encoder, the
-image encoder and the field-of-view encoder, as one DINOv2 does.
+A small network learns many times faster on single windows than as a whole: whole pictures at the
+coarsest scale (metric depth, field of view) and crops at the finer ones (depth up to scale and
+shift). One encoder learns both, and becomes all three, as one DINOv2 does in the paper.
 """
 
 from typing import NamedTuple, cast
@@ -29,10 +28,9 @@ _WINDOW_NUMBERS = slice(14, 17)  # of `Batch.random`
 
 
 class Estimate(NamedTuple):
-    """Predictions that are validated; None where a phase's network has none."""
+    """Canonical inverse depth and field of view; None where a phase's network has none."""
 
     inverse: Float[Tensor, "b h w"] | None
-    """Canonical inverse depth."""
     fov_deg: Float[Tensor, " b"] | None
 
 
@@ -41,8 +39,7 @@ class WindowOutputs(NamedTuple):
 
     inverse: Float[Tensor, "n h h"]
     """Canonical inverse depth, if the window is a whole picture; may be negative."""
-    relative: Float[Tensor, "n h h"]
-    """Inverse depth less its median, over its mean absolute deviation from it."""
+    relative: Float[Tensor, "n h h"]  # inverse depth, normalised as by `losses.ssi_normalize`
     fov_deg: Float[Tensor, " n"]
 
 
@@ -90,22 +87,19 @@ def cut_windows(batch: Batch, config: DepthProConfig) -> Batch:
     Maps have half of a window's side, as `WindowNetwork` predicts them. The windows of finer scales
     are not metric: a part of a picture does not show its scale.
     """
-    parts = [_shrink(batch, config.window)]
-    pictures = zip(*(field.split(1) for field in batch), strict=True)
-    numbers = batch.random[:, _WINDOW_NUMBERS].tolist()
-    for picture, (down, across, level) in zip(map(Batch._make, pictures), numbers, strict=True):
+    parts = [batch]
+    for number, (down, across, level) in enumerate(batch.random[:, _WINDOW_NUMBERS].tolist()):
+        picture = Batch(*(field[number : number + 1] for field in batch))
         span = config.window if level < 0.5 else 2 * config.window
         top, left = (int(share * (config.image_size - span + 1)) for share in (down, across))
         image, inverse, mask = (
             maps[..., top : top + span, left : left + span] for maps in picture[:3]
         )
-        part = picture._replace(image=image, inverse=inverse, mask=mask)
-        parts.append(_shrink(part._replace(metric=torch.zeros_like(part.metric)), config.window))
-    return Batch(*(torch.cat(field) for field in zip(*parts, strict=True)))
-
-
-def _shrink(batch: Batch, side: int) -> Batch:
-    return shrink_truth(batch._replace(image=resize(batch.image, side)), side // 2)
+        metric = torch.zeros_like(picture.metric)
+        parts.append(picture._replace(image=image, inverse=inverse, mask=mask, metric=metric))
+    windows = [part._replace(image=resize(part.image, config.window)) for part in parts]
+    windows = [shrink_truth(part, config.window // 2) for part in windows]
+    return Batch(*(torch.cat(field) for field in zip(*windows, strict=True)))
 
 
 def window_encoders(model: DepthPro) -> list[nn.Module]:
@@ -135,12 +129,9 @@ def load_pretrained(name: str, model: DepthPro) -> None:
 
 
 def load_dinov2(name: str, config: DepthProConfig) -> VisionTransformer:
-    """Return a timm DINOv2 as the network's ViT, converted by `to_patch16`.
+    """Return a timm DINOv2, converted by `to_patch16`; a ValueError if there is none that fits.
 
     `name` is a timm model, which is downloaded, or `NAME=FILE` for weights of that model in a file.
-
-    Raises:
-        ValueError: If the weights cannot be found or do not fit the config.
     """
     name, _, file = name.partition("=")
     vit = build_vit(config)
@@ -158,15 +149,12 @@ def load_dinov2(name: str, config: DepthProConfig) -> VisionTransformer:
 def to_patch16(state: dict[str, Tensor], config: DepthProConfig) -> dict[str, Tensor]:
     """Resample a ViT's weights to the network's patch and window.
 
-    The kernel is interpolated bicubically and scaled by the ratio of areas, so that a constant
-    picture gives the same tokens; positions are resampled to the window's grid.
+    The kernel is scaled by the ratio of areas, so that a constant picture gives the same tokens.
 
     Source: Appendix B.3.
     """
     kernel = state["patch_embed.proj.weight"]
-    before = kernel.shape[-1]
-    if before != config.patch:
-        kernel = F.interpolate(kernel, size=(config.patch,) * 2, mode="bicubic")
-        kernel = kernel * (before / config.patch) ** 2
+    ratio = kernel.shape[-1] / config.patch
+    kernel = F.interpolate(kernel, size=(config.patch,) * 2, mode="bicubic") * ratio**2
     positions = resample_abs_pos_embed(state["pos_embed"], [config.tokens] * 2)
     return state | {"patch_embed.proj.weight": kernel, "pos_embed": positions}

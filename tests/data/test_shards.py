@@ -1,5 +1,6 @@
 """Shards: what is written comes back, and what is broken is named."""
 
+import json
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -7,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from depthpro.data import shards
 from depthpro.data.sample import Sample
-from depthpro.data.shards import Shard, open_shards, write_shard
+from depthpro.data.shards import Shard, decode_sample, encode_sample, open_shards, write_shard
 
 
 def make_sample(seed: int = 0, height: int = 12, width: int = 20) -> Sample:
@@ -58,39 +60,66 @@ def test_a_folder_without_shards_says_how_to_make_some(tmp_path: Path) -> None:
         open_shards(tmp_path)
 
 
-def test_any_tar_program_reads_a_shard(tmp_path: Path) -> None:
+def test_any_tar_program_reads_and_writes_a_shard(tmp_path: Path) -> None:
     write_shard(tmp_path / "a.tar", [make_sample()])
+    folder = tmp_path / "files"
     with tarfile.open(tmp_path / "a.tar") as archive:
-        assert sorted(archive.getnames()) == [
-            "000000.inverse_depth.png", "000000.json", "000000.rgb.jpg",
-        ]  # fmt: skip
+        archive.extractall(folder, filter="data")
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"000000.inverse_depth.png", "000000.json", "000000.rgb.jpg"}
+    with tarfile.open(tmp_path / "b.tar", "w") as archive:
+        archive.add(folder, ".")  # members are ".", "./000000.json" and so on
+    (sample,) = Shard(tmp_path / "b.tar")
+    np.testing.assert_array_equal(sample.depth, Shard(tmp_path / "a.tar")[0].depth)
 
 
-@pytest.mark.parametrize("kept", [0.0, 0.3, 0.8])
-def test_a_broken_shard_is_named(tmp_path: Path, kept: float) -> None:
-    path = tmp_path / "cut.tar"
-    write_shard(path, [make_sample(i, 60, 80) for i in range(3)])
-    path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
-    with pytest.raises(ValueError, match=r"cut\.tar.*render"):
-        Shard(path)
-
-
-def test_a_broken_sample_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "spoilt.tar"
+def test_any_damage_is_a_value_error(tmp_path: Path) -> None:
+    path = tmp_path / "damaged.tar"
     write_shard(path, [make_sample(0), make_sample(1)])
-    content = path.read_bytes()
-    second = content.index(b"\xff\xd8", content.index(b"000001.rgb.jpg"))
-    path.write_bytes(content[:second] + bytes(64) + content[second + 64 :])
-    shard = Shard(path)
-    assert shard[0].seed == (0, 1)
-    with pytest.raises(ValueError, match=r"cannot read sample 000001 of .*spoilt\.tar"):
-        shard[1]
+    whole, rng = path.read_bytes(), np.random.default_rng(0)
+    outcomes = set()
+    for number in range(200):
+        content = bytearray(whole)
+        start = int(rng.integers(len(whole)))
+        if number % 2:
+            content = content[:start]
+        elif number % 4:
+            content[start : start + 4] = rng.bytes(4)
+        else:  # in a header
+            content[start // 512 * 512 :][:512] = rng.bytes(512)
+            content[start // 512 * 512 + 124 :][:12] = b"\xff" * 12  # a negative size
+        path.write_bytes(content)
+        try:
+            outcomes.add(len(list(Shard(path))))
+        except ValueError as error:
+            assert "damaged.tar" in str(error)
+            outcomes.add("refused")
+    assert outcomes == {2, "refused"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("f_px", -1.0, "focal lengths above 0"),
+        ("cx_px", float("nan"), "a finite centre"),
+        ("mask.png", np.ones((3, 4), np.uint8), r"\(12, 20\) was expected"),
+        ("inverse_depth.png", np.ones((12, 20), np.uint8), "16-bit grey, got L"),
+    ],
+)
+def test_a_sample_that_makes_no_sense_is_refused(name: str, value: object, message: str) -> None:
+    members = encode_sample(make_sample())
+    if isinstance(value, np.ndarray):
+        members[name] = shards._encode(value)
+    else:
+        members["json"] = json.dumps(json.loads(members["json"]) | {name: value}).encode()
+    with pytest.raises(ValueError, match=message):
+        decode_sample(members)
 
 
 @pytest.mark.usefixtures("unchecked")
 def test_parts_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     sample = make_sample()
-    with pytest.raises(ValueError, match=r"one size, got \(12, 20\), \(11, 20\)"):
+    with pytest.raises(ValueError, match=r"\(12, 20\) was expected .* \(11, 20\)"):
         write_shard(tmp_path / "a.tar", [replace(sample, depth=sample.depth[1:])])
     for wrong in (0.0, -1.0, np.nan):
         depth = sample.depth.copy()

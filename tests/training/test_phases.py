@@ -8,19 +8,19 @@ import torch
 from conftest import TINY, make_model
 from torch import nn
 from torch.testing import assert_close
-from training import make_batch, make_recipe
+from training import make_batch, make_recipe, map_deviations
 
 from depthpro import DepthPro, DepthProConfig, losses
 from depthpro.data.batches import RANDOM_NUMBERS, Batch, shrink_truth
 from depthpro.stem import HybridEncoder
 from depthpro.training.fine_crop import FineCrops, random_crops
+from depthpro.training.map_pool import MapPool
 from depthpro.training.phases import (
     LOSSES,
     DepthNetwork,
     coarsest_map,
     depth_loss,
     make_network,
-    map_deviations,
     parameter_groups,
     phase_loss,
     prepare_scratch,
@@ -42,7 +42,8 @@ def backward(network: nn.Module, phase: Phase, config: DepthProConfig = TINY) ->
 @pytest.mark.parametrize("name", PHASES)
 def test_what_is_trained_is_listed_once_and_gets_a_gradient(name: str) -> None:
     # Processes that train together wait for every gradient.
-    recipe, model = make_recipe(TINY, weight_decay=0.1), make_model()
+    rates = {"encoder_lr": 1e-5, "decoder_lr": 1e-4}
+    recipe, model = make_recipe(TINY, weight_decay=0.1, **rates), make_model()
     prepare_scratch(model, recipe)
     phase = recipe.phase(name)
     network = make_network(model, recipe, phase)
@@ -50,21 +51,14 @@ def test_what_is_trained_is_listed_once_and_gets_a_gradient(name: str) -> None:
     listed = [p for group in groups for p in group["params"]]
     assert len(listed) == len(set(listed))
     assert set(listed) == {p for p in network.parameters() if p.requires_grad}
+    encoders = {p for encoder in network.encoders for p in encoder.parameters()}
     for group in groups:
         for parameter in group["params"]:
             assert (group["weight_decay"] > 0) == (parameter.squeeze().dim() > 1)
+            assert group["lr"] == (1e-5 if parameter in encoders else 1e-4)
     backward(network, phase)
     for parameter in network.parameters():
         assert (parameter.grad is not None) == parameter.requires_grad
-
-
-def test_rates_are_the_encoders_and_the_decoders() -> None:
-    recipe, model = make_recipe(TINY, encoder_lr=1e-5, decoder_lr=1e-4), make_model()
-    phase = recipe.phase("stage1")
-    groups = parameter_groups(make_network(model, recipe, phase), phase)
-    slow = {p for group in groups if group["lr"] == 1e-5 for p in group["params"]}
-    vits = {*model.encoder.patch_encoder.parameters(), *model.encoder.image_encoder.parameters()}
-    assert slow == vits
 
 
 def test_a_rate_of_0_freezes_the_encoders_and_a_recipe_their_norms() -> None:
@@ -84,24 +78,22 @@ def test_a_rate_of_0_freezes_the_encoders_and_a_recipe_their_norms() -> None:
 
 def test_the_field_of_view_leaves_depth_alone() -> None:
     recipe, model = make_recipe(TINY), make_model()
-    network = make_network(model, recipe, recipe.phase("fov"))
+    make_network(model, recipe, recipe.phase("fov"))
     trained = {name for name, p in model.named_parameters() if p.requires_grad}
     assert trained == {name for name, _ in model.named_parameters() if name.startswith("fov.")}
-    image = make_batch().image
-    with torch.no_grad():
-        assert_close(network.estimate(image).fov_deg, model(image)[1], rtol=1e-4, atol=1e-3)
     with pytest.raises(ValueError, match="no field-of-view head"):
         make_network(DepthPro(replace(TINY, fov=False)), recipe, recipe.phase("fov"))
 
 
-def test_depth_is_estimated_as_the_network_does() -> None:
+def test_estimates_are_the_networks() -> None:
     recipe, model = make_recipe(TINY), make_model()
-    network = make_network(model, recipe, recipe.phase("stage1"))
     image = make_batch().image
+    depth, fov = (make_network(model, recipe, recipe.phase(name)) for name in ("stage1", "fov"))
     with torch.no_grad():
-        inverse, lowres = model(image)[0], model.decoder(model.encoder(image))[1]
-        assert_close(network.estimate(image).inverse, inverse)
-        assert_close(coarsest_map(model, image), lowres)
+        inverse, fov_deg = model(image)
+        assert_close(depth.estimate(image).inverse, inverse)
+        assert_close(fov.estimate(image).fov_deg, fov_deg, rtol=1e-4, atol=1e-3)
+        assert_close(coarsest_map(model, image), model.decoder(model.encoder(image))[1])
 
 
 @pytest.mark.parametrize("flags", [(True, True), (True, False), (False, True), (False, False)])
@@ -128,15 +120,13 @@ def test_weighted_errors_do_not_change_with_the_unit() -> None:
         assert_close(depth_loss(1.11 * flat.inverse, flat, phase), torch.tensor(cost))
 
 
-@pytest.mark.parametrize("name", LOSSES)
-def test_weights_of_the_recipe_reach_stage_2(name: str) -> None:
+def test_weights_of_the_recipe_reach_stage_2() -> None:
     batch = make_batch()
     prediction = batch.inverse + torch.rand_like(batch.inverse)
-    only = {other: float(other == name) for other in LOSSES}
-    weights = {f"{other}_weight": value for other, value in only.items()}
+    given = {name: 1.0 + number for number, name in enumerate(LOSSES)}  # no two alike
+    weights = {f"{name}_weight": value for name, value in given.items()}
     expected = losses.stage2_loss(prediction, batch.inverse, batch.mask, **weights)
-    assert_close(depth_loss(prediction, batch, Phase("stage2", steps=1, **only)), expected)
-    assert expected > 0
+    assert_close(depth_loss(prediction, batch, Phase("stage2", steps=1, **given)), expected)
 
 
 def test_a_phase_without_the_finest_levels_trains_nothing_of_them() -> None:
@@ -260,6 +250,21 @@ def test_each_picture_has_a_crop_of_its_own() -> None:
     at_edge = sum(top in (0, 256) for top, _ in corners) / len(corners)
     assert 0.2 < at_edge < 0.5  # what to do at a picture's edge is learned there alone
     assert random_crops(None, batch) is None
+
+
+@pytest.mark.parametrize("finest", [0, 3])
+def test_maps_that_are_drawn_give_the_depth_of_their_pictures(finest: int) -> None:
+    network = DepthNetwork(make_model(), finest)
+    batch = make_batch(3)
+    pool = MapPool(network.read_windows)
+    pool.add(batch)
+    maps, truth = pool.draw(8)
+    which = [int((batch.fov_deg == fov).nonzero()) for fov in truth.fov_deg]
+    assert len(set(which)) > 1
+    assert torch.equal(truth.inverse, batch.inverse[which])
+    with torch.no_grad():
+        expected = network(batch.image[which])
+        assert_close(network(maps), expected, atol=0.005 * float(expected.abs().max()), rtol=0)
 
 
 def test_usual_fields_of_view_count_more() -> None:
