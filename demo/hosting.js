@@ -67,10 +67,13 @@ let away = 0;
 async function watchServer() {
   const now = await current();
   if (now && now !== server) window.location.reload();
-  if (!now) away += 1;
-  if (away === 2) say('The server does not answer. This page goes on when it does.', 'problem');
-  if (now && away >= 2) say('');
-  if (now) away = 0;
+  else if (now) {
+    if (away >= 2) say('');
+    away = 0;
+  } else {
+    away += 1;
+    if (away === 2) say('The server does not answer. This page goes on when it does.', 'problem');
+  }
 }
 
 window.addEventListener('pagehide', () => {
