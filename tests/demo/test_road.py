@@ -85,7 +85,7 @@ class Proxy(BaseHTTPRequestHandler):
 
     do_GET = do_HEAD = do_POST = forward
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         pass
 
 
