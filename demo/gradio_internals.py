@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import gradio as gr
+from gradio.events import api  # `gr.api`, for type checkers
 from gradio.utils import get_function_description, get_upload_folder
 
 from demo.session import refusal
@@ -62,7 +63,7 @@ def offer(
         except (ValueError, OSError, MemoryError) as error:
             raise refusal(error) from None
 
-    event = gr.api(answer, api_name=function.__name__, **options)
+    event = api(answer, api_name=function.__name__, **options)
     descriptions = get_function_description(function)[1]
     parameters = inspect.signature(function).parameters.values()
     names = [each.name for each in parameters if each.annotation is not gr.Request]

@@ -3,7 +3,7 @@
 // the photo up again from the browser's cache. `before` is what the page was when it was left.
 const KEY = `depthpro ${window.location.pathname}`, EVERY_MS = 4000;
 const before = JSON.parse(sessionStorage.getItem(KEY) || '{}');
-const instance = String(window.gradio_config.app_id);
+const SERVER = String(window.gradio_config.app_id);
 sessionStorage.removeItem(KEY);
 
 const tabs = () => [...document.querySelectorAll('#tabs [role=tab]')];
@@ -40,7 +40,7 @@ async function takeUp(photo) {
 }
 
 async function goOn() {
-  if (!before.instance || before.instance === instance) return;
+  if (!before.server || before.server === SERVER) return;
   await found(() => tabs().length);
   tabs().find((each) => each.textContent === before.tab)?.click();
   if (!before.photo) say('The server was restarted.');
@@ -58,7 +58,9 @@ async function goOn() {
 // Null while it does not answer.
 async function current() {
   try {
-    const answer = await fetch('gradio_api/app_id', { cache: 'no-store' });
+    const answer = await fetch('gradio_api/app_id', {
+      cache: 'no-store', signal: AbortSignal.timeout(10000),
+    });
     return answer.ok ? String((await answer.json()).app_id) : null;
   } catch { return null; }
 }
@@ -66,16 +68,19 @@ async function current() {
 let away = 0;
 async function watchServer() {
   const now = await current();
-  if (now && now !== instance) window.location.reload();
-  if (!now) away += 1;
-  if (away === 2) say('The server does not answer. This page goes on when it does.', 'problem');
-  if (now && away >= 2) say('');
-  if (now) away = 0;
+  if (now && now !== SERVER) window.location.reload();
+  else if (now) {
+    if (away >= 2) say('');
+    away = 0;
+  } else {
+    away += 1;
+    if (away === 2) say('The server does not answer. This page goes on when it does.', 'problem');
+  }
 }
 
 window.addEventListener('pagehide', () => {
   const tab = tabs().find((each) => each.ariaSelected === 'true');
-  const last = { instance, photo: picture()?.src, tab: tab?.textContent };
+  const last = { server: SERVER, photo: picture()?.src, tab: tab?.textContent };
   sessionStorage.setItem(KEY, JSON.stringify(last));
 });
 setInterval(watchServer, EVERY_MS);

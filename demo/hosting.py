@@ -56,9 +56,9 @@ class PathOfProxy:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
-        root = scope.get("root_path", "").rstrip("/")
-        if root.startswith("/") and not f"{scope['path']}/".startswith(f"{root}/"):
-            scope = {**scope, "path": root + scope["path"]}
+        root, path = scope.get("root_path", "").rstrip("/"), scope.get("path")
+        if path and root.startswith("/") and not f"{path}/".startswith(f"{root}/"):
+            scope = {**scope, "path": root + path}
         await self.app(scope, receive, send)
 
 
