@@ -41,6 +41,7 @@ def main() -> None:
             served(errors, {"GRADIO_TEMP_DIR": uploads}, KEEP_S) as server,
         ):
             client = Client(f"http://127.0.0.1:{PORT}", verbose=False)
+            examples = files_below(uploads)
             outcomes, memory = Counter[str](), 0.0
             for number in range(options.files):
                 kind, path = broken_file(rng, originals, Path(name))
@@ -50,11 +51,16 @@ def main() -> None:
                     memory = memory_mb(server)
             time.sleep(3 * KEEP_S)
             grown = memory_mb(server) / memory - 1
-            left = [path for path in Path(uploads).rglob("*") if path.is_file()]
+            left = files_below(uploads) - examples
         print(*(f"{count:5d}  {key}" for key, count in sorted(outcomes.items())), sep="\n")
         tracebacks = log.read_text().count("Traceback")
         print(f"tracebacks {tracebacks}, files left {len(left)}, memory {grown:+.1%}")
         sys.exit(bool(tracebacks or left or grown > 0.1 or any("BUG" in key for key in outcomes)))
+
+
+def files_below(folder: str) -> set[Path]:
+    """Return all files in a folder and in those below it."""
+    return {path for path in Path(folder).rglob("*") if path.is_file()}
 
 
 def outcome(client: Client, path: Path) -> str:
