@@ -76,7 +76,7 @@ class Proxy(BaseHTTPRequestHandler):
             self.refused.append(self.path)
         self.send_response_only(answer.status)
         for name, value in answer.getheaders():
-            if name not in ("transfer-encoding", "connection"):
+            if name.lower() not in ("transfer-encoding", "connection"):
                 self.send_header(name, value)
         self.end_headers()
         with suppress(ConnectionError, TimeoutError):  # the visitor has left
@@ -135,7 +135,8 @@ def test_below_a_path_behind_a_proxy(
         assert Path(client.predict(photo["token"], "npz", api_name="/export")).stat().st_size > 1000
         page.close()
         proxy.shutdown()
-    assert refused == []
+    # Browsers ask for the icon before they have read where it is.
+    assert set(refused) <= {"/favicon.ico"}
 
 
 @pytest.mark.browser

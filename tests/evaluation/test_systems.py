@@ -21,7 +21,7 @@ from test_checkpoint import transformers_folder
 
 from depthpro import DepthPro, checkpoint
 from depthpro.evaluation.readers.case import Case
-from depthpro.evaluation.saved_depth import SUFFIXES, read_map
+from depthpro.evaluation.saved_depth import FORMATS, SUFFIXES, read_map
 from depthpro.evaluation.scoring import SystemOutput, score
 from depthpro.evaluation.systems import (
     NEAREST,
@@ -269,7 +269,7 @@ def save_map(path: Path, values: np.ndarray) -> None:
         scanlines = {"type": OpenEXR.scanlineimage}
         OpenEXR.File(scanlines, {"RGB": np.stack([values] * 3, -1)}).write(str(path))
     else:  # Pillow turns the rows of PFM
-        Image.fromarray(values).save(path, "PPM" if path.suffix == ".pfm" else "PNG")
+        Image.fromarray(values).save(path, FORMATS[path.suffix])
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".npy", ".pfm", ".exr"])
