@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from gradio_client.utils import QueueError
 from PIL import Image
 from startup import PORT, memory_mb, served
 
@@ -62,10 +63,11 @@ def visit(path: Path, number: int, end: float, outcomes: Counter[str], times: li
             answer = client.predict(handle_file(str(path)), api_name="/estimate")
             mine = answer["width_px"] == width and abs(answer["f_px"] / f_px - 1) < 1e-3
             outcomes["served" if mine else "BUG: another's answer"] += 1
-        except AppError as error:
-            full = "queue" in str(error).lower()
-            outcomes["told that the queue is full" if full else f"BUG: {error}"] += 1
+        except QueueError:
+            outcomes["told that the queue is full"] += 1
             time.sleep(1)
+        except AppError as error:
+            outcomes[f"BUG: {error}"] += 1
         times.append(time.monotonic() - begin)
 
 
