@@ -48,6 +48,8 @@ def main() -> None:
             shutil.move(out, folder / f"whole-{out.name}")
             resume = ["--resume"] if command.startswith("predict") else []
             for _ in range(options.kills):
+                if not expected - named_files(out):  # it was done before it was killed
+                    shutil.rmtree(out)
                 after = rng.uniform(0.2, 1) * seconds
                 run([*arguments, *resume, "-o", str(out)], after)
                 broken = [path for path in named_files(out) if not is_whole(out / path)]
