@@ -1,15 +1,17 @@
 """Weights in and out: embedded, a file, a folder, or the hub; strict about every tensor."""
 
+import contextlib
 import json
 import re
 import textwrap
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import huggingface_hub
 import torch
+from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -25,6 +27,7 @@ PUBLISHED_LICENCE = "apple-amlr: the published Depth Pro weights are for researc
 
 _HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _PICKLE = "depth_pro.pt"
+_HUB_S = 10.0  # for the hub to answer; its client would wait for ever
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,7 @@ def _find(name: str | Path) -> tuple[Path, str]:
     if str(name) and path.is_dir():
         folder, shown = path, path.resolve().name
     elif path.suffix not in (".pt", ".pth", ".safetensors") and _HUB_NAME.fullmatch(str(name)):
-        folder, shown = _download(str(name)), str(name)
+        folder, shown = download(str(name)), str(name)
     else:
         raise ValueError(
             f"no weights at {str(name)!r}: expected 'small', a .safetensors or .pt file, a folder "
@@ -132,11 +135,22 @@ def _find(name: str | Path) -> tuple[Path, str]:
     raise ValueError(f"expected model.safetensors or {_PICKLE} in the folder {shown!r}")
 
 
-def _download(name: str) -> Path:
-    """Return the folder of the standard cache that holds the files of a name on the hub."""
+def download(name: str, progress: type | None = None) -> Path:
+    """Return the folder of the standard cache that holds the weights of a name on the hub.
+
+    `progress` takes the place of `tqdm`. A hub that does not answer counts as none.
+
+    Raises:
+        ValueError: If neither the hub nor the cache has them.
+    """
     files = [_PICKLE] if name == "apple/DepthPro" else ["config.json", "model.safetensors"]
     try:
-        return Path(huggingface_hub.snapshot_download(name, allow_patterns=files))
+        with contextlib.suppress(LocalEntryNotFoundError):
+            folder = _snapshot(name, files, local_files_only=True)
+            if all((folder / file).is_file() for file in files):  # else a download was cut off
+                return folder
+        huggingface_hub.model_info(name, timeout=_HUB_S)
+        return _snapshot(name, files, tqdm_class=progress)
     except Exception as error:  # errors of the client's HTTP library and of the disk
         raise ValueError(
             f"there is no file or folder {name!r} here, and neither the hub nor its cache has it "
@@ -144,6 +158,10 @@ def _download(name: str) -> Path:
             f"{huggingface_hub.constants.ENDPOINT}/{name}/tree/main on a machine that is online, "
             "put it into a folder, and pass the folder's path instead"
         ) from None
+
+
+def _snapshot(name: str, files: list[str], **options: Any) -> Path:
+    return Path(huggingface_hub.snapshot_download(name, allow_patterns=files, **options))
 
 
 def _read_safetensors(path: Path, config: DepthProConfig | None, name: str) -> Weights:

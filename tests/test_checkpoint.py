@@ -273,8 +273,9 @@ def test_published_weights_come_from_the_hub(monkeypatch, pickled: Path, theirs:
         "apple/DepthPro-hf": (theirs, ["config.json", "model.safetensors"], None),
     }
 
-    def download(name: str, allow_patterns: list[str]) -> Path:
+    def download(name: str, allow_patterns: list[str], local_files_only: bool) -> Path:
         assert allow_patterns == places[name][1]
+        assert local_files_only  # what is in the cache needs no hub
         return places[name][0]
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
