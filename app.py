@@ -11,9 +11,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 with contextlib.suppress(ImportError):
     import spaces  # noqa: F401  # pyright: ignore  # also before torch, on ZeroGPU
 
+from demo import network
 from demo.hosting import read_accounts
 from demo.page import build_page, serve
-from demo.pipeline import borrow_gpu, load_model
 
 
 def main() -> None:
@@ -35,10 +35,10 @@ def main() -> None:
     options = parser.parse_args()
     try:
         accounts = read_accounts(options.auth)
-        model, note = load_model(options.model, options.device)
+        model = network.start(options.model, options.device)
     except ValueError as error:
         sys.exit(f"app.py: {error}")
-    serve(build_page(borrow_gpu(model), note), options.host, options.port, accounts)
+    serve(build_page(model), options.host, options.port, accounts)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Figures of a photo as HTML: cards, colour bar, legend, banner."""
+"""Figures of a photo as HTML: cards, colour bar, legend, weights."""
 
 import html
 import math
@@ -17,7 +17,7 @@ from depthpro.checkpoint import OWN_LICENCE, Provenance
 from depthpro.geometry import MIN_DEPTH_M, fov_from_focal
 from depthpro.viz import DepthRange, Scale, bar_ticks, colorize, metres
 
-EMPTY_SUMMARY = '<p class="hint">Choose a photo above, or pick an example, to see it in metres.</p>'
+EMPTY_SUMMARY = '<p class="hint">Choose a photo, or pick an example, to see it in metres.</p>'
 """In place of the summary before there is a photo."""
 
 _STOPS = 24  # of the gradient that stands for the colour map
@@ -31,13 +31,14 @@ _SOURCES = {
 def colour_bar(
     span: DepthRange, cmap: str = "turbo", scale: Scale = "inverse", units: Units = "m"
 ) -> str:
-    """Return the colour bar, far on the left and near on the right, in metres or feet."""
-    inverse = np.linspace(1 / span.far_m, 1 / span.near_m, _STOPS)
+    """Return the colour bar, near on the left and far on the right, in metres or feet."""
+    inverse = np.linspace(1 / span.near_m, 1 / span.far_m, _STOPS)
     colours = colorize((1 / inverse)[None], span, cmap)[0]  # the same for every scale
     ends = DepthRange(*(end * PER_METRE[units] for end in span))
     ticks = bar_ticks(ends, 5, scale, _feet if units == "ft" else metres)
-    far, near = length(span.far_m, units), length(span.near_m, units)
-    return ramp(colours, ticks, f"Colours from {far} (far) to {near} (near)")
+    near, far = length(span.near_m, units), length(span.far_m, units)
+    from_left = [(1 - share, text) for share, text in ticks]
+    return ramp(colours, from_left, f"Colours from {near} (near) to {far} (far)")
 
 
 def legend(picture: Picture, style: DepthStyle, units: Units = "m") -> str:
@@ -110,20 +111,27 @@ def problem(sentence: str) -> str:
     return f'<p class="problem" role="alert">{sentence}</p>'
 
 
-def banner(weights: Provenance, note: str = "") -> str:
-    """Return the name, quality and licence of the weights."""
-    parts = [f"<b>Weights: {html.escape(weights.name)}</b> ({html.escape(weights.licence)})."]
+def weights(weights: Provenance, note: str = "") -> str:
+    """Return the name of the weights in a line, with quality and licence behind it."""
+    about = "for research only"
+    details = ["Everything made with them falls under the same restriction."]
     if weights.name == EMBEDDED:
-        parts.append(
-            "This is the small embedded network, not the published one: trained briefly on "
-            "rendered scenes, it shows rough layout, has few sharp edges yet, and its metres "
-            "are often wrong."
-        )
-    elif weights.licence != OWN_LICENCE:
-        parts.append("Everything made with them falls under the same restriction.")
+        about = "a small network: rough depth, metres often wrong"
+        details = [
+            "It is part of the package, and not the published network. It was trained for hours on "
+            "rendered scenes alone: it shows the layout of a scene, has few sharp edges, and its "
+            "metres are often wrong by a factor. The same page runs with the published weights: "
+            "<code>python app.py --model apple/DepthPro</code>."
+        ]
+    elif weights.licence == OWN_LICENCE:
+        about, details = "free to use", []
     if note:
-        parts.append(html.escape(note))
-    return f'<div class="banner" role="note">{" ".join(parts)}</div>'
+        details.append(html.escape(note))
+        about = "in place of those that could not be loaded"
+    return (
+        f'<details class="weights"><summary>Weights: <b>{html.escape(weights.name)}</b>, {about}'
+        f"</summary><p>{' '.join(details)} Licence: {html.escape(weights.licence)}.</p></details>"
+    )
 
 
 def cards(rows: list[tuple[str, str, str]]) -> str:

@@ -7,7 +7,8 @@ const SERVER = String(window.gradio_config.app_id);
 sessionStorage.removeItem(KEY);
 
 const tabs = () => [...document.querySelectorAll('#tabs [role=tab]')];
-const picture = () => document.querySelector('#photo img');
+const button = (name) => document.querySelector(`#examples [data-name=${name}]`);
+const example = () => document.querySelector('#examples [aria-pressed=true]')?.dataset.name;
 
 function say(text, kind = 'banner') {
   const notice = document.createElement('p');
@@ -27,9 +28,7 @@ async function found(look) {
 }
 
 async function takeUp(photo) {
-  // What Gradio names so is a picture that the server decoded, without the photo's metadata.
   const name = decodeURIComponent(photo.split('/').pop());
-  if (name === 'image.webp') throw new Error('not the photo itself');
   const answer = await fetch(photo, { cache: 'force-cache' });
   if (!answer.ok) throw new Error('not in the cache');
   const files = new DataTransfer(), bytes = await answer.blob();
@@ -43,6 +42,7 @@ async function goOn() {
   if (!before.server || before.server === SERVER) return;
   await found(() => tabs().length);
   tabs().find((each) => each.textContent === before.tab)?.click();
+  if (before.example) (await found(() => button(before.example))).click();
   if (!before.photo) say('The server was restarted.');
   else {
     try {
@@ -80,7 +80,10 @@ async function watchServer() {
 
 window.addEventListener('pagehide', () => {
   const tab = tabs().find((each) => each.ariaSelected === 'true');
-  const last = { server: SERVER, photo: picture()?.src, tab: tab?.textContent };
+  // depthproPhoto: the address of the last upload, see strip.py.
+  const last = {
+    server: SERVER, photo: window.depthproPhoto, example: example(), tab: tab?.textContent,
+  };
   sessionStorage.setItem(KEY, JSON.stringify(last));
 });
 setInterval(watchServer, EVERY_MS);

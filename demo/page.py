@@ -1,22 +1,24 @@
-"""The page: a photo on the left, and the tabs beside it."""
+"""The page: a strip to choose a photo from, and the tabs below it."""
 
+import asyncio
 import signal
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.helpers import Examples
+from gradio.components import Component
 from gradio.themes import Default
 from starlette.middleware import Middleware
 
-from demo import export, figures, hosting, lessons, pipeline, screen
+from demo import examples, export, figures, hosting, lessons, pipeline, strip
 from demo.api import programs
 from demo.gradio_internals import uploaded
+from demo.network import Network, counting, loaded
 from demo.session import (
     KEEP_S,
     NETWORK,
@@ -31,15 +33,13 @@ from demo.session import (
 from demo.tabs.depth import ui as depth
 from demo.tabs.focal import ui as focal
 from demo.tabs.measure import ui as measure
-from demo.tabs.sharpness import truth
 from demo.tabs.sharpness import ui as sharpness
 from demo.tabs.view3d import ui as view3d
 from demo.units import Units
 from depthpro import DepthPro
 
-_EXAMPLES = ("coffee.png", "astronaut.png", "chelsea.png", "rocket.jpg", "motorcycle_left.png")
 _TABS = (depth, focal, view3d, measure, sharpness)
-_SHOWN = (".jpg", ".jpeg", ".png", ".webp")  # what browsers can show
+_PROGRESS = gr.Progress()
 
 
 def serve(
@@ -89,69 +89,43 @@ def launch_options(accounts: list[tuple[str, str]] | None = None) -> dict[str, A
     }
 
 
-def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
-    """Return the page for a network, with a note to visitors about the network."""
+def build_page(model: DepthPro | Network) -> gr.Blocks:
+    """Return the page for a network, which may still load."""
+    network = model if isinstance(model, Network) else loaded(model)
     with gr.Blocks(
         title="Depth Pro", delete_cache=(KEEP_S, KEEP_S), analytics_enabled=False
     ) as page:
         session = gr.State(None)
-        gr.Markdown("# Depth Pro\nOne photo in, depth in metres out, without any camera data.")
-        gr.HTML(figures.banner(model.provenance, note))
+        with gr.Row(elem_id="top"):
+            gr.Markdown("# Depth Pro\nOne photo in, depth in metres out, without any camera data.")
+            units = gr.Radio(
+                [("metres", "m"), ("feet", "ft")], value="m", label="Units", elem_id="units"
+            )
         hosting.restart_notice()
-        with gr.Row(elem_id="desk"):
-            with gr.Column(scale=2, min_width=260, elem_id="left"):
-                photo = gr.Image(
-                    label="Photo",
-                    type="filepath",
-                    image_mode=None,
-                    sources=["upload", "clipboard", "webcam"],
-                    height=300,
-                    elem_id="photo",
-                    alt_text="The photo as it was given",
-                )
-                problem = gr.HTML(elem_id="problem")
-                examples = _examples(photo)
-                with gr.Column(elem_id="facts"):
-                    summary = gr.HTML(figures.EMPTY_SUMMARY, elem_id="summary")
-                    units = gr.Radio(
-                        [("metres", "m"), ("feet", "ft")], value="m", label="Units", elem_id="units"
-                    )
-                    everything = _download(session)
-            with gr.Column(scale=3, min_width=320, elem_id="right"):
-                shared = Shared(session, units, [summary, everything], _sidebar)
-                active = gr.State(0)
-                with gr.Tabs(elem_id="tabs"):
-                    panels = [tab.build(model, shared) for tab in _TABS]
+        with gr.Row(elem_id="strip"):
+            photo, thumbnails = strip.upload(), strip.thumbnails()
+        problem = gr.HTML(elem_id="problem")
+        shared = Shared(session, units, _facts(session), partial(_sidebar, network))
+        active = gr.State(0)
+        with gr.Tabs(elem_id="tabs"):
+            panels = [tab.build(network, shared) for tab in _TABS]
         refresh = _wire_panels(shared, active, panels)
-        _wire_photo(model, shared, photo, examples, [problem, summary], refresh)
+        _wire_photo(network, page, shared, photo, thumbnails, problem, panels, refresh)
         if lesson_cards := lessons.cards():
             gr.set_static_paths([lessons.NOTEBOOKS])
             with gr.Accordion("Learn how it works: the lessons", open=False, elem_id="learn"):
                 gr.HTML(lesson_cards)
-        refresh(page.load)  # numbers would show 0 before there are any
-        programs.register(model, page)
+        programs.register(network, page)
     return page.queue(max_size=16)
 
 
-def _download(session: gr.State) -> gr.Button:
-    """Return the button that writes and saves the ZIP."""
+def _facts(session: gr.State) -> list[Component]:
+    """Return what the tab "Depth" shows of a photo beside depth: figures, a ZIP, the weights."""
     label = "Download everything (ZIP)"
-    button = gr.Button(label, variant="primary", visible=False, elem_id="prepare")
+    button = gr.Button(label, variant="primary", visible=False, elem_id="prepare", render=False)
     download_on_click(button, _bundle, [session])
-    return button
-
-
-def _examples(photo: gr.Image) -> Examples:
-    """Return the example photos: scikit-image's and rendered ones."""
-    folder = files("skimage") / "data"
-    paths = [*(folder / name for name in _EXAMPLES), *(truth.EXAMPLES / n for n in truth.RENDERED)]
-    return gr.Examples(
-        [[str(path)] for path in paths],
-        inputs=photo,
-        cache_examples=False,
-        label="Examples",
-        api_visibility="private",
-    )
+    summary = gr.HTML(figures.EMPTY_SUMMARY, elem_id="summary", render=False)
+    return [summary, button, gr.HTML(elem_id="weights", render=False)]
 
 
 def _wire_panels(
@@ -199,62 +173,88 @@ def _wire_panels(
 
 
 def _wire_photo(
-    model: DepthPro,
+    network: Network,
+    page: gr.Blocks,
     shared: Shared,
     photo: gr.Image,
-    examples: Examples,
-    messages: list[gr.HTML],
+    thumbnails: gr.HTML,
+    problem: gr.HTML,
+    panels: Sequence[Panel],
     refresh: Callable[[Any], None],
 ) -> None:
-    """Predict depth of every photo that is chosen, then show the photo and all tabs."""
-    # The chosen photo, and the picture to show in its place: none if it was refused, the decoded
-    # one if no browser can show it.
-    taken = gr.State(None)
-    for trigger in (photo.input, examples.load_input_event.then):
-        event = trigger(
-            partial(_estimate, model),
-            [shared.units, photo],
-            [shared.session, taken, *messages],
-            preprocess=False,  # would open the file, before `load_image` can explain
-            show_progress_on=messages[-1:],
-            trigger_mode="always_last",  # else the next photo would be ignored
-            api_visibility="private",
-            **NETWORK,
-        )
-        event.then(
-            _show_taken, [photo, taken], [photo, taken], queue=False, preprocess=False, **PRIVATE
-        )
-        refresh(event.then)
+    """Open with an example; predict depth of every photo that is chosen, and show all tabs."""
+    outputs = [shared.session, problem, thumbnails]
+    # Over the picture of the tab that is open.
+    shown: dict[str, Any] = {"show_progress_on": [panel.outputs[0] for panel in panels]}
+    shown |= {"trigger_mode": "always_last", "api_visibility": "private"}
+    opened = page.load(partial(_open, network), None, outputs, concurrency_limit=None, **shown)
+    refresh(opened.then)
+    # Cleared at once, so that it takes the next one.
+    chosen = gr.State(None)
+    taken = photo.input(
+        lambda photo: (photo, None),
+        photo,
+        [chosen, photo],
+        js=strip.TAKE,
+        preprocess=False,  # would open the file, before `load_image` can explain
+        queue=False,
+        **PRIVATE,
+    )
+    event = taken.then(partial(_estimate, network), chosen, outputs, **shown, **NETWORK)
+    refresh(event.then)
+    event = thumbnails.click(partial(_take_example, network), None, outputs, **shown, **NETWORK)
+    refresh(event.then)
 
 
-def _estimate(model: DepthPro, units: Units, photo: dict[str, Any] | None) -> list[Any]:
-    """Predict depth of a photo, or explain why that is impossible."""
-    if photo is None:
-        return [None, None, "", figures.EMPTY_SUMMARY]
+async def _open(network: Network, progress: gr.Progress = _PROGRESS) -> list[Any]:
+    """Open with the first example, when the weights are there."""
+    while not network.ready:
+        progress(*network.loading())
+        await asyncio.sleep(0.5)
+    analysis = await asyncio.to_thread(network.example, examples.FIRST)
+    return [Session(analysis), "", strip.chosen(examples.FIRST)]
+
+
+def _take_example(
+    network: Network, event: gr.EventData, progress: gr.Progress = _PROGRESS
+) -> list[Any]:
+    name = strip.name_of(event)
+    return _answer(network, lambda: network.example(name), progress, name)
+
+
+def _estimate(
+    network: Network, photo: dict[str, Any] | None, progress: gr.Progress = _PROGRESS
+) -> list[Any]:
+    """Predict depth of a photo."""
+    return _answer(network, lambda: pipeline.analyse(network, uploaded(photo)), progress)
+
+
+def _answer(
+    network: Network,
+    analyse: Callable[[], pipeline.Analysis],
+    progress: gr.Progress,
+    example: str | None = None,
+) -> list[Any]:
+    """Return a session for a photo, or explain why there is none."""
+    while not network.ready:
+        progress(*network.loading())
+        time.sleep(0.5)
     try:
-        path = uploaded(photo)
-        analysis = pipeline.analyse(model, path)
+        with counting(progress, network.seconds, "The network estimates depth"):
+            return [Session(analyse()), "", strip.chosen(example)]
     # RuntimeError: torch, of a GPU. gr.Error: a Space that has no GPU to lend.
     except (ValueError, OSError, MemoryError, RuntimeError, gr.Error) as error:
         text = sentence(error.message if isinstance(error, gr.Error) else error)
-        return [None, (photo, None), figures.problem(text), figures.EMPTY_SUMMARY]
-    shown = gr.skip() if path.suffix.lower() in _SHOWN else screen.preview(analysis)
-    return [Session(analysis), (photo, shown), "", figures.summary(analysis, units)]
+        return [None, figures.problem(text), strip.chosen(None)]
 
 
-def _show_taken(
-    photo: dict[str, Any] | None, taken: tuple[dict[str, Any], Any] | None
-) -> list[Any]:
-    """Show the photo as it was decoded, unless another one has been chosen in the meantime."""
-    same = photo and taken and photo.get("path") == taken[0].get("path")
-    return [taken[1] if taken and same else gr.skip(), None]
-
-
-def _sidebar(session: Session | None, units: Units) -> list[Any]:
-    """Return the figures and the button below the photo."""
+def _sidebar(network: Network, session: Session | None, units: Units) -> list[Any]:
+    """Return the figures, the button and the weights below the picture."""
     if session is None:
-        return [figures.EMPTY_SUMMARY, gr.update(visible=False)]
-    return [figures.summary(session.analysis, units), gr.update(visible=True)]
+        weights = figures.weights(network.provenance, network.note)
+        return [figures.EMPTY_SUMMARY, gr.update(visible=False), weights]
+    weights = figures.weights(session.analysis.provenance, network.note)
+    return [figures.summary(session.analysis, units), gr.update(visible=True), weights]
 
 
 def _bundle(session: Session) -> Path:

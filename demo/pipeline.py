@@ -7,11 +7,11 @@ import functools
 import importlib
 import math
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
-import torch
 from jaxtyping import UInt8
 from numpy import ndarray
 
@@ -19,7 +19,6 @@ from demo.ground import GroundResult, ground_of
 from depthpro import DepthPro, Prediction, load_image
 from depthpro.checkpoint import Provenance
 from depthpro.geometry import focal_from_fov, fov_from_focal
-from depthpro.model import default_device
 from depthpro.prediction import focals_disagree
 
 PUBLISHED = "apple/DepthPro"
@@ -76,22 +75,6 @@ class Analysis:
         return ground_of(self.prediction)
 
 
-def load_model(name: str | None, device: str | None = None) -> tuple[DepthPro, str]:
-    """Return the network for the page, and a sentence if it is not the preferred one.
-
-    Without a name: on CUDA the published weights if they can be loaded, else the embedded ones.
-    """
-    cuda = (device or str(default_device())).startswith("cuda")
-    dtype = torch.float16 if cuda else torch.float32
-    if name is None and cuda:
-        try:
-            return DepthPro.from_pretrained(PUBLISHED, device=device, dtype=dtype), ""
-        except (ValueError, torch.OutOfMemoryError) as error:
-            reason = f"The published weights could not be loaded: {error}"
-            return DepthPro.from_pretrained(EMBEDDED, device=device), reason
-    return DepthPro.from_pretrained(name or EMBEDDED, device=device, dtype=dtype), ""
-
-
 def borrow_gpu(model: DepthPro) -> DepthPro:
     """Return the network; on ZeroGPU each call of its `infer` borrows a GPU, and nothing else does.
 
@@ -113,7 +96,14 @@ def borrow_gpu(model: DepthPro) -> DepthPro:
     return model
 
 
-def analyse(model: DepthPro, path: str | Path) -> Analysis:
+class Predictor(Protocol):
+    """What predicts depth: `DepthPro`, or a network that still loads."""
+
+    infer: Callable[..., Prediction]
+    provenance: Provenance
+
+
+def analyse(model: Predictor, path: str | Path) -> Analysis:
     """Predict depth and focal length of a photo: the one call of the network.
 
     The focal length is the metadata's where there is one, else the network's estimate.

@@ -122,7 +122,7 @@ def _find(name: str | Path) -> tuple[Path, str]:
         return path, path.name
     if str(name) and path.is_dir():
         folder, shown = path, path.resolve().name
-    elif path.suffix not in (".pt", ".pth", ".safetensors") and _HUB_NAME.fullmatch(str(name)):
+    elif is_on_hub(name):
         folder, shown = download(str(name)), str(name)
     else:
         raise ValueError(
@@ -133,6 +133,13 @@ def _find(name: str | Path) -> tuple[Path, str]:
         if file.is_file():
             return file, shown
     raise ValueError(f"expected model.safetensors or {_PICKLE} in the folder {shown!r}")
+
+
+def is_on_hub(name: str | Path) -> bool:
+    """Return whether a name is one of the hub: the form of one, and nothing here has it."""
+    path = Path(name).expanduser()
+    weights = path.suffix in (".pt", ".pth", ".safetensors")
+    return not (weights or path.exists()) and bool(_HUB_NAME.fullmatch(str(name)))
 
 
 def download(name: str, progress: type | None = None) -> Path:

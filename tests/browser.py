@@ -80,22 +80,29 @@ def page(browser: Browser, served: Served) -> Iterator[Page]:
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(served.url)
-    expect(page.locator("#photo")).to_be_visible()
+    wait_for_depth(page)  # of the example
     yield page
     context.close()
     assert errors == []
 
 
 def upload(page: Page, photo: Path) -> None:
+    """Choose a photo, another one than is shown."""
+    page.evaluate("window.before = document.querySelector('#depth-view .photo')?.src")
     page.locator("#photo input[type=file]").set_input_files(photo)
+
+
+def choose_example(page: Page, name: str) -> None:
+    page.locator("#examples").get_by_role("button", name=name).click()
 
 
 def wait_for_depth(page: Page) -> None:
     """Wait until the photo, its depth and the figures are shown."""
     expect(page.locator(".cards")).to_be_visible()
     page.wait_for_function(
-        "() => { const all = [...document.querySelectorAll('#depth-view img')];"
-        " return all.length == 2 && all.every(i => i.naturalWidth > 0 && i.clientHeight > 100); }"
+        "() => { const all = [...document.querySelectorAll('#depth-view img[src]')];"
+        " return all.length == 2 && all[0].src != window.before"
+        " && all.every(i => i.src.startsWith('data:') && i.naturalWidth && i.clientHeight > 100); }"
     )
 
 

@@ -15,6 +15,7 @@ class Hub(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, content: bytes, silent: bool = False) -> None:
+        """Hold a file, at the first free port."""
         hub, sha = self, "0" * 40
 
         class Handler(BaseHTTPRequestHandler):

@@ -24,10 +24,10 @@ from depthpro import DepthPro
 
 RUNS = 9
 _DRAWN = (
-    "name => document.querySelector('.cards')?.innerText.includes(name)"
-    " && [...document.querySelectorAll('#depth-view img')].length == 2"
-    " && [...document.querySelectorAll('#depth-view img')].every(i => i.complete && i.naturalWidth)"
-    " && document.querySelector('#depth-view img').src != window.before"
+    "name => { const all = [...document.querySelectorAll('#depth-view img[src]')];"
+    " return document.querySelector('.cards')?.innerText.includes(name) && all.length == 2"
+    " && all.every(i => i.src.startsWith('data:') && i.complete && i.naturalWidth)"
+    " && all[0].src != window.before; }"
 )
 
 
@@ -38,7 +38,7 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
         page = browser.new_page(viewport={"width": 1440, "height": 1000})
         page.goto(url)
-        expect(page.locator("#photo")).to_be_visible()
+        expect(page.locator(".cards")).to_be_visible()
         photos = [_photo(Path(folder), number) for number in range(RUNS + 1)]
         shown = [_seconds(page, lambda photo=photo: _choose(page, photo)) for photo in photos]
         depth = [_seconds(page, lambda f=f: _rescale(page, f)) for f in range(900, 900 + RUNS)]

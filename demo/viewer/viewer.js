@@ -2,8 +2,11 @@
 const find = (name) => element.querySelector(name);
 const stage = find('.stage'), photo = find('.photo'), over = find('.over');
 const divider = find('.divider'), readout = find('.readout'), cross = find('.cross');
-const HINT = 'Point at the picture, or use the arrow keys, to read its depth.';
-const PICK = 'Click to choose points; with the keyboard: arrow keys, then Enter.';
+const TOUCH = window.matchMedia('(pointer: coarse)').matches;
+const HINT = TOUCH ? 'Tap the picture to read its depth.'
+  : 'Point at the picture, or use the arrow keys, to read its depth.';
+const PICK = TOUCH ? 'Tap to choose points.'
+  : 'Click to choose points; with the keyboard: arrow keys, then Enter.';
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const keep = (value, last) => Math.min(last, Math.max(0, value));
 let now = {}, codes = null; // the photo, and its packed inverse depth
@@ -44,11 +47,7 @@ async function unpack(text) {
   return values;
 }
 
-async function update(value) {
-  if (!value || typeof value !== 'object') return;
-  if ('photo' in value && value.photo !== now.photo) { at = null; codes = null; }
-  const known = value.map && value.map === now.map && codes;
-  now = { ...now, ...value };
+function draw() {
   show(photo, now.photo, now.photoAlt);
   show(over, now.over, now.overAlt);
   find('.name.right').textContent = now.overName || 'Depth';
@@ -57,6 +56,15 @@ async function update(value) {
   stage.style.setProperty('--aspect', now.photo ? now.width / now.height : 1.5);
   divide(percent);
   tell();
+}
+
+async function update(value) {
+  if (!value || typeof value !== 'object') return;
+  if ('photo' in value) document.body.classList.remove('estimating');
+  if ('photo' in value && value.photo !== now.photo) { at = null; codes = null; }
+  const known = value.map && value.map === now.map && codes;
+  now = { ...now, ...value };
+  draw();
   if (!value.map || known) return;
   const unpacked = await unpack(value.map);
   if (now.map !== value.map) return; // another photo came in the meantime
@@ -206,6 +214,18 @@ stage.addEventListener('keydown', (event) => {
   } else return;
   event.preventDefault();
   tell();
+});
+// A photo that was just chosen is shown at once; its depth comes later.
+window.addEventListener('depthpro-photo', ({ detail }) => {
+  document.body.classList.add('estimating'); // figures of the former photo fade
+  const image = new Image();
+  image.onload = () => {
+    [at, codes] = [null, null];
+    const [width, height] = [image.naturalWidth, image.naturalHeight];
+    now = { ...now, photo: detail, width, height, photoAlt: '', map: null, over: null, svg: '' };
+    draw();
+  };
+  image.src = detail;
 });
 watch('value', () => update(props.value));
 update(props.value);

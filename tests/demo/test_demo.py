@@ -1,14 +1,9 @@
 """What the page computes, without the page; and the network on a borrowed GPU."""
 
-import pickle
 import re
 import sys
-from collections.abc import Callable
 from dataclasses import replace
-from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +13,6 @@ from PIL import Image
 
 from demo import figures, pipeline
 from demo.export import describe
-from demo.pipeline import borrow_gpu
 from depthpro import DepthPro
 from depthpro.checkpoint import PUBLISHED_LICENCE, Provenance
 
@@ -66,29 +60,6 @@ def test_another_focal_length_rescales_without_the_network(photo, monkeypatch) -
     assert (twice.source, again.source, estimated.source) == ("hand", "metadata", "network")
 
 
-def test_published_weights_are_tried_on_cuda_and_the_page_says_if_they_fail(
-    monkeypatch: pytest.MonkeyPatch, tiny_model: DepthPro
-) -> None:
-    asked = []
-
-    def load(name: str, **options: object) -> DepthPro:
-        asked.append((name, options.get("dtype")))
-        if name == "apple/DepthPro":
-            raise ValueError("cannot download")
-        return tiny_model
-
-    monkeypatch.setattr(DepthPro, "from_pretrained", load)
-    model, note = pipeline.load_model(None, "cuda")
-    assert model is tiny_model
-    assert "cannot download" in note
-    assert asked[0] == ("apple/DepthPro", torch.float16)
-    assert asked[1][0] == "small"
-    assert pipeline.load_model(None, "cpu") == (tiny_model, "")
-    assert asked[2] == ("small", torch.float32)
-    with pytest.raises(ValueError, match="cannot download"):
-        pipeline.load_model("apple/DepthPro", "cuda")
-
-
 def test_summary_says_where_the_focal_length_is_from(analysis: pipeline.Analysis) -> None:
     text = figures.summary(analysis)
     assert f"{analysis.prediction.fov_deg.item():.1f}°" in text
@@ -107,11 +78,13 @@ def test_names_cannot_inject_html(photo: Path, tiny_model: DepthPro) -> None:
     assert "&lt;img" in text
 
 
-def test_banner_names_weights_licence_and_reason() -> None:
-    small = figures.banner(Provenance("small", "Apache-2.0"), "No <GPU>")
-    assert "small embedded network" in small
+def test_a_line_names_weights_licence_and_reason() -> None:
+    small = figures.weights(Provenance("small", "Apache-2.0"), "No <GPU>")
+    assert "in place of those that could not be loaded" in small
+    assert "rendered scenes alone" in small
+    assert "a small network" in figures.weights(Provenance("small", "Apache-2.0"))
     assert "No &lt;GPU&gt;" in small
-    published = figures.banner(Provenance("apple/DepthPro", PUBLISHED_LICENCE))
+    published = figures.weights(Provenance("apple/DepthPro", PUBLISHED_LICENCE))
     assert "research purposes only" in published
     assert "same restriction" in published
 
@@ -140,58 +113,7 @@ def test_a_doubtful_focal_length_is_said(analysis, metadata, field, estimated, d
 APP = (Path(__file__).parents[2] / "app.py").read_text()
 
 
-class Loan(list[str]):
-    """Stands for the package `spaces`: arguments and result pass between two processes."""
-
-    def GPU(self, duration: int) -> Callable[[Any], Any]:
-        assert 0 < duration <= 60
-
-        def decorate(task: Callable[..., Any]) -> Callable[..., Any]:
-            def borrowed(*args: Any, **kwargs: Any) -> Any:
-                self.append("borrowed")
-                args, kwargs = pickle.loads(ForkingPickler.dumps((args, kwargs)))
-                result = pickle.loads(ForkingPickler.dumps(task(*args, **kwargs)))
-                self.append("given back")
-                return result
-
-            return borrowed
-
-        return decorate
-
-
-@pytest.fixture
-def loan(monkeypatch: pytest.MonkeyPatch) -> Loan:
-    loan = Loan()
-    monkeypatch.setitem(sys.modules, "spaces", SimpleNamespace(GPU=loan.GPU))
-    return loan
-
-
-def test_each_call_of_the_network_borrows_a_gpu(loan, monkeypatch, tmp_path) -> None:
-    photo = tmp_path / "photo.png"
-    Image.effect_noise((40, 30), 80).convert("RGB").save(photo)
-    model = make_model()
-    wanted = pipeline.analyse(model, photo)
-    assert loan == []
-    forward = model.forward
-    monkeypatch.setattr(model, "forward", lambda image: loan.append("network") or forward(image))
-    assert borrow_gpu(model) is model
-    analysis = pipeline.analyse(model, photo)
-    pipeline.with_source(analysis, "hand", 20.0)
-    assert loan == ["borrowed", "network", "given back"]
-    torch.testing.assert_close(analysis.prediction.depth, wanted.prediction.depth)
-    with pytest.raises(ValueError, match="f_px must be positive"):
-        model.infer(Image.new("RGB", (4, 4)), -1.0)
-
-
-def test_elsewhere_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "spaces", None)  # as if it were not installed
-    model = make_model()
-    infer = model.infer
-    assert borrow_gpu(model).infer == infer
-
-
 def test_the_app_has_spaces_before_torch() -> None:
     first = re.findall(r"^ *(?:import|from) (\w+)", APP, re.MULTILINE)
     assert first.index("spaces") < first.index("demo")
     assert set(first[: first.index("spaces")]) <= set(sys.stdlib_module_names)
-    assert "build_page(borrow_gpu(model)" in APP

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import Served, card, open_tab, shot, upload
+from browser import Served, card, choose_example, open_tab, shot, upload
 from flat_scenes import analysis_of
 from PIL import Image
 from playwright.sync_api import Page, expect
@@ -37,7 +37,7 @@ def test_contours_errors_and_a_mirror_of_a_rendered_street(page: Page, served: S
     assert exact is not None
     prediction = served.model.infer(photo.rgb, photo.f_px)
     comparison = compare(prediction, exact)
-    page.locator(".gallery-item, .gallery button").nth(5).click()
+    choose_example(page, "Street")
     expect(page.locator("#summary .cards")).to_contain_text("street")
     calls = len(served.calls)
     open_tab(page, "Sharpness")

@@ -34,8 +34,13 @@ class _Choices(NamedTuple):
 def build(model: DepthPro, shared: Shared) -> Panel:
     """Return the tab."""
     with gr.Tab("Depth", id="depth") as tab:
-        view = viewer("Photo and depth", "depth-view", _EMPTY)
-        bar = gr.HTML(elem_id="depth-bar")
+        with gr.Row(elem_id="result"):
+            with gr.Column(scale=3, min_width=300, elem_id="picture"):
+                view = viewer("Photo and depth", "depth-view", _EMPTY)
+                bar = gr.HTML(elem_id="depth-bar")
+            with gr.Column(scale=2, min_width=300, elem_id="facts"):
+                for fact in shared.sidebar:
+                    fact.render()
         with gr.Row(elem_classes=["choices"]):
             cmap = gr.Dropdown(
                 list(CMAPS.items()), value="turbo", label="Colours", elem_id="cmap", min_width=110

@@ -1,0 +1,31 @@
+"""The page for everyone: what axe-core finds on every tab, in light and in dark."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from browser import Served, shot, wait_for_depth
+from playwright.sync_api import Browser, expect
+
+pytestmark = pytest.mark.browser
+
+ENOUGH = ("serious", "critical")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious_on_any_tab(browser: Browser, served: Served, theme: str) -> None:
+    page = browser.new_page(viewport={"width": 1440, "height": 1000}, reduced_motion="reduce")
+    page.set_default_timeout(60_000)
+    page.goto(f"{served.url}?__theme={theme}")
+    wait_for_depth(page)
+    found = {}
+    for tab in page.get_by_role("tab").all():
+        tab.click()
+        expect(tab).to_have_attribute("aria-selected", "true")
+        page.wait_for_timeout(1500)  # what is drawn when the tab opens
+        name = tab.inner_text()
+        shot(page, f"{name.split()[0].lower()}-{theme}")
+        for problem in Axe().run(page).response["violations"]:
+            if problem["impact"] in ENOUGH:
+                places = [node["html"][:160] for node in problem["nodes"]]
+                found[f"{name}: {problem['help']}"] = places
+    page.close()
+    assert found == {}
