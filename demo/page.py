@@ -40,6 +40,22 @@ from depthpro import DepthPro
 
 _TABS = (depth, focal, view3d, measure, sharpness)
 _PROGRESS = gr.Progress()
+# The theme's own are too pale to read: at least 4.5 to 1.
+_CONTRAST: dict[str, Any] = {
+    "body_text_color_subdued": "*neutral_600",
+    "body_text_color_subdued_dark": "*neutral_400",
+    "block_label_text_color": "*neutral_600",
+    "block_label_text_color_dark": "*neutral_300",
+    "block_info_text_color": "*neutral_600",
+    "block_info_text_color_dark": "*neutral_400",
+    "block_title_text_color": "*neutral_700",
+    "button_primary_background_fill": "*primary_700",
+    "button_primary_background_fill_dark": "*primary_700",
+    "button_primary_background_fill_hover": "*primary_800",
+    "button_primary_background_fill_hover_dark": "*primary_800",
+    "input_placeholder_color": "*neutral_500",
+    "input_placeholder_color_dark": "*neutral_400",
+}
 
 
 def serve(
@@ -70,7 +86,7 @@ def launch_options(accounts: list[tuple[str, str]] | None = None) -> dict[str, A
             neutral_hue="slate",
             font=["system-ui", "sans-serif"],  # named fonts would be fetched from outside
             font_mono=["ui-monospace", "monospace"],
-        ),
+        ).set(**_CONTRAST),
         "css": (Path(__file__).parent / "page.css").read_text(encoding="utf-8"),
         # Gradio puts `css` inside the page's margins; narrower ones for phones come from outside.
         "head": '<link rel="icon" href="favicon.ico"><style>@media (max-width: 767px) '

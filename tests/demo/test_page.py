@@ -57,6 +57,7 @@ def test_example_metadata_and_heic(page: Page, tmp_path: Path) -> None:
     # 26 mm by the diagonal: 26 * sqrt(200² + 100²) / sqrt(36² + 24²) = 134.4 px
     assert card(page, "Focal length") == "134 px"
     # The browser cannot show HEIC, so it shows what was read.
+    wait_for_depth(page)
     shown = page.locator("#depth-view .photo")
     assert shown.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [100, 200]
 
