@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 import gradio as gr
 
 from demo import figures, screen
-from demo.screen import DepthKind
+from demo.screen import SKY_M, DepthKind
 from demo.session import REDRAW, Panel, Session, Shared
 from demo.tabs.depth.style import CMAPS, DepthStyle, draw, fixed_range, typed_range
 from demo.units import Units
@@ -16,6 +16,13 @@ from depthpro.viz import DepthRange, Scale
 
 _EMPTY = "Depth appears here: near is red, far is blue."
 _ENDS = ("Near", "Far")
+_WORDS = f"""<details class="weights"><summary>What do these words mean?</summary><ul>
+<li><b>Axis</b>: depth straight ahead of the camera, as depth maps have it. <b>Ray</b>: the distance
+along the line of sight, as a tape measure has it; larger towards the corners.</li>
+<li><b>Inverse</b>: colours follow 1/distance, so near things get most of them, as in the network.
+<b>Log</b>: equal steps of colour for equal ratios. <b>Linear</b>: for equal metres.</li>
+<li><b>Clamped</b> pixels lie outside of the range and have its end colours, with dots.
+<b>Sky</b> is all beyond {SKY_M / 1000:.0f} km.</li></ul></details>"""
 _UNCHANGED = [gr.skip()] * 6  # all outputs but the last, an error in the range
 
 
@@ -53,6 +60,7 @@ def build(model: DepthPro, shared: Shared) -> Panel:
             ]
             marks = gr.Checkbox(True, label="Mark sky and clamped pixels", elem_id="marks")
         problem = gr.HTML(elem_id="range-problem")
+        gr.HTML(_WORDS, elem_id="words")
         # Inside the tab, because Gradio counts a state between two tabs as a tab.
         shown, sent = gr.State(None), gr.State(None)
     inputs = [cmap, scale, kind, marks, mode, shown]
