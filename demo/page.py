@@ -30,6 +30,7 @@ from demo.session import (
 )
 from demo.tabs.depth import ui as depth
 from demo.tabs.focal import ui as focal
+from demo.tabs.many import ui as many
 from demo.tabs.measure import ui as measure
 from demo.tabs.sharpness import truth
 from demo.tabs.sharpness import ui as sharpness
@@ -38,7 +39,14 @@ from demo.units import Units
 from depthpro import DepthPro
 
 _EXAMPLES = ("coffee.png", "astronaut.png", "chelsea.png", "rocket.jpg", "motorcycle_left.png")
-_TABS = (depth, focal, view3d, measure, sharpness)
+_TABS = (
+    depth,
+    focal,
+    view3d,
+    measure,
+    sharpness,
+    many,
+)
 _SHOWN = (".jpg", ".jpeg", ".png", ".webp")  # what browsers can show
 
 
