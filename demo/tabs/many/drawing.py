@@ -60,8 +60,8 @@ def sheet(batch: Batch, over: bool, units: Units = "m") -> str:
         if number in batch.done:
             row, depth, thumbnail = batch.done[number]
             near, far = length(depth.near_m, units), length(depth.far_m, units)
-            note = f"{near} to {far} · {row['fov_deg']:.0f}°"
-            picture = f'<img src="{thumbnail}" alt="Depth of {name}: {note}">'
+            note = f"{near} to {far}<br>{row['fov_deg']:.0f}° field of view"
+            picture = f'<img src="{thumbnail}" alt="Depth of {name}">'
         elif number in batch.failed:
             note, kind = "failed, see below", "failed"
         else:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
 from demo.figures import problem
 from demo.gradio_internals import uploaded
@@ -31,8 +32,8 @@ from depthpro import DepthPro
 
 _NETWORK_SHARE = 0.8  # of the time; the rest is drawing
 _SMOOTHING = (
-    "0: each frame for itself. More: a frame's depth is blended with the frames before, where the "
-    "scene stands still; where something moves, only the scale is. 0.5 follows changes one frame "
+    "Smoothing blends a frame's depth with that of the frames before where the scene stands still; "
+    "where something moves, it evens the scale alone. 0 is off; 0.5 follows changes one frame "
     "late, 0.9 nine."
 )
 
@@ -51,54 +52,82 @@ class _Show:
 def build(model: DepthPro, shared: Shared) -> None:
     """Add the controls to the group that is being built."""
     source = gr.Video(
-        label=f"Video: at most {MAX_SECONDS:.0f} s are used, and 100 MB",
-        height=300,
-        elem_id="film",
+        label=f"Video: at most {MAX_SECONDS:.0f} s are used, and 100 MB", elem_id="film"
     )
     note = gr.HTML(elem_id="film-note")
-    with gr.Row(elem_id="film-cut"):
-        start_s = gr.Number(0, label="Start (s)", minimum=0, elem_id="film-start-s", min_width=80)
-        length_s = gr.Number(
-            None, label="Length (s)", placeholder="all", elem_id="film-length-s", min_width=80
-        )
-        fps = gr.Radio(
-            [("10", 10), ("15", 15), ("30", 30)],
-            value=15,
-            label="Frames a second",
-            elem_id="film-fps",
-            min_width=190,
-        )
-    with gr.Row(elem_id="film-look"):
-        fov_deg = gr.Number(
-            None,
-            label="Field of view (°)",
-            placeholder="estimated",
-            elem_id="film-fov",
-            min_width=110,
-        )
-        f_px = gr.Number(
-            None,
-            label="or focal length (px)",
-            placeholder="estimated",
-            elem_id="film-f-px",
-            min_width=110,
-        )
-        layout = gr.Radio(
-            [("beside the video", "beside"), ("below it", "below"), ("alone", "alone")],
-            value="beside",
-            label="Depth",
-            elem_id="film-layout",
-            min_width=230,
-        )
-    smoothing = gr.Slider(
-        0, 0.95, 0.5, step=0.05, label="Smoothing over time", info=_SMOOTHING, elem_id="film-smooth"
-    )
+    cut, look = _choices()
     with gr.Row(elem_id="film-buttons"):
         start = gr.Button("Make the depth video", variant="primary", elem_id="film-start")
         cancel = gr.Button("Cancel", visible=False, elem_id="film-cancel")
     bar = gr.HTML(elem_id="film-progress")
+    result, cards, save, zip_up, save_zip = _results()
+    show, job = gr.State(None), gr.State(None)
+    outputs = [bar, result, cards, start, cancel, save, zip_up, save_zip]
+    turns = take_turns(job, [shared.units], outputs, _update)
+    options: dict[str, Any] = {"preprocess": False, "concurrency_limit": PARALLEL, **PRIVATE}
+    gr.on(
+        [source.upload, source.clear, source.stop_recording],
+        _look_at,
+        [source],
+        [note, *cut[:2]],
+        **options,
+    )
+    start.click(
+        partial(_start, model),
+        [show, shared.units, source, *cut, *look],
+        [show, job, *turns, *outputs],
+        **options,
+    )
+    zip_up.click(_zip_up, [show, shared.units], [job, *turns, *outputs], **options)
+    cancel.click(_cancel, [job, shared.units], outputs, queue=False, **PRIVATE)
+
+
+def _choices() -> tuple[list[Component], list[Component]]:
+    """Return the controls of the cut (start, length, frames a second) and of the look."""
+
+    def number(value: float, label: str, elem_id: str) -> gr.Number:
+        # Gradio shows 0 for no value.
+        return gr.Number(value, label=label, minimum=0, elem_id=elem_id, min_width=80)
+
+    with gr.Row(elem_classes=["choices"], elem_id="film-choices"):
+        cut = [
+            number(0, "Start (s)", "film-start-s"),
+            number(MAX_SECONDS, "Length (s)", "film-length-s"),
+            gr.Radio(
+                [("10", 10), ("15", 15), ("30", 30)],
+                value=15,
+                label="Frames a second",
+                elem_id="film-fps",
+                min_width=150,
+            ),
+        ]
+        layout = gr.Radio(
+            [("beside", "beside"), ("below", "below"), ("alone", "alone")],
+            value="beside",
+            label="Where the depth stands",
+            elem_id="film-layout",
+            min_width=150,
+        )
+        look = [
+            number(0, "Field of view (°), 0: estimated", "film-fov"),
+            number(0, "or focal length (px), 0: estimated", "film-f-px"),
+            layout,
+            gr.Slider(0, 0.95, 0.5, step=0.05, label="Smoothing over time", elem_id="film-smooth"),
+        ]
+    gr.HTML(f'<p class="hint">{_SMOOTHING}</p>')
+    return cut, look
+
+
+def _results() -> tuple[gr.Video, gr.HTML, gr.DownloadButton, gr.Button, gr.DownloadButton]:
+    """Return the film that was made, its figures, and the buttons for its files."""
     result = gr.Video(
-        label="Depth", interactive=False, visible=False, loop=True, elem_id="film-result"
+        label="Depth of the video",
+        show_label=False,  # it would cover a corner
+        interactive=False,
+        visible=False,
+        loop=True,
+        buttons=[],
+        elem_id="film-result",
     )
     cards = gr.HTML(elem_id="film-cards")
     with gr.Row(elem_id="film-files"):
@@ -109,35 +138,17 @@ def build(model: DepthPro, shared: Shared) -> None:
         save_zip = gr.DownloadButton(
             "Download the 16-bit PNGs (ZIP)", visible=False, elem_id="film-save-zip"
         )
-    show, job = gr.State(None), gr.State(None)
-    outputs = [bar, result, cards, start, cancel, save, zip_up, save_zip]
-    turns = take_turns(job, [shared.units], outputs, _update)
-    options: dict[str, Any] = {"preprocess": False, "concurrency_limit": PARALLEL, **PRIVATE}
-    gr.on(
-        [source.upload, source.clear, source.stop_recording],
-        _look_at,
-        [source],
-        [note, start_s, length_s],
-        **options,
-    )
-    start.click(
-        partial(_start, model),
-        [show, shared.units, source, start_s, length_s, fps, fov_deg, f_px, layout, smoothing],
-        [show, job, *turns, *outputs],
-        **options,
-    )
-    zip_up.click(_zip_up, [show, shared.units], [job, *turns, *outputs], **options)
-    cancel.click(_cancel, [job, shared.units], outputs, queue=False, **PRIVATE)
+    return result, cards, save, zip_up, save_zip
 
 
 def _look_at(source: Any) -> list[Any]:
     """Say what is known of a film, and set the fields of the cut."""
     if source is None:
-        return ["", 0, None]
+        return ["", 0, MAX_SECONDS]
     try:
         film = describe_film(uploaded(source, "video"))
     except (ValueError, OSError) as error:
-        return [problem(sentence(error)), 0, None]
+        return [problem(sentence(error)), 0, MAX_SECONDS]
     return [drawing.film_note(film), 0, round(min(film.duration_s, MAX_SECONDS), 3)]
 
 

@@ -92,20 +92,16 @@ def _show(job: Job, units: Units) -> list[Any]:
     """Return updates of progress, thumbnails, failures and the three buttons."""
     batch: photos.Batch = job.product
     going = not job.over and not job.cancelled
-    save = gr.update(visible=False, value=None)
+    save, start = gr.update(visible=False, value=None), "primary"
     if job.over and batch.archive.exists():
-        size = batch.archive.stat().st_size / 1e6
-        label = (
-            f"Download all (ZIP, {size:.2g} MB)"
-            if size < 10
-            else f"Download all (ZIP, {size:.0f} MB)"
-        )
-        save = gr.update(visible=True, value=str(batch.archive), label=label)
+        size = max(0.1, batch.archive.stat().st_size / 1e6)
+        label = f"Download all (ZIP, {size:.{size < 10:d}f} MB)"
+        save, start = gr.update(visible=True, value=str(batch.archive), label=label), "secondary"
     return [
         drawing.progress(job, drawing.ended(batch)),
         drawing.sheet(batch, not going, units),
         drawing.failures(batch),
-        gr.update(visible=not going),
+        gr.update(visible=not going, variant=start),
         gr.update(visible=going),
         save,
     ]

@@ -1,6 +1,7 @@
 """How the page goes on with a job: turn by turn, with other visitors' work in between."""
 
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -10,6 +11,8 @@ from gradio.components import Component
 
 from demo.session import NETWORK, PARALLEL, PRIVATE
 from demo.tabs.many.job import Job
+
+_PAUSE_S = 2
 
 
 def take_turns(
@@ -27,13 +30,14 @@ def take_turns(
     turns = [gr.State(""), gr.State("")]
     for network, state in zip((True, False), turns, strict=True):
         options = NETWORK if network else {"concurrency_limit": PARALLEL}
-        state.change(
+        event = state.change(
             partial(_take_turn, show, len(outputs), network),
             [job, state, *inputs],
             [*turns, *outputs],
             **options,
             **PRIVATE,
         )
+        event.failure(_go_on, [job], turns, queue=False, **PRIVATE)
     return turns
 
 
@@ -56,6 +60,14 @@ def _take_turn(
         return [gr.skip()] * (2 + count)
     job.take_turn(network)
     return [*_next(job), *show(job, *values)]
+
+
+def _go_on(job: Job | None) -> list[Any]:
+    """Ask for another turn after one that failed, as when too many visitors wait."""
+    if job is None or job.over:
+        return [gr.skip(), gr.skip()]
+    time.sleep(_PAUSE_S)
+    return begin(job)
 
 
 def _next(job: Job) -> list[Any]:
