@@ -16,6 +16,7 @@ from demo.session import KEEP_S, NETWORK
 from demo.tabs.many.clip import cut_film, given_focal, median_focal, predict
 from demo.tabs.many.film import write_film
 from demo.tabs.many.job import Folder, finish
+from demo.tabs.many.smoothing import check_strength
 from depthpro import DepthPro
 
 FPS = 15.0
@@ -55,8 +56,7 @@ class Films:
             The film as MP4 (H.264), at most 1280 pixels a side each. Over MCP a link that is valid
             for an hour.
         """
-        if not isinstance(smoothing, int | float) or not 0 <= smoothing <= 0.95:
-            raise ValueError(f"Expected smoothing between 0 and 0.95; got {smoothing!r}.")
+        smoothing = check_strength(smoothing)
         if fov_deg is not None and not isinstance(fov_deg, int | float):
             raise ValueError(f"Expected fov_deg as a number of degrees; got {fov_deg!r}.")
         source = describe_film(gradio_internals.uploaded(film, "video"))
@@ -65,7 +65,7 @@ class Films:
         folder = Folder()  # another than that of the clip, which goes at the end
         path = folder.path / f"{source.path.stem[:80]}_depth.mp4"
         focal = given or median_focal(clip)
-        finish(write_film(clip, focal, float(smoothing), "beside", path))
+        finish(write_film(clip, focal, smoothing, "beside", path))
         with self.lock:
             self.kept[path] = folder
         return gr.FileData(path=str(path), orig_name=path.name)

@@ -37,6 +37,22 @@ def test_without_tags_a_small_film_is_taken_for_bt_601(tmp_path) -> None:
     assert np.abs(stripes(frames_of(path)[0]) - COLOURS).max() < 3
 
 
+def test_diffuse_white_of_an_hdr_film_is_white(tmp_path) -> None:
+    """At 75 % of the signal in HLG, ITU-R BT.2408; taken for SDR it would be grey, 191."""
+    with av.open(str(tmp_path / "hdr.mkv"), "w") as film:
+        stream = film.add_stream("ffv1", 10)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p10le"
+        context = stream.codec_context
+        context.color_primaries = context.colorspace = 9  # BT.2020
+        context.color_trc, context.color_range = 18, 1  # HLG, limited range
+        white = np.full((64, 64, 3), 0.75 * 65535, np.uint16)
+        frame = av.VideoFrame.from_ndarray(white, "rgb48le")
+        frame = frame.reformat(format="yuv420p10le", dst_colorspace=9, dst_color_range=1)
+        film.mux(stream.encode(frame))
+        film.mux(stream.encode(None))
+    assert frames_of(tmp_path / "hdr.mkv")[0].mean() == pytest.approx(254, abs=2)
+
+
 @pytest.mark.parametrize("turned", [90, -90, 180])
 def test_a_film_of_a_turned_phone_is_upright(tmp_path, turned) -> None:
     """A person holds the phone upright: what it wrote is turned back by the file's matrix."""

@@ -22,7 +22,7 @@ from depthpro.export import fit_size
 from depthpro.geometry import MAX_DEPTH_M, MIN_DEPTH_M, focal_from_fov, fov_from_focal
 from depthpro.viz import DepthRange, colorize, depth_range
 
-MAX_SECONDS = 20.0
+MAX_SECONDS, MAX_FPS = 20.0, 30.0
 SIDE = 1280
 """Longer side of the depth in pixels."""
 _NETWORK_SIDE = 1920  # of the frames that the network sees: 1080p
@@ -119,7 +119,7 @@ def cut_film(film: Film, start_s: float, length_s: float | None, fps: float) -> 
             f"{film.duration_s:.3g} s: choose a start and a length, or cut the video first."
         )
     # More frames than there are would only be the same again.
-    return Cut(start_s, length, min(fps, max(film.fps, 1.0)))
+    return Cut(start_s, length, min(fps, MAX_FPS, max(film.fps, 1.0)))
 
 
 def predict(model: DepthPro, film: Film, cut: Cut, share: float = 1.0) -> Work[Clip]:

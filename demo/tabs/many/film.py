@@ -37,7 +37,7 @@ def write_film(
     with mp4_writer(path, clip.cut.fps) as add:
         for number in range(clip.count):
             share = before + (1 - before) * number / clip.count
-            yield Step(share, f"Frame {number + 1} of {clip.count}: drawn", False, thumb)
+            yield Step(share, f"Frame {number + 1} of {clip.count}: drawing the film", False, thumb)
             depth = clip.depth(next(maps), focal.f_px, height, width)
             picture = compose(next(frames), colorize(depth, span))
             thumb = picture[:: (step := 1 + max(picture.shape) // 640), ::step]
@@ -53,7 +53,7 @@ def write_pictures(clip: Clip, focal: Focal, smoothing: float, path: Path) -> Wo
     part = clip.folder.path / "part.png"
     with whole_file(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for number, canonical in enumerate(clip.maps(smoothing)):
-            text = f"Picture {number + 1} of {clip.count}: written"
+            text = f"Picture {number + 1} of {clip.count}: writing it"
             yield Step(number / clip.count, text, False)
             depth = clip.depth(canonical, focal.f_px, height, width)
             write_depth_png(part, depth, f_px, notice, scale_m)

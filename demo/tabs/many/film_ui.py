@@ -26,6 +26,7 @@ from demo.tabs.many.clip import (
 )
 from demo.tabs.many.film import Layout, write_film, write_pictures
 from demo.tabs.many.job import Job, Work
+from demo.tabs.many.smoothing import MOST, check_strength
 from demo.tabs.many.turns import begin, take_turns
 from demo.units import Units
 from depthpro import DepthPro
@@ -112,7 +113,7 @@ def _choices() -> tuple[list[Component], list[Component]]:
             number(0, "Field of view (°), 0: estimated", "film-fov"),
             number(0, "or focal length (px), 0: estimated", "film-f-px"),
             layout,
-            gr.Slider(0, 0.95, 0.5, step=0.05, label="Smoothing over time", elem_id="film-smooth"),
+            gr.Slider(0, MOST, 0.5, step=0.05, label="Smoothing over time", elem_id="film-smooth"),
         ]
     gr.HTML(f'<p class="hint">{_SMOOTHING}</p>')
     return cut, look
@@ -166,6 +167,7 @@ def _start(
     show = show or _Show()
     fov_deg, f_px, layout, smoothing = look
     try:
+        smoothing = check_strength(smoothing)
         if source is None:
             raise ValueError("Choose a video first.")
         film = describe_film(uploaded(source, "video"))

@@ -6,6 +6,8 @@ from numpy import ndarray
 
 STILL, MOVED = 0.05, 0.15
 """Relative changes of a pixel up to which it is the same point, and from which it is another."""
+MOST = 0.95
+"""The greatest strength."""
 _SAME_SCENE = 0.25  # share of pixels that must still be the same point
 _LEAST = 1e-4  # canonical inverse depth of what is as far as sky
 
@@ -35,6 +37,13 @@ def smooth(
         return new
     still = np.clip((MOVED - change) / (MOVED - STILL), 0, 1)
     return (1 - strength + strength * scale) * new + strength * still * (past - aligned)
+
+
+def check_strength(strength: float) -> float:
+    """Return the strength of the smoothing, or refuse it."""
+    if not isinstance(strength, int | float) or not 0 <= strength <= MOST:
+        raise ValueError(f"Expected smoothing between 0 and {MOST}; got {strength!r}.")
+    return float(strength)
 
 
 def scale_between(new: Float[ndarray, "h w"], past: Float[ndarray, "h w"]) -> float:
