@@ -96,7 +96,7 @@ def test_a_film_has_one_range_and_its_depth_in_its_files(film, tmp_path) -> None
     assert originals == pytest.approx([50, 90, 130, 170, 210, 250], abs=3)
     assert describe_film(finish(write_film(clip, focal, 0.5, "below", tmp_path / "below.mp4")))[
         1:3
-    ] == (64, 96)
+    ] == (64, 128)
     archive = zipfile.ZipFile(finish(write_pictures(clip, focal, 0.5, tmp_path / "pictures.zip")))
     about = json.loads(archive.read("film.json"))
     assert (about["f_px"], about["fps"], about["frames"]) == (80, 10, 6)
@@ -122,7 +122,7 @@ def test_a_film_is_cut_or_refused(film) -> None:
         cut_film(film, 1, None, 10)
 
 
-def test_a_cancelled_film_leaves_nothing_and_calls_the_network_no_more(film) -> None:
+def test_a_cancelled_film_leaves_nothing_and_calls_the_network_no_more(film, tmp_path) -> None:
     network = KnownNetwork([RAMP] * 6, [60] * 6)
     work = predict(network, film, cut_film(film, 0, None, 10))
     job = Job(work, None)
@@ -131,6 +131,12 @@ def test_a_cancelled_film_leaves_nothing_and_calls_the_network_no_more(film) -> 
     job.cancel()
     job.take_turn(network=True)
     assert job.over and len(network.calls) == 2
+    _, clip = predicted(film)
+    work = write_film(clip, median_focal(clip), 0.5, "beside", tmp_path / "made.mp4")
+    job = Job(work, None)
+    next(work)
+    job.cancel()
+    assert not list(tmp_path.glob("*made*"))
 
 
 class FailsInTheDark(KnownNetwork):

@@ -97,8 +97,8 @@ def test_three_photos_one_of_them_broken_to_one_zip(
     expect(many.locator("#many-progress")).to_have_text("2 of 3 photos are done, 1 failed.")
     assert len(served.calls) == calls + 2
     expect(many.locator(".sheet img")).to_have_count(2)
-    expect(many.locator(".failures tbody")).to_contain_text("broken.jpg")
-    expect(many.locator(".failures tbody")).to_contain_text("another kind")
+    expect(many.locator(".failures li")).to_contain_text("broken.jpg")
+    expect(many.locator(".failures li")).to_contain_text("another kind")
     shot(many, "many")
     with zipfile.ZipFile(save(many, "#many-save", tmp_path)) as archive:
         names = archive.namelist()

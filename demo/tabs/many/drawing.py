@@ -77,14 +77,10 @@ def failures(batch: Batch) -> str:
     if not batch.failed:
         return ""
     rows = "".join(
-        f"<tr><th scope='row'>{html.escape(batch.paths[number].name)}</th>"
-        f"<td>{html.escape(reason)}</td></tr>"
+        f"<li><b>{html.escape(batch.paths[number].name)}</b> {html.escape(reason)}</li>"
         for number, reason in batch.failed.items()
     )
-    return (
-        '<table class="lab failures"><thead><tr><th scope="col">Failed</th>'
-        f'<th scope="col">Why</th></tr></thead><tbody>{rows}</tbody></table>'
-    )
+    return f'<p class="work-note">Failed, and why:</p><ul class="failures">{rows}</ul>'
 
 
 def film_note(film: Film) -> str:

@@ -32,10 +32,10 @@ from demo.units import Units
 from depthpro import DepthPro
 
 _NETWORK_SHARE = 0.8  # of the time; the rest is drawing
-_SMOOTHING = (
-    "Smoothing blends a frame's depth with that of the frames before where the scene stands still; "
-    "where something moves, it evens the scale alone. 0 is off; 0.5 follows changes one frame "
-    "late, 0.9 nine."
+_HINT = (
+    "Field of view and focal length: 0 takes the median of the network's estimates. Smoothing "
+    "blends a frame's depth with the frames before where the scene stands still, and evens the "
+    "scale alone where something moves; 0 is off, 0.5 follows changes one frame late, 0.9 nine."
 )
 
 
@@ -64,7 +64,7 @@ def build(model: DepthPro, shared: Shared) -> None:
     result, cards, save, zip_up, save_zip = _results()
     show, job = gr.State(None), gr.State(None)
     outputs = [bar, result, cards, start, cancel, save, zip_up, save_zip]
-    turns = take_turns(job, [shared.units], outputs, _update)
+    turns = take_turns("film", job, [shared.units], outputs, _update)
     options: dict[str, Any] = {"preprocess": False, "concurrency_limit": PARALLEL, **PRIVATE}
     gr.on(
         [source.upload, source.clear, source.stop_recording],
@@ -110,12 +110,12 @@ def _choices() -> tuple[list[Component], list[Component]]:
             min_width=150,
         )
         look = [
-            number(0, "Field of view (°), 0: estimated", "film-fov"),
-            number(0, "or focal length (px), 0: estimated", "film-f-px"),
+            number(0, "Field of view (°)", "film-fov"),
+            number(0, "or focal length (px)", "film-f-px"),
             layout,
             gr.Slider(0, MOST, 0.5, step=0.05, label="Smoothing over time", elem_id="film-smooth"),
         ]
-    gr.HTML(f'<p class="hint">{_SMOOTHING}</p>')
+    gr.HTML(f'<p class="hint">{_HINT}</p>')
     return cut, look
 
 

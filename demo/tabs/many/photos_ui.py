@@ -56,7 +56,7 @@ def build(model: DepthPro, shared: Shared) -> None:
     sheet, failed = gr.HTML(elem_id="many-sheet"), gr.HTML(elem_id="many-failed")
     job = gr.State(None)
     outputs = [bar, sheet, failed, start, cancel, save]
-    turns = take_turns(job, [shared.units], outputs, _show)
+    turns = take_turns("many", job, [shared.units], outputs, _show)
     start.click(
         partial(_start, model),
         [files, formats, shared.units],

@@ -1,7 +1,6 @@
 """How the page goes on with a job: turn by turn, with other visitors' work in between."""
 
 import secrets
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -12,10 +11,11 @@ from gradio.components import Component
 from demo.session import NETWORK, PARALLEL, PRIVATE
 from demo.tabs.many.job import Job
 
-_PAUSE_S = 2
+_PAUSE_MS = 2000
 
 
 def take_turns(
+    name: str,
     job: gr.State,
     inputs: Sequence[Component],
     outputs: Sequence[Component],
@@ -25,9 +25,14 @@ def take_turns(
 
     The first is for steps that call the network, which takes one visitor at a time, the second for
     all others. After each turn `show(job, *inputs)` returns one update for each output. The browser
-    asks for every turn: when the page is closed, the work stops.
+    asks for every turn: when the page is closed, the work stops. After a turn that failed, as when
+    too many visitors wait, it asks again by a hidden button, whose id starts with `name`.
     """
     turns = [gr.State(""), gr.State("")]
+    again = gr.Button("Go on", visible="hidden", elem_id=f"{name}-again")
+    press = f"() => setTimeout(() => document.querySelector('#{name}-again').click(), {_PAUSE_MS})"
+    asked = again.click(_go_on, [job], turns, concurrency_limit=PARALLEL, **PRIVATE)
+    asked.failure(None, js=press, **PRIVATE)
     for network, state in zip((True, False), turns, strict=True):
         options = NETWORK if network else {"concurrency_limit": PARALLEL}
         event = state.change(
@@ -37,7 +42,7 @@ def take_turns(
             **options,
             **PRIVATE,
         )
-        event.failure(_go_on, [job], turns, queue=False, **PRIVATE)
+        event.failure(None, js=press, **PRIVATE)
     return turns
 
 
@@ -63,11 +68,7 @@ def _take_turn(
 
 
 def _go_on(job: Job | None) -> list[Any]:
-    """Ask for another turn after one that failed, as when too many visitors wait."""
-    if job is None or job.over:
-        return [gr.skip(), gr.skip()]
-    time.sleep(_PAUSE_S)
-    return begin(job)
+    return [gr.skip(), gr.skip()] if job is None or job.over else begin(job)
 
 
 def _next(job: Job) -> list[Any]:
