@@ -142,8 +142,8 @@ def test_a_film_of_six_frames_and_its_pictures(many, served, film, tmp_path) -> 
     assert about["f_px"] == pytest.approx(focal_from_fov(60.0, 96))
     alone = served.model.infer(original[0], about["f_px"]).depth[0].numpy()
     assert np.median(np.abs(picture / alone - 1)) < 0.01
-    f_px = [served.model.infer(frame).f_px.item() for frame in original]
-    assert about["estimated_f_px"] == pytest.approx(f_px, rel=1e-4)
+    last = served.model.infer(original[5]).f_px.item()
+    assert about["estimated_f_px"][5] == pytest.approx(last, rel=1e-4)
 
 
 def test_cancel_works_at_once(many, served, film, slow) -> None:
@@ -167,11 +167,12 @@ def test_cancel_works_at_once(many, served, film, slow) -> None:
     expect(many.locator("#many-save")).to_be_visible()  # with the photo that is done
 
 
-def test_a_program_gets_the_film_and_reads_what_is_wrong(served, film, tmp_path) -> None:
+def test_a_program_gets_the_film_and_reads_what_is_wrong(served, photo, tmp_path) -> None:
+    film = make_film(tmp_path / "film.mp4", [photo[:96, i : i + 96] for i in (0, 2)])
     client = Client(served.url, verbose=False)
     made = client.predict(film=handle_file(film), fov_deg=60, api_name="/video")
     description = describe_film(made)
-    assert description[1:] == (192, 96, pytest.approx(10), pytest.approx(0.6))
+    assert description[1:] == (192, 96, pytest.approx(10), pytest.approx(0.2))
     (tmp_path / "letter.mp4").write_bytes(b"Dear diary")
     for values, match in (
         ({"film": handle_file(tmp_path / "letter.mp4")}, "damaged"),
