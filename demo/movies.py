@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import av
 import numpy as np
 from av.container import InputContainer
+from av.error import FFmpegError
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -129,7 +130,7 @@ def read_film(
         base = float(stream.time_base or 0)
         offset = (stream.start_time or 0) * base
         if start_s > 0 and base:
-            with suppress(av.FFmpegError):  # no index: from the beginning
+            with suppress(FFmpegError):  # no index: from the beginning
                 container.seek(round((start_s + offset) / base), stream=stream)
         last: VideoFrame | None = None
         rgb: UInt8[ndarray, "h w 3"] | None = None
@@ -160,7 +161,7 @@ def _open(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     options = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
     try:
         film = av.open(str(path), options=options, metadata_errors="replace")
-    except (av.FFmpegError, ValueError):
+    except (FFmpegError, ValueError):
         raise _refused(
             path, "which is damaged, cut off or of another kind; copy it again or export an MP4"
         ) from None
@@ -189,7 +190,7 @@ def _decoded(film: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
             if packet is None:
                 return
             frames = packet.decode()
-        except av.FFmpegError:
+        except FFmpegError:
             continue
         yield from frames
 
@@ -200,7 +201,7 @@ def _duration(film: InputContainer, stream: VideoStream) -> tuple[float, int]:
     What the file says of itself may be wrong, or missing: recordings of browsers have no length.
     """
     first, last, end, count = float("inf"), 0, 0, 0
-    with suppress(av.FFmpegError):  # a file that is cut off ends here
+    with suppress(FFmpegError):  # a file that is cut off ends here
         for packet in film.demux(stream):
             time = packet.dts if packet.pts is None else packet.pts
             if packet.size == 0:
@@ -223,8 +224,9 @@ def _turns(frame: VideoFrame) -> int:
 
 def _upright_size(frame: VideoFrame, stream: VideoStream) -> tuple[int, int]:
     """Return rows and columns of a frame, upright and with square pixels."""
-    size = frame.height, max(1, round(frame.width * float(stream.sample_aspect_ratio or 1)))
-    return size[::-1] if _turns(frame) % 2 else size
+    height = frame.height
+    width = max(1, round(frame.width * float(stream.sample_aspect_ratio or 1)))
+    return (width, height) if _turns(frame) % 2 else (height, width)
 
 
 def _to_rgb(

@@ -203,7 +203,8 @@ def _thumbnail(
     rgb: UInt8[ndarray, "h w 3"], canonical: Float[ndarray, "h2 w2"]
 ) -> UInt8[ndarray, "h3 w3 3"]:
     """Return a frame beside its depth, small, to show that something happens."""
-    size = fit_size(*rgb.shape[:2], _THUMB_SIDE)[::-1]
+    height, width = rgb.shape[:2]
+    size = fit_size(height, width, _THUMB_SIDE)[::-1]
     small, inverse = (
         np.asarray(Image.fromarray(each).resize(size, Image.Resampling.NEAREST))
         for each in (rgb, canonical.astype(np.float32))

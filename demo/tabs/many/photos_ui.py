@@ -75,8 +75,8 @@ def _start(model: DepthPro, files: Any, formats: Any, units: Units) -> list[Any]
         photos.check(paths)
     except (ValueError, OSError) as error:
         return [*[gr.skip()] * 3, problem(sentence(error)), *[gr.skip()] * 5]
-    chosen = tuple(kind for kind in export.available() if kind in (formats or []))
-    batch = photos.Batch(paths, chosen)
+    chosen: list[export.Format] = [k for k in export.available() if k in (formats or [])]
+    batch = photos.Batch(paths, tuple(chosen))
     job = Job(photos.work(model, batch), batch)
     return [job, *begin(job), *_show(job, units)]
 
