@@ -20,6 +20,7 @@ from gradio.utils import get_function_description, get_upload_folder
 from demo.session import refusal
 
 _FETCH_S = 60
+_FILES = ("photo", "film")  # parameters that are files
 _OWN = "/gradio_api/file="  # in the addresses of uploads
 
 
@@ -31,7 +32,7 @@ def upload_folder() -> Path:
     return Path(get_upload_folder()).resolve()
 
 
-def uploaded(photo: Any) -> Path:
+def uploaded(photo: Any, kind: str = "photo") -> Path:
     """Return the file of an upload, which Gradio passes on as a dictionary with its path.
 
     Raises:
@@ -42,8 +43,8 @@ def uploaded(photo: Any) -> Path:
         if path.is_relative_to(upload_folder()):
             return path
     raise ValueError(
-        "Expected a photo that was uploaded; send it as a file, or over MCP as its address (https) "
-        "or as a data URI."
+        f"Expected a {kind} that was uploaded; send it as a file, or over MCP as its address "
+        "(https) or as a data URI."
     )
 
 
@@ -73,7 +74,7 @@ def offer(
         component._api_info["additional_description"] = descriptions[name]
         if name in examples:
             component.example_payload = partial(examples.get, name)
-        if name == "photo":
+        if name in _FILES:
             _take_addresses(page, component)
 
 
@@ -96,8 +97,8 @@ def _take_addresses(page: gr.Blocks, photo: Any) -> None:
             return await asyncio.wait_for(fetch(address), _FETCH_S)
         except Exception:  # of many libraries
             raise refusal(
-                f"Expected the address of a photo that is open to all; {address[:200]} could not "
-                "be fetched. Upload the photo instead."
+                f"Expected the address of a file that is open to all; {address[:200]} could not "
+                "be fetched. Upload the file instead."
             ) from None
 
     photo.async_move_resource_to_block_cache = move

@@ -32,13 +32,21 @@ from demo.session import (
 )
 from demo.tabs.depth import ui as depth
 from demo.tabs.focal import ui as focal
+from demo.tabs.many import ui as many
 from demo.tabs.measure import ui as measure
 from demo.tabs.sharpness import ui as sharpness
 from demo.tabs.view3d import ui as view3d
 from demo.units import Units
 from depthpro import DepthPro
 
-_TABS = (depth, focal, view3d, measure, sharpness)
+_TABS = (
+    depth,
+    focal,
+    view3d,
+    measure,
+    sharpness,
+    many,
+)
 _PROGRESS = gr.Progress()
 # The theme's own are too pale to read: at least 4.5 to 1.
 _CONTRAST: dict[str, Any] = {

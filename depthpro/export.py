@@ -113,17 +113,29 @@ def write_npz(path: str | Path, depth: Float[ndarray, "h w"], f_px: float, notic
 
 
 def write_depth_png(
-    path: str | Path, depth: Float[ndarray, "h w"], f_px: float, notice: str
+    path: str | Path,
+    depth: Float[ndarray, "h w"],
+    f_px: float,
+    notice: str,
+    scale_m: float | None = None,
 ) -> None:
     """Write depth as 16-bit grey, with the metres of one step in the text chunk `scale_m`.
 
-    The step is 1 mm, 1 cm, 10 cm or 1 m: the finest that holds 99 % of the pixels.
+    The step is that of `png_scale`, or given, so that several files have the same.
     """
-    reach = float(np.percentile(depth[::4, ::4], 99))
-    scale_m = next((s for s in (0.001, 0.01, 0.1) if reach <= s * _MAX_16_BIT), 1.0)
+    scale_m = scale_m or png_scale(depth[::4, ::4])
     values = np.clip(np.round(depth / scale_m), 1, _MAX_16_BIT).astype(np.uint16)
     meaning = "depth in metres = value * scale_m; 65535: this far or farther"
     write_png(path, values, notice, scale_m=str(scale_m), f_px=repr(f_px), Description=meaning)
+
+
+def png_scale(depth: Float[ndarray, "h w"]) -> float:
+    """Return the metres of one step in 16 bits: the finest that holds 99 % of the pixels.
+
+    It is 1 mm, 1 cm, 10 cm or 1 m.
+    """
+    reach = float(np.percentile(depth, 99))
+    return next((s for s in (0.001, 0.01, 0.1) if reach <= s * _MAX_16_BIT), 1.0)
 
 
 def write_png(path: str | Path, values: Picture, notice: str, **texts: str) -> None:

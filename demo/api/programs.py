@@ -15,6 +15,7 @@ import gradio as gr
 from gradio_client import handle_file
 
 from demo import export, gradio_internals, pipeline
+from demo.api import video
 from demo.api.store import Store
 from demo.pipeline import Analysis
 from demo.session import KEEP_S, NETWORK, PARALLEL
@@ -220,6 +221,7 @@ def register(model: DepthPro, page: gr.Blocks) -> None:
     gradio_internals.offer(page, functions.estimate, _EXAMPLES, **NETWORK)
     for function in (functions.rescale, functions.measure, functions.export):
         gradio_internals.offer(page, function, _EXAMPLES, concurrency_limit=PARALLEL)
+    video.register(model, page)
     threading.Thread(target=_delete_expired, args=[store], daemon=True).start()
 
 

@@ -14,6 +14,7 @@ import httpx
 import numpy as np
 import pytest
 from browser import ASTRONAUT, Served
+from films import make_film
 from gradio.utils import get_upload_folder
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
@@ -23,7 +24,8 @@ from mcp.types import CallToolResult
 from PIL import Image
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
-FILES = {"image", "file", "uploadbutton"}
+FILES = {"image", "file", "uploadbutton", "video"}
+OFFERED = ["/estimate", "/export", "/measure", "/rescale", "/video"]
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +38,9 @@ def estimated(client: Client) -> dict[str, Any]:
     return client.predict(photo=handle_file(ASTRONAUT), api_name="/estimate")
 
 
-def test_programs_see_four_functions_with_types_and_descriptions(client: Client) -> None:
+def test_programs_see_the_functions_with_types_and_descriptions(client: Client) -> None:
     offered = client.view_api(return_format="dict")["named_endpoints"]
-    assert sorted(offered) == ["/estimate", "/export", "/measure", "/rescale"]
+    assert sorted(offered) == OFFERED
     for function in offered.values():
         assert len(function["description"]) > 40
         for argument in function["parameters"]:
@@ -88,7 +90,7 @@ def functions(served: Served) -> list[tuple[int, list[str]]]:
 
 def test_no_function_reads_a_path_of_the_server(served: Served) -> None:
     """Not those for programs, nor those of the page, which a client can call all the same."""
-    assert len(httpx.get(f"{served.url}gradio_api/info").json()["named_endpoints"]) == 4
+    assert len(httpx.get(f"{served.url}gradio_api/info").json()["named_endpoints"]) == len(OFFERED)
     path, mark = str(ASTRONAUT), {"_type": "gradio.FileData"}
     tried = 0
     before = len(served.calls)
@@ -156,6 +158,15 @@ def test_an_agent_measures_a_photo_and_looks_at_its_depth(served, expected) -> N
         assert image.height == 512
     assert not full.isError
     assert httpx.get(text(surface)).content.startswith(b"glTF")
+
+
+def test_an_agent_makes_a_film_and_gets_a_link(served: Served, tmp_path: Path) -> None:
+    rgb = np.asarray(Image.open(ASTRONAUT).convert("RGB"))[:96, :96]
+    film = client_upload(served, make_film(tmp_path / "film.mp4", [rgb] * 2))
+    address = f"{served.url}gradio_api/file={film}"
+    (answer,) = over_mcp(served, ("video", {"film": address, "smoothing": 0}))
+    assert not answer.isError
+    assert httpx.get(text(answer)).content[4:8] == b"ftyp"
 
 
 def test_a_picture_too_large_for_an_agent_is_refused(served, estimated, monkeypatch) -> None:

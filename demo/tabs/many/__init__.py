@@ -1,0 +1,1 @@
+"""The tab "Many & video": several photos at once, and a short video."""
