@@ -28,6 +28,7 @@ from demo.session import (
     download_on_click,
     sentence,
 )
+from demo.tabs.compare import ui as compare
 from demo.tabs.depth import ui as depth
 from demo.tabs.focal import ui as focal
 from demo.tabs.measure import ui as measure
@@ -38,7 +39,14 @@ from demo.units import Units
 from depthpro import DepthPro
 
 _EXAMPLES = ("coffee.png", "astronaut.png", "chelsea.png", "rocket.jpg", "motorcycle_left.png")
-_TABS = (depth, focal, view3d, measure, sharpness)
+_TABS = (
+    depth,
+    focal,
+    view3d,
+    measure,
+    sharpness,
+    compare,
+)
 _SHOWN = (".jpg", ".jpeg", ".png", ".webp")  # what browsers can show
 
 

@@ -36,9 +36,9 @@ def estimated(client: Client) -> dict[str, Any]:
     return client.predict(photo=handle_file(ASTRONAUT), api_name="/estimate")
 
 
-def test_programs_see_four_functions_with_types_and_descriptions(client: Client) -> None:
+def test_programs_see_all_functions_with_types_and_descriptions(client: Client) -> None:
     offered = client.view_api(return_format="dict")["named_endpoints"]
-    assert sorted(offered) == ["/estimate", "/export", "/measure", "/rescale"]
+    assert sorted(offered) == ["/compare", "/estimate", "/export", "/measure", "/rescale"]
     for function in offered.values():
         assert len(function["description"]) > 40
         for argument in function["parameters"]:
@@ -88,7 +88,7 @@ def functions(served: Served) -> list[tuple[int, list[str]]]:
 
 def test_no_function_reads_a_path_of_the_server(served: Served) -> None:
     """Not those for programs, nor those of the page, which a client can call all the same."""
-    assert len(httpx.get(f"{served.url}gradio_api/info").json()["named_endpoints"]) == 4
+    assert len(httpx.get(f"{served.url}gradio_api/info").json()["named_endpoints"]) == 5
     path, mark = str(ASTRONAUT), {"_type": "gradio.FileData"}
     tried = 0
     before = len(served.calls)
