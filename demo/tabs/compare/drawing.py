@@ -28,7 +28,8 @@ def side(analysis: Analysis, rgb: UInt8[ndarray, "h w 3"], title: str, units: Un
 
 def heading(letter: str, title: str) -> str:
     """Return the heading of one side."""
-    return f'<p class="side"><b>{letter}</b> {html.escape(title)}</p>'
+    title = html.escape(title)
+    return f'<p class="side" title="{title}"><b>{letter}</b> {title}</p>'
 
 
 def range_bar(pictures: Pictures, units: Units) -> str:
