@@ -14,6 +14,7 @@ from demo.tabs.depth.style import depth_stats
 from demo.tabs.sharpness import sharpness
 from demo.tabs.sharpness.drawing import DIVERGING, coloured, legend, limit_of
 from demo.tabs.sharpness.sharpness import Comparison
+from demo.tabs.sharpness.truth import Truth
 from demo.units import Units, length
 
 _ROWS = ("Median depth", "Field of view", "Weights")
@@ -96,7 +97,7 @@ def facts(analysis: Analysis, other: Other, scores: list[Comparison | None], uni
     return f'<table class="lab"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
-def score(analysis: Analysis, truth: sharpness.Truth | None) -> Comparison | None:
+def score(analysis: Analysis, truth: Truth | None) -> Comparison | None:
     """Return the scores of a photo's depth, if its true depth is known."""
     return None if truth is None else sharpness.compare(analysis.prediction, truth)
 

@@ -80,7 +80,7 @@ def build(model: DepthPro, shared: Shared) -> Panel:
         controls = what, name, file, scale_m, problem = _controls(model)
     drawn = [*sides, numbers, differing, view, legend, facts]
     state = [shared.session, shared.units, aligned]
-    what.input(_choose, what, list(controls[1:]), **REDRAW)
+    what.input(partial(_choose, model), what, list(controls[1:]), **REDRAW)
     aligned.input(_difference, [shared.session, aligned], [view, legend], **REDRAW)
     name.input(_offer_file, name, [file], **REDRAW)
     given = [shared.session, what, name, file, scale_m]
@@ -132,12 +132,13 @@ def _controls(model: DepthPro) -> tuple[gr.Radio, gr.Radio, gr.File, gr.Number, 
     )
 
 
-def _choose(what: Kind) -> list[Any]:
-    """Show the controls of a kind."""
+def _choose(model: DepthPro, what: Kind) -> list[Any]:
+    """Show the controls of a kind; a choice of weights only if there is one beside a file."""
     label, types = _LABELS[what]
+    named = what == "weights" and bool(weights.choices(model))
     return [
-        gr.update(visible=what == "weights", value=None),
-        gr.update(label=label, file_types=types, value=None, visible=what != "weights"),
+        gr.update(visible=named, value=None),
+        gr.update(label=label, file_types=types, value=None, visible=not named),
         gr.update(visible=what == "file", value=None),
         "",
     ]
@@ -261,8 +262,10 @@ def _current(session: Session) -> Other | None:
         return replace(comparing.of_file(analysis, truth), title=f"true depth, {truth.title}")
     if other.kind == "file" and other.file is not None:
         return comparing.of_file(analysis, other.file)
-    if other.kind == "weights" and analysis.source != "network":
-        return comparing.at_focal(other, analysis.f_px)
+    if other.kind == "weights":
+        own = other.analysis.estimated_f_px
+        f_px = own if own and analysis.source == "network" else analysis.f_px
+        return comparing.at_focal(other, f_px)
     return other
 
 
