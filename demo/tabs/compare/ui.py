@@ -10,7 +10,7 @@ import gradio as gr
 from demo import figures, pipeline, screen
 from demo.gradio_internals import uploaded
 from demo.pipeline import Analysis
-from demo.session import NETWORK, PRIVATE, REDRAW, Panel, Session, Shared, sentence
+from demo.session import NETWORK, REDRAW, Panel, Session, Shared, sentence
 from demo.tabs.compare import compare as comparing
 from demo.tabs.compare import drawing, weights
 from demo.tabs.compare.compare import Kind, Other
@@ -93,11 +93,11 @@ def build(model: DepthPro, shared: Shared) -> Panel:
             partial(_take, model, by_network),
             given,
             [problem],
-            show_progress_on=[sides[1]],
+            show_progress_on=[sides[3]],
             preprocess=False,  # would open any path that a client sends
             api_visibility="private",
             **NETWORK,
-        ).then(_redraw, state, drawn, **PRIVATE)
+        ).then(_redraw, state, drawn, **REDRAW)
     return Panel(tab, [aligned], [*drawn, name, file, problem], _show)
 
 
