@@ -30,6 +30,7 @@ from demo.session import (
     download_on_click,
     sentence,
 )
+from demo.tabs.compare import ui as compare
 from demo.tabs.depth import ui as depth
 from demo.tabs.focal import ui as focal
 from demo.tabs.many import ui as many
@@ -45,6 +46,7 @@ _TABS = (
     view3d,
     measure,
     sharpness,
+    compare,
     many,
 )
 _PROGRESS = gr.Progress()

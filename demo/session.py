@@ -13,6 +13,7 @@ import gradio as gr
 from gradio.components import Component
 
 from demo.pipeline import Analysis
+from demo.tabs.compare.compare import Other
 from demo.tabs.sharpness.truth import Truth
 from demo.units import Units
 from depthpro import Prediction
@@ -57,6 +58,8 @@ class Session:
     """Up to two points whose distance is known, for calibration."""
     truth: Truth | None = None
     """True depth that was uploaded."""
+    other: Other | None = None
+    """What the photo is compared with."""
     mirrored: Prediction | None = None
     """Prediction for the photo's mirror image, mirrored back."""
 

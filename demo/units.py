@@ -17,25 +17,27 @@ def length(value_m: float, units: Units = "m") -> str:
     return f"{value_m / size:.3g} {name}"
 
 
-def with_spread(value: float, plus_minus: float, unit: Unit, units: Units = "m") -> str:
-    """Return a value and its ± in the unit that fits the larger of the two.
+def with_spread(value: float, plus_minus: float | None, unit: Unit, units: Units = "m") -> str:
+    """Return a value and its ±, if there is one, in the unit that fits the larger of the two.
 
-    The ± has two significant digits, none finer than a tenth of the value's last, and is rounded
-    up. The value has three significant digits, none finer than the last of the ±.
+    Both end at the same place: the value has three significant digits at most, and the ± two. The
+    ± is rounded up.
     """
-    largest = max(abs(value), plus_minus)
+    largest = max(abs(value), plus_minus or 0.0)
     name, size = ("°", 1.0) if unit == "°" else _fitting(largest, unit, units)
-    value, plus_minus = value / size, plus_minus / size
-    places = _places(value, 3)
-    finest = min(_places(plus_minus, 2), places + 1)
+    value, places = value / size, _places(value / size, 3)
+    after = name if unit == "°" else f" {name}"
+    if plus_minus is None:
+        return f"{round(value, places) + 0.0:.{max(0, places)}f}{after}"
+    plus_minus = plus_minus / size
     if plus_minus < 1e-5 * abs(value):  # rounding errors of float32
-        plus_minus, finest = 0.0, places + 1
-    step = 10.0**-finest
+        plus_minus = 0.0
+    if plus_minus:
+        places = min(places, _places(plus_minus, 2))
+    step = 10.0**-places
     spread = math.ceil(plus_minus / step - 1e-6) * step
-    places = min(places, finest)
-    value = round(value, places) + 0.0  # never -0
-    space = "" if unit == "°" else " "
-    return f"{value:.{max(0, places)}f} ± {spread:.{max(0, finest)}f}{space}{name}"
+    value, decimals = round(value, places) + 0.0, max(0, places)  # never -0
+    return f"{value:.{decimals}f} ± {spread:.{decimals}f}{after}"
 
 
 _SIZES: dict[tuple[Unit, Units], tuple[tuple[str, float, float], ...]] = {

@@ -13,6 +13,7 @@ COMMANDS = {  # module and summary
     "render": ("scenes.render", "procedural scenes with depth, as shards for training"),
     "train": ("training.train", "the two-stage curriculum and field of view, on any RGB-D data"),
     "evaluate": ("evaluation.run", "measures of a network on held-out samples, beside baselines"),
+    "calibrate": ("evaluation.calibrate", "errors of depth, measured and stored with the weights"),
     "ablate": ("training.ablate", "the paper's ablations in miniature, beside the paper's numbers"),
     "benchmark": ("evaluation.speed", "time and memory from photo to depth"),
 }

@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from depthpro.config import DepthProConfig
+from depthpro.depth_error import DepthError
 from depthpro.files import whole_file
 from depthpro.transformers_layout import from_transformers
 from depthpro.version import __version__
@@ -37,6 +38,7 @@ class Provenance:
     name: str  # "small", or that of a file, a folder or on the hub
     licence: str
     record: str = ""  # how they were made, from their file
+    depth_error: DepthError | None = None  # measured on held-out pictures; None if it was not
 
     @property
     def notice(self) -> str:
@@ -107,9 +109,29 @@ def save(
     if path.suffix != ".safetensors":
         path = path / "model.safetensors"
     made = {"licence": provenance.licence, "record": provenance.record}
+    if provenance.depth_error is not None:
+        made["depth_error"] = provenance.depth_error.to_json()
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     with whole_file(path) as temporary:
         save_file(tensors, temporary, {"config": config.to_json(), **made})
+    return path
+
+
+def store_depth_error(name: str | Path, error: DepthError) -> Path:
+    """Store errors of depth in a file that `save` has written; return it.
+
+    Raises:
+        ValueError: If the weights are in another format.
+    """
+    path, shown = _find(name)
+    tensors, metadata = _open(path) if path.suffix.lower() == ".safetensors" else ({}, {})
+    if "config" not in metadata:
+        raise ValueError(
+            f"the weights {shown!r} cannot hold their errors of depth: write them by "
+            "DepthPro.save_pretrained first"
+        )
+    with whole_file(path) as temporary:
+        save_file(tensors, temporary, {**metadata, "depth_error": error.to_json()})
     return path
 
 
@@ -173,20 +195,28 @@ def _snapshot(name: str, files: list[str], **options: Any) -> Path:
 
 def _read_safetensors(path: Path, config: DepthProConfig | None, name: str) -> Weights:
     """Return weights from `save`, by our names without metadata, or of transformers."""
-    try:
-        with safe_open(path, "pt") as file:
-            tensors = {key: file.get_tensor(key) for key in list(file.keys())}
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError):
-        raise _unreadable(path, "a safetensors file") from None
+    tensors, metadata = _open(path)
     if any(key.startswith("depth_pro.") for key in tensors):
         config, tensors = from_transformers(_read_settings(path), tensors)
     elif "config" in metadata:
         config = DepthProConfig.from_json(metadata["config"])
     # Without a licence they may be the published weights, whose licence is the narrower.
     licence = metadata.get("licence", PUBLISHED_LICENCE)
-    provenance = Provenance(name, licence, metadata.get("record", ""))
+    error = metadata.get("depth_error")
+    provenance = Provenance(
+        name, licence, metadata.get("record", ""), DepthError.from_json(error) if error else None
+    )
     return Weights(config or DepthProConfig(), tensors, provenance)
+
+
+def _open(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return tensors and metadata of a safetensors file."""
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {key: file.get_tensor(key) for key in list(file.keys())}
+            return tensors, file.metadata() or {}
+    except (SafetensorError, OSError):
+        raise _unreadable(path, "a safetensors file") from None
 
 
 def _read_settings(path: Path) -> dict:

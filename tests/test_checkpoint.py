@@ -20,6 +20,7 @@ from torch import Tensor
 from training import map_deviations
 
 from depthpro import DepthPro, DepthProConfig, checkpoint
+from depthpro.depth_error import DepthError
 from depthpro.preprocess import resize_bytes
 
 RGB = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
@@ -69,7 +70,8 @@ def test_embedded_weights_are_half_precision_and_state_their_licence() -> None:
     assert metadata["licence"] == checkpoint.OWN_LICENCE
     assert checkpoint.EMBEDDED.stat().st_size < 30e6
     made = checkpoint.load("small").provenance
-    assert made == checkpoint.Provenance("small", metadata["licence"], metadata["record"])
+    error = DepthError.from_json(metadata["depth_error"])  # so that the page has a ±
+    assert made == checkpoint.Provenance("small", metadata["licence"], metadata["record"], error)
 
 
 def test_no_part_of_the_embedded_network_is_dead() -> None:

@@ -16,11 +16,14 @@ from gradio_client import handle_file
 
 from demo import export, gradio_internals, pipeline
 from demo.api import video
+from demo.api.compare import Comparisons
 from demo.api.store import Store
 from demo.pipeline import Analysis
 from demo.session import KEEP_S, NETWORK, PARALLEL
 from demo.tabs.depth.style import depth_stats
 from demo.tabs.measure import measure as rulers
+from demo.tabs.measure.true_lengths import with_truth
+from demo.tabs.sharpness.truth import known
 from depthpro import DepthPro
 from depthpro.export import fit_size, write_png
 from depthpro.geometry import focal_from_fov
@@ -58,7 +61,8 @@ class PointValues(TypedDict):
     x_px: float
     y_px: float
     depth_m: float
-    plus_minus_m: float
+    plus_minus_m: float | None
+    """Of depth; None if the errors of the weights were not measured."""
     position_m: list[float]
 
 
@@ -128,8 +132,9 @@ class Programs:
         """Measure positions, distances, heights, angles and areas in a photo, each with its ±.
 
         Two points have a distance, three or more also a path, angles and the area between them;
-        heights are above the ground, if the photo shows one. The ± is the spread of depth around
-        the points; it knows nothing of a wrong focal length, which rescales every length.
+        heights are above the ground, if the photo shows one. About two true distances in three
+        lie within the ±, by the errors of these weights on held-out pictures; it is null for
+        weights whose errors were not measured. Results of the page's examples have a true value.
 
         Args:
             token: From estimate or rescale.
@@ -142,7 +147,7 @@ class Programs:
         analysis = self.store.find(token).analysis
         _check_choice("kind", kind, get_args(Kind))
         pairs = _pairs(points)
-        located = rulers.locate(analysis.prediction, pairs)
+        located = rulers.locate(analysis.prediction, pairs, analysis.provenance.depth_error)
         ground, reason = analysis.ground
         if kind == "height" and ground is None:
             raise ValueError(f"Heights need the ground. {reason}")
@@ -150,13 +155,14 @@ class Programs:
             results = rulers.measure_all(located, ground)
         else:
             results = rulers.measure(located, kind, ground)
-        columns = (located.depth_m, located.depth_plus_minus_m, located.positions)
+        results = with_truth(results, located, known(analysis.rgb))
+        errors = located.depth_plus_minus_m
+        errors = [None] * len(pairs) if errors is None else errors.tolist()
+        columns = (located.depth_m.tolist(), errors, located.positions.tolist())
         return {
             "points": [
                 {"x_px": x, "y_px": y, "depth_m": z, "plus_minus_m": error, "position_m": position}
-                for (x, y), z, error, position in zip(
-                    pairs, *(column.tolist() for column in columns), strict=True
-                )
+                for (x, y), z, error, position in zip(pairs, *columns, strict=True)
             ],
             "results": [asdict(result) for result in results],
             "ground": ground
@@ -222,6 +228,8 @@ def register(model: DepthPro, page: gr.Blocks) -> None:
     for function in (functions.rescale, functions.measure, functions.export):
         gradio_internals.offer(page, function, _EXAMPLES, concurrency_limit=PARALLEL)
     video.register(model, page)
+    comparisons = Comparisons(store)
+    gradio_internals.offer(page, comparisons.compare, _EXAMPLES, concurrency_limit=PARALLEL)
     threading.Thread(target=_delete_expired, args=[store], daemon=True).start()
 
 

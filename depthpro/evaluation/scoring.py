@@ -81,7 +81,7 @@ def score(
             row |= _depth_errors(ours, truth, valid, range_m, alignment)
         if "cloud" in measures and valid.any() and case.f_px is not None:
             depth = np.asarray(align_depth(ours, truth, valid, range_m, alignment))
-            row |= _cloud_errors(depth, truth, valid, _rays(case, truth.shape))
+            row |= _cloud_errors(depth, truth, valid, pixel_rays(case, truth.shape))
         if "ibims" in measures:
             row |= _ibims_errors(ours, case, alignment)
     if "recall" in measures and case.alpha is not None:
@@ -172,7 +172,7 @@ def _cloud_errors(depth: Map, truth: Map, valid: Mask, rays: Float[ndarray, "h w
     return {"chamfer_m": cloud.chamfer_m, "f_score": cloud.f_score, "iou": cloud.iou}
 
 
-def _rays(case: Case, shape: tuple[int, ...]) -> Float[ndarray, "h w 3"]:
+def pixel_rays(case: Case, shape: tuple[int, ...]) -> Float[ndarray, "h w 3"]:
     """Return the point at depth 1 of every pixel of a map that covers the picture."""
     assert case.f_px is not None
     height, width = shape
@@ -190,7 +190,7 @@ def _ibims_errors(ours: Map, case: Case, alignment: Alignment) -> Row:
         return {}
     depth = np.asarray(align_depth(ours, truth, valid, None, alignment))
     row = directed_depth_errors(depth, truth, valid)
-    row |= plane_errors(depth, truth, case.planes, _rays(case, truth.shape), valid)
+    row |= plane_errors(depth, truth, case.planes, pixel_rays(case, truth.shape), valid)
     if case.edges.any():
         row |= depth_boundary_errors(depth, case.edges, valid)
     return row

@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from flat_scenes import F_PX, HEIGHT, SIZE, WIDTH, analysis_of, pixel, plane, pr
 from demo.tabs.focal.drawing import calibration_text, from_above, sources_table
 from demo.tabs.focal.focal import calibrate
 from demo.tabs.measure.measure import Points3D, locate
+from depthpro.depth_error import DepthError
 
 FLOOR = plane((0, 1 / 1.5, 0))  # y = 1.5 m, below a level camera
 
@@ -18,7 +20,8 @@ def points_at(*places: tuple[float, float, float], pm: float = 0.0) -> Points3D:
     """Return points in metres as a camera sees them, with this ± of depth."""
     depth = np.array([place[2] for place in places])
     pixels = np.array([pixel(place) for place in places])
-    return Points3D(WIDTH, HEIGHT, F_PX, pixels, depth, depth - pm, depth + pm)
+    exact = DepthError(0, 0, 1)
+    return Points3D(WIDTH, HEIGHT, F_PX, pixels, depth, depth - pm, depth + pm, exact)
 
 
 def test_table_has_what_each_source_makes_of_depth() -> None:
@@ -69,7 +72,7 @@ def test_a_length_along_the_floor_implies_the_focal_length(true_f_px: float) -> 
     again = calibrate(locate(prediction.with_focal(calibration.f_px), pixels), true_m)
     assert again.measured_m == pytest.approx(true_m, rel=1e-6)
     assert again.f_px == pytest.approx(calibration.f_px, rel=1e-6)
-    assert again.plus_minus_px == pytest.approx(calibration.plus_minus_px, rel=1e-4)
+    assert (again.plus_minus_m, again.plus_minus_px) == (None, None)  # unknown errors
     assert "the length is right" in calibration_text(again, *SIZE)
 
 
@@ -83,6 +86,12 @@ def test_plus_minus_in_closed_form() -> None:
         assert calibration.plus_minus_px == pytest.approx(spread)
         assert calibration.plus_minus_m == pytest.approx(math.sqrt(2) * 0.1)
         assert calibration.factor == pytest.approx(1.2)
+    usual = replace(points_at((0, 0, 6), (0, 0, 3)), error=DepthError(0.2, 0.02, 1))
+    usual = calibrate(usual, 3.6)
+    # 2 % of 3 and of 6 m move 3600 / 3 by 3600 (1 / 2.94 - 1 / 3.06) / 2 and twice as much.
+    steps = [3600 * (1 / (3 - each) - 1 / (3 + each)) / 2 for each in (0.06, 0.12)]
+    assert usual.plus_minus_px == pytest.approx(math.hypot(*steps))
+    assert usual.plus_minus_m == pytest.approx(math.hypot(0.2 * 3, 0.06, 0.12))
     text = calibration_text(calibration, *SIZE)
     assert "Measured 3.00 ± 0.15 m, true length 3.6 m: 16.7% too short." in text
     # 1200 px: 1200 * 43.267 / 1500 mm, 2 atan(0.5)

@@ -2,6 +2,7 @@
 
 import csv
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -14,6 +15,7 @@ from demo.tabs.measure.drawing import draw
 from demo.tabs.measure.measure import Result, locate, measure, measure_all
 from demo.units import with_spread
 from depthpro.checkpoint import PUBLISHED_LICENCE, Provenance
+from depthpro.depth_error import DepthError
 
 SVG = "{http://www.w3.org/2000/svg}"
 CORNERS = [(300.0, 200.0), (700.0, 200.0), (700.0, 500.0), (300.0, 500.0)]
@@ -111,6 +113,28 @@ def test_rows_and_headline() -> None:
     assert "6.56 ± 0.33 ft" in measure_table.table(results, "ft")
 
 
+def test_truth_is_a_column_where_there_is_one() -> None:
+    known = Result("distance", (1, 2), 2.0, 0.5, "m", 2.513)
+    table = measure_table.table([known, Result("distance", (2, 3), 3.0, None, "m")])
+    cells = re.findall("<td>(.*?)</td>", table)
+    assert cells[2:4] == ["2.00 ± 0.50 m", "2.51 m"]
+    assert cells[6:] == ["3.00 m", "–"]
+    assert measure_table.headline([known]) == "Distance 1 – 2: 2.00 ± 0.50 m, in truth 2.51 m"
+
+
+def test_weights_without_errors_have_no_plus_minus() -> None:
+    analysis = analysis_of(WALL)
+    points = locate(WALL, CORNERS)
+    text = measure_table.csv_text(analysis, points, measure_all(points, None))
+    assert "# plus_minus: none" in text
+    rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
+    assert {row["plus_minus"] for row in rows} == {""}
+    assert "±" not in draw(points, "distance", measure(points, "distance"))
+    assert "There is no ±" in measure_table.precision(analysis)
+    made = replace(analysis.provenance, depth_error=DepthError(0.3, 0.1, 0.66))
+    assert "66% of true distances" in measure_table.precision(replace(analysis, provenance=made))
+
+
 def test_hints_count_what_is_missing() -> None:
     hints = [measure_table.hint("angle", count) for count in range(4)]
     assert hints[:3] == ["Choose 3 points.", "Choose 2 more points.", "Choose 1 more point."]
@@ -132,8 +156,8 @@ def test_rims_and_crossed_outlines_are_warned_of() -> None:
 def test_csv_has_everything_with_its_conditions(units: str, metre: float) -> None:
     published = Provenance("apple/DepthPro", PUBLISHED_LICENCE)
     analysis = analysis_of(predict(plane((0.01, 0, 1 / 4))), "my\nhouse", provenance=published)
-    points = locate(analysis.prediction, CORNERS)
-    results = measure_all(points, GROUND)
+    points = locate(analysis.prediction, CORNERS, DepthError(0.3, 0.1, 1))
+    results = [replace(each, true=2 * each.value) for each in measure_all(points, GROUND)]
     text = measure_table.csv_text(analysis, points, results, units)
     remarks = [line for line in text.splitlines() if line.startswith("#")]
     assert remarks[0] == "# photo: my house, 1200 x 900 px"
@@ -149,23 +173,27 @@ def test_csv_has_everything_with_its_conditions(units: str, metre: float) -> Non
         power = {"m": 1, "m²": 2, "°": 0}[result.unit]
         assert row["unit"] == {"m": units, "m²": f"{units}2", "°": "deg"}[result.unit]
         assert float(row["value"]) == pytest.approx(result.value * metre**power, rel=1e-5)
+        assert float(row["true"]) == pytest.approx(2 * float(row["value"]), rel=1e-5)
         assert row["points"] == " ".join(map(str, result.points))
 
 
 @pytest.mark.parametrize(
     ("value", "plus_minus", "unit", "metric", "feet"),
     [
-        (2.3127, 0.0457, "m", "2.31 ± 0.046 m", "7.59 ± 0.15 ft"),
-        (9.999, 0.0996, "m", "10.0 ± 0.10 m", "32.8 ± 0.33 ft"),
+        (2.3127, 0.0457, "m", "2.31 ± 0.05 m", "7.59 ± 0.15 ft"),
+        (2.7123, 1.2345, "m", "2.7 ± 1.3 m", "8.9 ± 4.1 ft"),
+        (2.3127, None, "m", "2.31 m", "7.59 ft"),
+        (0.0, None, "°", "0.00°", "0.00°"),
+        (9.999, 0.0996, "m", "10.0 ± 0.1 m", "32.8 ± 0.4 ft"),
         (-0.052, 0.004, "m", "-5.20 ± 0.40 cm", "-2.05 ± 0.16 in"),
-        (1.58, 0.00691, "m", "1.58 ± 0.007 m", "5.18 ± 0.023 ft"),
-        (2.31, 0.0003, "m", "2.31 ± 0.001 m", "7.58 ± 0.001 ft"),
-        (2.0, 1e-7, "m", "2.00 ± 0.000 m", "6.56 ± 0.000 ft"),
+        (1.58, 0.00691, "m", "1.58 ± 0.01 m", "5.18 ± 0.03 ft"),
+        (2.31, 0.0003, "m", "2.31 ± 0.01 m", "7.58 ± 0.01 ft"),
+        (2.0, 1e-7, "m", "2.00 ± 0.00 m", "6.56 ± 0.00 ft"),
         (2.0, 150.0, "m", "0 ± 150 m", "10 ± 500 ft"),
         (-2.77e-8, 0.08, "m", "0.0 ± 8.0 cm", "0.0 ± 3.2 in"),
         (-0.004, 0.08, "m", "-0.4 ± 8.0 cm", "-0.2 ± 3.2 in"),
-        (0.0, 0.0, "°", "0.0 ± 0.0°", "0.0 ± 0.0°"),
-        (123_456.0, 2_950.0, "m²", "123000 ± 3000 m²", "1330000 ± 32000 ft²"),
+        (0.0, 0.0, "°", "0.00 ± 0.00°", "0.00 ± 0.00°"),
+        (123_456.0, 2_950.0, "m²", "123000 ± 3000 m²", "1330000 ± 40000 ft²"),
         (89.96, 1.25, "°", "90.0 ± 1.3°", "90.0 ± 1.3°"),
     ],
 )

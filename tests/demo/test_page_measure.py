@@ -17,9 +17,10 @@ from demo.session import Session
 from demo.tabs.measure import table as measure_table
 from demo.tabs.measure.measure import Kind, locate, measure
 from demo.units import Units
-from depthpro import Prediction
+from depthpro import Prediction, checkpoint
 
 STAGE = "#measure-view .stage"
+ERROR = checkpoint.load("small").provenance.depth_error
 MIDDLE, STEP = 255.5, 8  # of the astronaut: where the crosshair starts, and what an arrow moves
 
 
@@ -54,7 +55,7 @@ def rows(
     ground = ground_of(prediction).ground
     if kind == "height" and ground is None:
         return []
-    results = measure(locate(prediction, points), kind, ground)
+    results = measure(locate(prediction, points, ERROR), kind, ground)
     return [cell for row in measure_table.rows(results, units) for cell in row]
 
 

@@ -25,7 +25,7 @@ from PIL import Image
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 FILES = {"image", "file", "uploadbutton", "video"}
-OFFERED = ["/estimate", "/export", "/measure", "/rescale", "/video"]
+OFFERED = ["/compare", "/estimate", "/export", "/measure", "/rescale", "/video"]
 
 
 @pytest.fixture(scope="module")

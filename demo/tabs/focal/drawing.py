@@ -97,7 +97,9 @@ def calibration_text(calibration: Calibration, width: int, height: int, units: U
             f"By this length, {metres}.",
         )
     spread = calibration.plus_minus_px
-    advice = f"± {math.ceil(spread)} px from the depth about the points." if spread < f_px else ""
+    advice = ""
+    if spread is not None and spread < f_px:
+        advice = f"± {math.ceil(spread)} px by the usual error of depth at a point."
     if calibration.verdict == "uncertain":
         advice = "It is too uncertain to use. Choose points of which one is much farther away."
     return _status(

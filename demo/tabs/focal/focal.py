@@ -8,7 +8,7 @@ corrects.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from jaxtyping import Float
@@ -45,13 +45,13 @@ class Calibration:
     true_m: float
     measured_m: float
     """With the focal length in use."""
-    plus_minus_m: float
-    """Of the measured length."""
+    plus_minus_m: float | None
+    """Of the measured length; None if the errors of the weights are not known."""
     verdict: Verdict
     f_px: float | None
     """With this focal length the measured length is the true one; None for the verdict "scale"."""
-    plus_minus_px: float
-    """Of the focal length, from the uncertainty of depth alone; may be infinite."""
+    plus_minus_px: float | None
+    """Of the focal length, if only the points' depths are wrong; None likewise, may be infinite."""
 
     @property
     def factor(self) -> float:
@@ -109,13 +109,15 @@ def calibrate(points: Points3D, true_m: float) -> Calibration:
         return points.f_px * ahead / z if z else math.inf
 
     x, y, z = points.positions[1] - points.positions[0]
-    f_px, plus_minus = propagate(points, (0, 1), implied)
+    # Errors of the weights do not make a use of the points worse than another one.
+    f_px, spread = propagate(replace(points, error=None), (0, 1), implied)
     f_px, (least, most) = abs(f_px), FOV_RANGE_DEG
     measured = distance.value, distance.plus_minus
     follows = f_px > 0 and z**2 >= _LEAST_SHARE * distance.value**2
     if not follows or not least <= fov_from_focal(f_px, points.width) <= most:
-        return Calibration(true_m, *measured, "scale", None, 0.0)
+        return Calibration(true_m, *measured, "scale", None, None)
     mostly_across = true_m**2 - x**2 - y**2 < _LEAST_SHARE * true_m**2
-    uncertain = mostly_across or plus_minus > _MOST_UNCERTAIN * f_px
+    uncertain = mostly_across or spread > _MOST_UNCERTAIN * f_px
+    plus_minus = None if points.error is None else propagate(points, (0, 1), implied)[1]
     verdict = "uncertain" if uncertain else "focal length"
     return Calibration(true_m, *measured, verdict, f_px, plus_minus)

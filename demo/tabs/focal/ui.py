@@ -15,7 +15,7 @@ from demo.tabs.depth.style import depth_stats
 from demo.tabs.focal.drawing import NAMES, calibration_text, from_above, sources_table
 from demo.tabs.focal.focal import calibrate, f_35mm
 from demo.tabs.measure.drawing import draw
-from demo.tabs.measure.measure import locate, measure, sky_sentence
+from demo.tabs.measure.measure import Points3D, locate, measure, sky_sentence
 from demo.units import PER_METRE, Units
 from demo.viewer.viewer import on_click, viewer
 from depthpro import DepthPro
@@ -150,11 +150,16 @@ def _use_number(index: int, session: Session, value: float | None, units: Units)
 
 
 def _use_ruler(session: Session, true: float | None, units: Units) -> _Choice:
-    points = locate(session.analysis.prediction, session.ruler)
+    points = _located(session)
     calibration = calibrate(points, (true or 0.0) / PER_METRE[units])
     if calibration.verdict != "focal length":
         raise ValueError("No focal length follows from these points; choose others.")
     return "hand", calibration.f_px
+
+
+def _located(session: Session) -> Points3D:
+    analysis = session.analysis
+    return locate(analysis.prediction, session.ruler, analysis.provenance.depth_error)
 
 
 def _numbers(analysis: Analysis) -> tuple[float, float, float]:
@@ -231,7 +236,7 @@ def _redraw_ruler(
     """Return updates of drawing, use, clear and note."""
     if session is None:
         return [gr.skip()] * 4
-    points = locate(session.analysis.prediction, session.ruler)
+    points = _located(session)
     usable, note, results = False, "", ()
     if points.sky.any():
         error = error or sky_sentence(points)

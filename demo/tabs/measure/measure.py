@@ -1,10 +1,11 @@
 """Points of a photo in 3D, and lengths, heights, angles and areas between them, each with its ±.
 
 A point's depth is the median of a 5 x 5 window of the network's map, centred on the point: exact on
-a plane, whose inverse depth is linear across the photo. The 16th and 84th percentile of the window
-are the uncertainty of depth. Each point is moved along its ray to both, the two changes of a result
-are averaged, and independent points add in quadrature. The ± leaves out the focal length, the
-ground plane and errors of the whole scene.
+a plane, whose inverse depth is linear across the photo. Its depth is
+uncertain by the 16th and 84th percentile of the window, and in quadrature by the error of points
+that is stored with the weights. Each point is moved along its ray to both ends, the two changes of
+a result are averaged, and independent points add in quadrature; so does the stored error of whole
+scenes, which scales all lengths. Weights that store no errors have no ±.
 """
 
 import itertools
@@ -22,6 +23,8 @@ from demo.ground import Ground
 from demo.screen import SKY_M
 from demo.units import Unit, length
 from depthpro import Prediction
+from depthpro import depth_error as errors
+from depthpro.depth_error import DepthError
 
 Kind = Literal["distance", "height", "angle", "area"]
 What = Literal["from the camera", "distance", "total", "height", "angle", "area", "perimeter"]
@@ -29,6 +32,8 @@ What = Literal["from the camera", "distance", "total", "height", "angle", "area"
 MAX_POINTS = 50
 REACH = 2
 """Pixels of the network's map from the window's centre to its sides: 5 x 5 in all."""
+
+_POWERS: dict[Unit, int] = {"m": 1, "m²": 2, "°": 0}  # of the scene's scale in a value
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,11 +54,15 @@ class Points3D:
     """16th percentile of the window."""
     far_m: Float[ndarray, " n"]
     """84th percentile of the window."""
+    error: DepthError | None = None
+    """Of the weights; None if it is not known."""
+    axis: tuple[float, float] | None = None
+    """Column and row of the optical axis; None is the middle of the photo."""
 
     @property
     def rays(self) -> Float[ndarray, "n 3"]:
         """Direction of each point from the camera: x right, y down, z = 1."""
-        centre = (self.width - 1) / 2, (self.height - 1) / 2
+        centre = self.axis or ((self.width - 1) / 2, (self.height - 1) / 2)
         return np.insert((self.pixels - centre) / self.f_px, 2, 1.0, axis=1)
 
     @property
@@ -62,9 +71,19 @@ class Points3D:
         return self.rays * self.depth_m[:, None]
 
     @property
-    def depth_plus_minus_m(self) -> Float[ndarray, " n"]:
-        """Half of the range from the 16th to the 84th percentile of depth."""
-        return (self.far_m - self.near_m) / 2
+    def reach(self) -> tuple[Float[ndarray, " n"], Float[ndarray, " n"]]:
+        """How far each depth may be off beside the scene's scale, as factors: nearer, farther."""
+        point = self.error.point if self.error else 0.0
+        near, far = self.near_m / self.depth_m, self.far_m / self.depth_m
+        return np.maximum(1 - np.hypot(1 - near, point), 0), 1 + np.hypot(far - 1, point)
+
+    @property
+    def depth_plus_minus_m(self) -> Float[ndarray, " n"] | None:
+        """± of depth; None if the errors of the weights are not known."""
+        if self.error is None:
+            return None
+        nearer, farther = self.reach
+        return self.depth_m * np.hypot((farther - nearer) / 2, self.error.scale)
 
     @property
     def sky(self) -> Bool[ndarray, " n"]:
@@ -80,12 +99,19 @@ class Result:
     points: tuple[int, ...]
     """Numbers of its points, from 1 on."""
     value: float
-    plus_minus: float
+    plus_minus: float | None
+    """None if the errors of the weights are not known."""
     unit: Unit
+    true: float | None = None
+    """The true value, where it is known."""
 
 
-def locate(prediction: Prediction, points: Sequence[tuple[float, float]]) -> Points3D:
-    """Return points of the photo, column and row in pixels, in 3D.
+def locate(
+    prediction: Prediction,
+    points: Sequence[tuple[float, float]],
+    error: DepthError | None = None,
+) -> Points3D:
+    """Return points of the photo, column and row in pixels, in 3D, with the error of the weights.
 
     Raises:
         ValueError: If a point is not in the photo, or there are more than `MAX_POINTS`.
@@ -101,7 +127,7 @@ def locate(prediction: Prediction, points: Sequence[tuple[float, float]]) -> Poi
     shares = (pixels + 0.5) / (width, height)
     depths = [_window_depths(canonical, share, f_px / width) for share in shares]
     near, middle, far = np.array(depths).reshape(-1, 3).T
-    return Points3D(width, height, f_px, pixels, middle, near, far)
+    return Points3D(width, height, f_px, pixels, middle, near, far, error)
 
 
 def project(points: Points3D, positions: Float[ndarray, "n 3"]) -> Float[ndarray, "n 2"]:
@@ -164,17 +190,14 @@ def measure_all(points: Points3D, ground: Ground | None) -> tuple[Result, ...]:
 def propagate(
     points: Points3D, numbers: Sequence[int], value: Callable[[ndarray], float]
 ) -> tuple[float, float]:
-    """Return a value and its ±, from the positions of some points (from 0 on) in metres."""
-    positions = points.positions[list(numbers)]
-    middle, squares = value(positions), 0.0
-    for index, number in enumerate(numbers):
-        change = 0.0
-        for depth_m in (points.near_m[number], points.far_m[number]):
-            moved = positions.copy()
-            moved[index] = points.rays[number] * depth_m
-            change += abs(value(moved) - middle) / 2
-        squares += change**2
-    return middle, math.sqrt(squares)
+    """Return a value and its ±, from the positions of some points (from 0 on) in metres.
+
+    The ± leaves out the error of the whole scene.
+    """
+    chosen = list(numbers)
+    positions = points.positions[chosen]
+    nearer, farther = (factors[chosen] for factors in points.reach)
+    return value(positions), float(errors.propagate(positions, nearer, farther, value))
 
 
 def sky_sentence(points: Points3D, first: int = 1) -> str:
@@ -244,10 +267,15 @@ def _results(
     unit: Unit = "m",
 ) -> tuple[Result, ...]:
     """Return one result for each group of points."""
-    return tuple(
-        Result(what, tuple(n + 1 for n in group), *propagate(points, group, value), unit)
-        for group in groups
-    )
+    results = []
+    for group in groups:
+        middle, by_points = propagate(points, group, value)
+        plus_minus = None
+        if points.error is not None:
+            by_scale = _POWERS[unit] * points.error.scale * abs(middle)
+            plus_minus = math.hypot(by_points, by_scale)
+        results.append(Result(what, tuple(n + 1 for n in group), middle, plus_minus, unit))
+    return tuple(results)
 
 
 def _from_camera(points: Points3D) -> tuple[Result, ...]:

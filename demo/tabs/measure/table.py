@@ -19,19 +19,22 @@ _NEEDED: dict[Kind, tuple[int, str]] = {
 }
 _JUMP = 1.25  # ratio of depths within a window at an edge
 _PLUS_MINUS = (
-    "half the range from the 16th to the 84th percentile of depth about each point, carried on to "
-    "the result; focal length, ground plane and errors of the whole scene are not in it"
+    "errors of these weights on held-out pictures, and half the range from the 16th to the 84th "
+    "percentile of depth about each point, carried on to the result"
 )
+_UNKNOWN = "none, since the errors of these weights were not measured"
 
 
 def table(results: Sequence[Result], units: Units = "m") -> str:
     """Return the results as an HTML table, or nothing if there are none."""
     if not results:
         return ""
-    body = "".join(
-        f"<tr>{''.join(f'<td>{text}</td>' for text in row)}</tr>" for row in rows(results, units)
-    )
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("What", "Points", "Value"))
+    names, lines = ["What", "Points", "Value"], [list(row) for row in rows(results, units)]
+    if any(result.true is not None for result in results):
+        names.append("Truth")
+        lines = [[*row, true_text(each, units)] for row, each in zip(lines, results, strict=True)]
+    body = "".join(f"<tr>{''.join(f'<td>{text}</td>' for text in row)}</tr>" for row in lines)
+    head = "".join(f'<th scope="col">{name}</th>' for name in names)
     return f'<table class="lab"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
@@ -49,6 +52,11 @@ def rows(results: Sequence[Result], units: Units = "m") -> list[tuple[str, str, 
     ]
 
 
+def true_text(result: Result, units: Units = "m") -> str:
+    """Return the true value of a result, or a dash where it is not known."""
+    return "–" if result.true is None else with_spread(result.true, None, result.unit, units)
+
+
 def hint(kind: Kind, count: int) -> str:
     """Return the next step after `count` points."""
     needed, more = _NEEDED[kind]
@@ -63,18 +71,27 @@ def headline(results: Sequence[Result], units: Units = "m") -> str:
     if not results:
         return ""
     whole = [result for result in results if result.what in ("total", "area")]
-    name, points, value = rows(whole or results[-1:], units)[0]
-    return f"{name} {points}: {value}"
+    chosen = (whole or results[-1:])[0]
+    name, points, value = rows([chosen], units)[0]
+    truth = "" if chosen.true is None else f", in truth {true_text(chosen, units)}"
+    return f"{name} {points}: {value}{truth}"
 
 
 def precision(analysis: Analysis) -> str:
-    """Return the meaning of a point and its ±."""
+    """Return the meaning of a point and of the ±."""
     columns, lines = window_size(analysis.prediction)
     side = analysis.prediction.canonical_inverse_depth.shape[-1]
-    return (
+    point = (
         f"A point is the median depth of {columns:.0f} × {lines:.0f} pixels of this photo, "
-        f"5 × 5 of the network's {side} × {side}; ± is the spread there. The focal length, the "
-        "ground and errors of the whole scene are not in it."
+        f"5 × 5 of the network's {side} × {side}."
+    )
+    error = analysis.provenance.depth_error
+    if error is None:
+        return f"{point} There is no ±, since the errors of these weights were not measured."
+    return (
+        f"{point} The ± is as large as these weights err on pictures that they were not trained "
+        f"on: {error.coverage:.0%} of true distances lay within it. A focal length that you know "
+        "makes the error smaller, but not the ±."
     )
 
 
@@ -97,8 +114,8 @@ def csv_text(
 ) -> str:
     """Return points and results as CSV; lines that start with # name photo, camera and weights.
 
-    Columns: what, points, value, plus_minus, unit. Positions are in the camera frame, x right,
-    y down, z forward, and pixels count from 0.
+    Columns: what, points, value, plus_minus, unit, true. Positions are in the camera frame, x
+    right, y down, z forward, and pixels count from 0. What is not known is empty.
     """
     about = describe(analysis)
     text = io.StringIO()
@@ -107,18 +124,22 @@ def csv_text(
     text.write(f"# focal length: {about['f_px']:.6g} px, {about['f_px_source']}\n")
     text.write(f"# weights: {about['weights']}, licence {about['weights_licence']}\n")
     text.write(f"# {analysis.provenance.notice}\n")
-    text.write(f"# plus_minus: {_PLUS_MINUS}\n")
+    text.write(f"# plus_minus: {_UNKNOWN if points.error is None else _PLUS_MINUS}\n")
     lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(["what", "points", "value", "plus_minus", "unit"])
-    errors = np.abs(points.rays) * points.depth_plus_minus_m[:, None]
+    lines.writerow(["what", "points", "value", "plus_minus", "unit", "true"])
+    depth_errors = points.depth_plus_minus_m
     for index, pixel in enumerate(points.pixels):
         for name, value in zip(("column", "row"), pixel, strict=True):
-            lines.writerow([name, index + 1, f"{value:.1f}", "", "px"])
-        for name, value, error in zip("xyz", points.positions[index], errors[index], strict=True):
-            lines.writerow([name, index + 1, *_numbers(value, error, "m", units)])
+            lines.writerow([name, index + 1, f"{value:.1f}", "", "px", ""])
+        for name, value, ray in zip(
+            "xyz", points.positions[index], points.rays[index], strict=True
+        ):
+            error = None if depth_errors is None else abs(ray) * depth_errors[index]
+            lines.writerow([name, index + 1, *_numbers(value, error, "m", units), ""])
     for result in results:
         numbers = _numbers(result.value, result.plus_minus, result.unit, units)
-        lines.writerow([result.what, " ".join(map(str, result.points)), *numbers])
+        true = "" if result.true is None else _numbers(result.true, None, result.unit, units)[0]
+        lines.writerow([result.what, " ".join(map(str, result.points)), *numbers, true])
     return text.getvalue()
 
 
@@ -126,7 +147,10 @@ def _range(numbers: Sequence[int]) -> str:
     return f"{numbers[0]} to {numbers[-1]}"
 
 
-def _numbers(value: float, plus_minus: float, unit: Unit, units: Units) -> tuple[str, str, str]:
+def _numbers(
+    value: float, plus_minus: float | None, unit: Unit, units: Units
+) -> tuple[str, str, str]:
     power, name = {"m": (1, units), "m²": (2, f"{units}2"), "°": (0, "deg")}[unit]
     factor = PER_METRE[units] ** power
-    return f"{factor * value:.6g}", f"{factor * plus_minus:.3g}", name
+    error = "" if plus_minus is None else f"{factor * plus_minus:.3g}"
+    return f"{factor * value:.6g}", error, name

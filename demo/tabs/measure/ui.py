@@ -11,7 +11,17 @@ from demo import screen
 from demo.session import REDRAW, Panel, Point, Session, Shared, download_on_click, require_photo
 from demo.tabs.measure import table as measure_table
 from demo.tabs.measure.drawing import draw
-from demo.tabs.measure.measure import MAX_POINTS, Kind, locate, measure, measure_all, sky_sentence
+from demo.tabs.measure.measure import (
+    MAX_POINTS,
+    Kind,
+    Points3D,
+    locate,
+    measure,
+    measure_all,
+    sky_sentence,
+)
+from demo.tabs.measure.true_lengths import with_truth
+from demo.tabs.sharpness.truth import Truth, known
 from demo.units import Units
 from demo.viewer.viewer import on_click, viewer
 from depthpro import DepthPro
@@ -100,7 +110,7 @@ def _redraw(session: Session | None, units: Units, kind: Kind, problem: str = ""
     """Return updates of drawing, sentences, the three buttons and table."""
     if session is None:
         return [gr.skip()] * 6
-    points = locate(session.analysis.prediction, session.points)
+    points = _located(session)
     ground, reason = session.analysis.ground
     results = ()
     if points.sky.any():
@@ -109,7 +119,7 @@ def _redraw(session: Session | None, units: Units, kind: Kind, problem: str = ""
         problem = problem or f"No ground was found, so there are no heights. {reason}"
     else:
         problem = problem or measure_table.warning(points, kind, units)
-        results = measure(points, kind, ground)
+        results = with_truth(measure(points, kind, ground), points, _truth(session))
     sentences = {
         "problem": problem,
         "headline": measure_table.headline(results, units),
@@ -124,11 +134,21 @@ def _redraw(session: Session | None, units: Units, kind: Kind, problem: str = ""
     ]
 
 
+def _located(session: Session) -> Points3D:
+    analysis = session.analysis
+    return locate(analysis.prediction, session.points, analysis.provenance.depth_error)
+
+
+def _truth(session: Session) -> Truth | None:
+    return session.truth or known(session.analysis.rgb)
+
+
 def _write_csv(session: Session, units: Units) -> Path:
     """Write all measurements between the points."""
     analysis = session.analysis
-    points = locate(analysis.prediction, session.points)
+    points = _located(session)
     results = measure_all(points, analysis.ground.ground)
+    results = with_truth(results, points, _truth(session))
     path = session.folder / f"{analysis.name}_measurements.csv"
     path.write_text(measure_table.csv_text(analysis, points, results, units), encoding="utf-8")
     return path

@@ -20,7 +20,8 @@ _PREDICTED, _TRUE, _BOTH = (255, 214, 10), (0, 178, 255), (255, 255, 255)
 _LINES = np.array(  # index: 1 for predicted + 2 for true contours; the last one is the outline
     [(0, 0, 0, 0), (*_PREDICTED, 255), (*_TRUE, 255), (*_BOTH, 255), (0, 0, 0, 150)], np.uint8
 )
-_ERRORS, _DIFFERENCES = "coolwarm", "inferno"
+DIVERGING, _DIFFERENCES = "coolwarm", "inferno"
+"""Colour maps: DIVERGING has its middle at no difference."""
 _LIMITS = (0.1, 0.25, 0.5, 1.0)
 _STOPS = 17
 
@@ -54,8 +55,8 @@ def contour_legend(contours: Contours, ratio: float) -> str:
 def error_layer(error: Float[ndarray, "h w"], scaled: bool) -> tuple[UInt8[ndarray, "h w 4"], str]:
     """Return relative errors in colours, transparent where they are unknown, and their legend."""
     known = np.isfinite(error)
-    limit = _limit(np.abs(error[known]))
-    layer = _coloured((np.where(known, error, 0) / limit + 1) / 2, _ERRORS)
+    limit = limit_of(np.abs(error[known]))
+    layer = coloured((np.where(known, error, 0) / limit + 1) / 2, DIVERGING)
     layer[~known] = 0
     ticks = [(0.0, f"&minus;{limit:.0%}"), (0.5, "right"), (1.0, f"+{limit:.0%}")]
     what = "depth after scaling by the median" if scaled else "metric depth"
@@ -64,20 +65,20 @@ def error_layer(error: Float[ndarray, "h w"], scaled: bool) -> tuple[UInt8[ndarr
     if unknown > 0.0005:
         text += f"<span>{percent(unknown)} is sky or unknown, and shows the photo.</span>"
     label = f"Colours from {limit:.0%} too near to {limit:.0%} too far"
-    return layer, _legend(_ERRORS, ticks, label, text)
+    return layer, legend(DIVERGING, ticks, label, text)
 
 
 def difference_layer(difference: Difference) -> tuple[UInt8[ndarray, "h w 4"], str]:
     """Return differences in colours, dark where the mirror image agrees, and their legend."""
-    limit = _limit(difference.share)
+    limit = limit_of(difference.share)
     ticks = [(at, f"{100 * at * limit:.3g}%") for at in (0.0, 0.5, 1.0)]
     text = (
         f"<span>Median {percent(difference.median)}: how far depth changes when the photo is "
         "mirrored. Where it changes much, it is unreliable.</span>"
     )
     label = f"Colours from 0 to {limit:.0%} of difference"
-    layer = _coloured(difference.share / limit, _DIFFERENCES)
-    return layer, _legend(_DIFFERENCES, ticks, label, text)
+    layer = coloured(difference.share / limit, _DIFFERENCES)
+    return layer, legend(_DIFFERENCES, ticks, label, text)
 
 
 def cards(comparison: Comparison | None, difference: Difference | None) -> str:
@@ -126,18 +127,19 @@ def limits(weights: Provenance) -> str:
     )
 
 
-def _limit(values: Float[ndarray, "*shape"]) -> float:
+def limit_of(values: Float[ndarray, "*shape"]) -> float:
     """Return a round value for the strongest colour: the 90th percentile or more, at most 1."""
     p90 = np.percentile(values, 90) if values.size else 0.0
     return next((limit for limit in _LIMITS if p90 <= limit), _LIMITS[-1])
 
 
-def _coloured(level: Float[ndarray, "h w"], cmap: str) -> UInt8[ndarray, "h w 4"]:
+def coloured(level: Float[ndarray, "h w"], cmap: str) -> UInt8[ndarray, "h w 4"]:
     """Return levels in [0, 1] in colours."""
     return matplotlib.colormaps[cmap](np.clip(level, 0, 1), bytes=True)
 
 
-def _legend(cmap: str, ticks: list[tuple[float, str]], label: str, text: str) -> str:
+def legend(cmap: str, ticks: list[tuple[float, str]], label: str, text: str) -> str:
+    """Return a bar of colours with ticks, and sentences below it."""
     colours = matplotlib.colormaps[cmap](np.linspace(0, 1, _STOPS), bytes=True)[:, :3]
     return f'{ramp(colours, ticks, label)}<p class="legend">{text}</p>'
 

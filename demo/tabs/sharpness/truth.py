@@ -48,6 +48,8 @@ class Truth:
     """Where it is known."""
     title: str
     """Its origin, for visitors."""
+    camera: tuple[float, float, float] | None = None
+    """Focal length, and column and row of the optical axis, in pixels of the photo."""
 
     @property
     def solid(self) -> Bool[ndarray, "h w"]:
@@ -118,12 +120,15 @@ def _examples() -> tuple[set[tuple[int, ...]], dict[bytes, Truth]]:
         sample = decode_sample(members)
         photos.append(load_image(photo).rgb)
         mask = np.ones(sample.depth.shape, bool)
-        truths.append(Truth(sample.depth, mask, "rendered with the photo, so exact"))
+        camera = sample.f_px, sample.cx_px, sample.cy_px
+        truths.append(Truth(sample.depth, mask, "rendered with the photo, so exact", camera))
     case = motorcycle().cases["motorcycle"]()
     assert case.depth is not None and case.mask is not None
+    assert case.f_px is not None and case.cx_px is not None and case.cy_px is not None
     photos.append(case.rgb)
     title = "measured by structured light (Motorcycle of Middlebury 2014)"
-    truths.append(Truth(np.where(case.mask, case.depth, np.inf), case.mask, title))
+    camera = case.f_px, case.cx_px, case.cy_px
+    truths.append(Truth(np.where(case.mask, case.depth, np.inf), case.mask, title, camera))
     digests = [_digest(photo) for photo in photos]
     return {photo.shape for photo in photos}, dict(zip(digests, truths, strict=True))
 

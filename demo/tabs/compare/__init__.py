@@ -1,0 +1,1 @@
+"""Compare: the depth of two photos, of two sets of weights, or of a file."""
