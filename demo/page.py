@@ -29,6 +29,7 @@ from demo.session import (
     sentence,
 )
 from demo.tabs.depth import ui as depth
+from demo.tabs.effects import ui as effects
 from demo.tabs.focal import ui as focal
 from demo.tabs.measure import ui as measure
 from demo.tabs.sharpness import truth
@@ -38,7 +39,7 @@ from demo.units import Units
 from depthpro import DepthPro
 
 _EXAMPLES = ("coffee.png", "astronaut.png", "chelsea.png", "rocket.jpg", "motorcycle_left.png")
-_TABS = (depth, focal, view3d, measure, sharpness)
+_TABS = (depth, focal, view3d, measure, effects, sharpness)
 _SHOWN = (".jpg", ".jpeg", ".png", ".webp")  # what browsers can show
 
 
