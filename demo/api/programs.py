@@ -15,6 +15,7 @@ import gradio as gr
 from gradio_client import handle_file
 
 from demo import export, gradio_internals, pipeline
+from demo.api.effects import Effects
 from demo.api.store import Store
 from demo.pipeline import Analysis
 from demo.session import KEEP_S, NETWORK, PARALLEL
@@ -218,7 +219,8 @@ def register(model: DepthPro, page: gr.Blocks) -> None:
     store = Store(age_s=KEEP_S, root=gradio_internals.upload_folder())
     functions = Programs(model, store)
     gradio_internals.offer(page, functions.estimate, _EXAMPLES, **NETWORK)
-    for function in (functions.rescale, functions.measure, functions.export):
+    own = (functions.rescale, functions.measure, functions.export)
+    for function in (*own, *Effects(store).functions()):
         gradio_internals.offer(page, function, _EXAMPLES, concurrency_limit=PARALLEL)
     threading.Thread(target=_delete_expired, args=[store], daemon=True).start()
 

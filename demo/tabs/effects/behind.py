@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 _SLOPE = 0.75  # of the steps on both sides of one: with less than the rest it is a slope's
 _CELL = 4  # pixels along a side for which the nearest edge is the same
-_MARGIN = 1.5  # of a gap's width: where nothing is known yet, so that the far side prevails
+_COLOUR_PX = 16  # from an edge where things in front give no colour
 _RIM = 2  # pixels of the far side of an edge that have something of the near side's colour
 
 
@@ -46,11 +46,11 @@ def look_behind(
             far_side, wide = _neighbours(far, axis)[side], _neighbours(gap, axis)[side]
             np.minimum(far_side, other - way, out=far_side, where=edge)
             np.maximum(wide, way, out=wide, where=edge)
-    hidden = place > _nearest_edge(far, gap, most_px) + jump_px
+    hidden, unsure = (place > side + jump_px for side in _nearest_edge(far, gap, most_px))
     rim = np.isfinite(far) & ~hidden
     if not hidden.any():
         return Behind(rgb, place, hidden, rim)
-    unsure = ndimage.maximum_filter(hidden.view(np.uint8), 2 * _RIM + 1).view(bool)
+    unsure = ndimage.maximum_filter(unsure.view(np.uint8), 2 * _RIM + 1).view(bool)
     both = np.concatenate([rgb, place[..., None]], axis=2, dtype=np.float32)
     both = fill(both, ~unsure)
     taken = hidden | rim
@@ -95,17 +95,26 @@ def _stands_out(way: Float[ndarray, "h w"], axis: int) -> Float[ndarray, "h w"]:
 
 def _nearest_edge(
     far: Float[ndarray, "h w"], gap: Float[ndarray, "h w"], most_px: float
-) -> Float[ndarray, "h w"]:
-    """Return `far` of the nearest edge; infinity where that is farther away than its gap."""
+) -> tuple[Float[ndarray, "h w"], Float[ndarray, "h w"]]:
+    """Return `far` of the nearest edge, infinity out of its reach: of its gap, and of its colour.
+
+    Things in front give no colour to the gap, so they are left out farther than the gap is wide.
+    """
     rows, columns = far.shape
     far, gap = _cells(far, np.inf).min((1, 3)), _cells(gap, 0.0).max((1, 3))
     empty = np.isinf(far)
     if empty.all():
-        return np.full((rows, columns), np.inf, np.float32)
+        nothing = np.full((rows, columns), np.inf, np.float32)
+        return nothing, nothing
     distance, nearest = ndimage.distance_transform_edt(empty, return_indices=True)
     far, gap = far[tuple(nearest)], np.minimum(gap[tuple(nearest)], most_px)
-    far = np.where((distance - 1) * _CELL <= _MARGIN * gap, far, np.inf)
-    return far.repeat(_CELL, 0).repeat(_CELL, 1)[:rows, :columns]
+    distance = (distance - 1) * _CELL
+    reached = [np.where(distance <= reach, far, np.inf) for reach in (gap, 3 * gap + _COLOUR_PX)]
+    near, wide = (
+        part.repeat(_CELL, 0).repeat(_CELL, 1)[:rows, :columns].astype(np.float32)
+        for part in reached
+    )
+    return near, wide
 
 
 def _cells(values: Float[ndarray, "h w"], outside: float) -> ndarray:

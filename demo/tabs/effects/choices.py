@@ -20,12 +20,12 @@ class Choices(NamedTuple):
     """Values of the controls, in their order; lengths in metres."""
 
     effect: Effect
-    distance_m: float
-    f_number: float
     right_m: float
     up_m: float
     forward_m: float
     dolly: bool
+    distance_m: float
+    f_number: float
     sway_m: float
     film: Literal["mp4", "gif"]
     eyes_mm: float
@@ -56,7 +56,7 @@ def limits_for(scene: Scene) -> dict[str, Limits]:
     cut = min(max(behind_the_foreground(scene), 1.05 * least), 0.95 * most)
     return {
         "distance_m": Limits(least, most, subject),
-        "right_m": Limits(-step, step, step / 2),
+        "right_m": Limits(-step, step, step / 3),
         "up_m": Limits(-step, step, 0.0),
         "forward_m": Limits(-near, 0.4 * near, 0.0),
         "sway_m": Limits(0.0, step / 2, step / 6),

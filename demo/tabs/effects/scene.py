@@ -43,9 +43,10 @@ def scene_of(
         rgb = np.asarray(photo.resize((width, height), Image.Resampling.HAMMING, reducing_gap=1.0))
     inverse = 1 / prediction.depth_at(height, width)[0].numpy()
     inverse[inverse <= 1.001 / MAX_DEPTH_M] = 0
-    samples = prediction.canonical_inverse_depth.shape[-1]
-    reach = int(np.ceil(max(height, width) / samples))
-    return Scene(rgb, _crisp(inverse, reach), float(prediction.f_px_at(width)[0]))
+    rows, columns = prediction.canonical_inverse_depth.shape[-2:]
+    if (rows, columns) != (height, width):
+        inverse = _crisp(inverse, int(np.ceil(max(height / rows, width / columns))))
+    return Scene(rgb, inverse, float(prediction.f_px_at(width)[0]))
 
 
 def _crisp(inverse: Float[ndarray, "h w"], reach: int) -> Float[ndarray, "h w"]:

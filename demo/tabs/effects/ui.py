@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.components import Component
 
 from demo import screen
 from demo.session import (
@@ -45,7 +44,7 @@ _HINTS: dict[Effect, str] = {
 }
 _DISTANCES: dict[Effect, str] = {
     "refocus": "Focus distance",
-    "move": "Distance that keeps its size",
+    "move": "Dolly zoom keeps the size at",
     "sway": "Distance that stands still",
     "stereo": "Distance of the screen",
 }
@@ -65,8 +64,8 @@ _LENGTHS = {
     "forward_m": "Forward",
     "sway_m": "Sway to each side",
     "visibility_m": "Visibility",
-    "near_m": "Stays from",
-    "far_m": "Stays to",
+    "near_m": "Nearest that stays",
+    "far_m": "Farthest that stays",
 }
 _SMALL = ("right_m", "up_m", "forward_m", "sway_m")
 """Lengths in centimetres or inches."""
@@ -87,6 +86,8 @@ def build(model: DepthPro, shared: Shared) -> Panel:
         with gr.Row(elem_id="play-controls"):
             controls = _controls()
         save = gr.Button("Download", interactive=False, elem_id="play-save")
+        download = [shared.session, shared.units, effect, *controls.values()]
+        download_on_click(save, _write, download)
         shown = gr.State(None)  # folder of the photo, focal length and units of the sliders
     inputs = [effect, *controls.values()]
     results = [view, other, note, save]
@@ -97,41 +98,38 @@ def build(model: DepthPro, shared: Shared) -> Panel:
     outputs = [*results, *sliders]
     effect.input(_switch, state, [*results, *controls.values()], **REDRAW)
     on_click(view, _point_at, state, outputs)
-    download_on_click(save, _write, state)
     return Panel(tab, [*inputs, shown], [*outputs, shown], _show)
 
 
-def _controls() -> dict[str, Component]:
+def _controls() -> dict[str, Any]:
     """Return the controls of all effects by their names in `Choices`, in its order."""
     films = [("MP4, for all players", "mp4"), ("GIF", "gif")]
     kinds = [("Red-cyan glasses", "anaglyph"), ("Side by side", "side-by-side")]
-    made: dict[str, Component] = {}
+    made: dict[str, Any] = {}
 
     def slider(name: str, label: str, least: float, most: float, value: float, step: float) -> None:
-        made[name] = gr.Slider(least, most, value, step=step, label=label, **_options(name))
+        made[name] = gr.Slider(
+            least, most, value, step=step, label=label, buttons=[], **_options(name)
+        )
 
     def distance(name: str) -> None:
         slider(name, _label(name, "m"), 0, 10, 1, 0.01)
 
-    distance("distance_m")
-    slider("f_number", "Aperture: f-number (smaller blurs more)", 0.5, 16, 1.4, 0.1)
     for name in ("right_m", "up_m", "forward_m"):
         distance(name)
-    made["dolly"] = gr.Checkbox(
-        False,
-        label="Dolly zoom: zoom out as it moves forward, and in as it moves back",
-        **_options("dolly"),
-    )
+    made["dolly"] = gr.Checkbox(False, label="Dolly zoom", **_options("dolly"))
+    distance("distance_m")
+    slider("f_number", "Aperture (f-number)", 0.5, 16, 1.4, 0.1)
     distance("sway_m")
     made["film"] = gr.Radio(films, value="mp4", label="File", **_options("film"))
-    slider("eyes_mm", "Distance of the eyes (mm); people have 63", 10, 300, 63, 1)
+    slider("eyes_mm", "Distance of the eyes (mm)", 10, 300, 63, 1)
     made["kind"] = gr.Radio(kinds, value="anaglyph", label="For", **_options("kind"))
     distance("visibility_m")
     made["colour"] = gr.ColorPicker("#c8d0d8", label="Colour of the fog", **_options("colour"))
     distance("near_m")
     distance("far_m")
     slider("softness", "Soft edge (% of the distance)", 0, 40, 5, 1)
-    return {name: made[name] for name in Choices._fields[1:]}
+    return made
 
 
 def _options(name: str) -> dict[str, Any]:
@@ -258,9 +256,10 @@ def _pictures(session: Session, chosen: Choices) -> tuple[dict[str, Any], str]:
     """Return the value of the viewer, and HTML in its place for what has another shape."""
     label = _EFFECTS[chosen.effect]
     if chosen.effect == "sway":
-        film = film_uri(make.sway(session.analysis, chosen))
-        sizes = "autoplay loop muted playsinline controls"
-        return {}, f'<video src="{film}" aria-label="{label}" {sizes}></video>'
+        frames = make.sway(session.analysis, chosen)
+        height, width = frames[0].shape[:2]
+        play = f'autoplay loop muted playsinline controls style="aspect-ratio: {width} / {height}"'
+        return {}, f'<video src="{film_uri(frames)}" aria-label="{label}" {play}></video>'
     rgb = make.picture(make.page_scene(session.analysis), chosen)
     if chosen.effect == "stereo" and chosen.kind == "side-by-side":
         uri = screen.picture_uri(rgb, "JPEG")
@@ -305,5 +304,5 @@ def _size_m(name: str, units: Units) -> float:
 def _label(name: str, units: Units, effect: Effect = "refocus") -> str:
     text = _DISTANCES.get(effect, _LENGTHS[name]) if name == "distance_m" else _LENGTHS[name]
     unit = {"m": "cm", "ft": "in"}[units] if name in _SMALL else units
-    end = "; at its end without limit" if name == "far_m" else ""
-    return f"{text} ({unit}){end}"
+    end = "; end: all" if name == "far_m" else ""
+    return f"{text} ({unit}{end})"

@@ -15,7 +15,9 @@ from demo.tabs.effects.scene import Scene
 _EDGE_PX = 1.5  # neighbours that move apart by more leave a gap
 _REACH = 0.15  # of the longer side: gaps are at most this wide
 _LEAST_AHEAD = 0.05  # share of a pixel's depth that must remain before the moved camera
-_SHARES = 0.2, 0.02  # of a pixel that something must cover to hide what is behind it
+_LEAST = 0.02  # share of a pixel from which something is seen
+_SHARES = 0.2, _LEAST  # of a pixel that something must cover to be in front; less if nothing does
+_STEEP = 1.6  # how fast something becomes solid as it covers more than half of a pixel
 _FRACTIONS = 64  # places within a pixel that are told apart
 _SAME = 0.92  # of inverse depth: farther things in the same pixel are hidden
 
@@ -54,6 +56,14 @@ class Pixels(NamedTuple):
     """Rows and columns."""
 
 
+class Cover(NamedTuple):
+    """Colours of a view, and which share of each pixel they cover."""
+
+    rgb: Float[ndarray, "h w 3"]
+    share: Float[ndarray, "h w"]
+    """More than 1 where a surface is pressed together."""
+
+
 class Layers(NamedTuple):
     """The pixels of a photo, and what may be behind some of them."""
 
@@ -77,7 +87,9 @@ def dolly_zoom(forward_m: float, keep_m: float) -> Camera:
 
 def seen_from(scene: Scene, camera: Camera) -> View:
     """Return what the photo shows of a view; pixels with NaN in place of depth show nothing."""
-    return _splat(_pixels(scene), camera)
+    front, beyond = _splat(_pixels(scene), camera)
+    seen = _over(front, beyond)
+    return View(np.round(seen.rgb).astype(np.uint8), seen.share >= _LEAST)
 
 
 def moved(scene: Scene, camera: Camera) -> UInt8[ndarray, "h w 3"]:
@@ -101,14 +113,15 @@ def layers_for(scene: Scene, *cameras: Camera) -> Layers:
 
 def whole_view(layers: Layers, camera: Camera) -> UInt8[ndarray, "h w 3"]:
     """Return the view of a camera; what no pixel shows is made up from the nearest ones."""
-    rgb, known = _splat(layers.photo, camera)
-    if not known.all() and layers.behind is not None:
-        behind = _splat(layers.behind, camera)
-        rgb = np.where(known[..., None], rgb, behind.rgb)
-        known |= behind.known
-    if not known.all():
-        rgb = np.round(fill(rgb.astype(np.float32), known)).astype(np.uint8)
-    return rgb
+    front, beyond = _splat(layers.photo, camera)
+    if layers.behind is not None:
+        behind = _splat(layers.behind, camera)[0]
+        missing = beyond.share < _LEAST
+        rgb = np.where(missing[..., None], behind.rgb, beyond.rgb)
+        beyond = Cover(rgb, np.where(missing, behind.share, beyond.share))
+    rgb, share = _over(front, beyond)
+    known = share >= _LEAST
+    return np.round(rgb if known.all() else fill(rgb, known)).astype(np.uint8)
 
 
 def _speed(scene: Scene, camera: Camera) -> float:
@@ -130,17 +143,20 @@ def _pixels(scene: Scene, chosen: Bool[ndarray, "h w"] | None = None) -> Pixels:
     return Pixels(*flat, colours, scene.f_px, (rows, columns))
 
 
-def _splat(pixels: Pixels, camera: Camera) -> View:
-    """Spread each pixel over the four around its new place, near ones over far ones."""
+def _splat(pixels: Pixels, camera: Camera) -> tuple[Cover, Cover]:
+    """Return what is in front in each pixel of the view, and what is beyond its rim.
+
+    Each pixel of the photo is spread over the four around its new place.
+    """
     rows, columns = pixels.size
-    x, y, nearness = _project(pixels, camera)
-    # Outside of the picture, and behind the camera, where nearness is NaN.
+    x, y, nearness, area = _project(pixels, camera)
     last = 1 - 1 / _FRACTIONS
+    # Outside of the picture, and behind the camera, where nearness is NaN.
     inside = (x > -1) & (x < columns - 1 + last) & (y > -1) & (y < rows - 1 + last)
     inside &= ~np.isnan(nearness)
     rgb = pixels.rgb
     if not inside.all():
-        x, y, nearness = x[inside], y[inside], nearness[inside]
+        x, y, nearness, area = x[inside], y[inside], nearness[inside], area[inside]
         rgb = rgb[:, torch.from_numpy(inside)]
     taps = _taps(x, y, rows, columns)
     nearest = np.full((rows + 2) * (columns + 2), -1, np.float32)
@@ -149,22 +165,38 @@ def _splat(pixels: Pixels, camera: Camera) -> View:
         for place, share in taps:
             chosen = (share >= least) & ~covered[place]
             np.maximum.at(nearest, place[chosen], nearness[chosen])
-    total = torch.zeros(4, nearest.size)
+    totals = torch.zeros(2, 4, nearest.size)
     for place, share in taps:
         # Of one surface with the nearest thing there; rounding moves even the sky a little.
-        shown = torch.from_numpy(np.where(nearness >= _SAME * nearest[place] - 1e-6, share, 0))
-        place = torch.from_numpy(place)
-        total[3].scatter_add_(0, place, shown)
-        for channel in range(3):
-            total[channel].scatter_add_(0, place, shown * rgb[channel])
-    total = total.reshape(4, rows + 2, columns + 2)[:, 1:-1, 1:-1]
-    known = total[3] >= _SHARES[-1]
-    mean = torch.where(known, total[:3] / total[3].clamp(min=1e-6), 0)
-    return View(mean.add(0.5).to(torch.uint8).permute(1, 2, 0).numpy(), known.numpy())
+        front = nearness >= _SAME * nearest[place] - 1e-6
+        weight = share * area
+        _add(totals[0], place, np.where(front, weight, 0), rgb)
+        others = np.flatnonzero(~front & (share > 0))
+        _add(totals[1], place[others], weight[others], rgb[:, torch.from_numpy(others)])
+    totals = totals.reshape(2, 4, rows + 2, columns + 2)[..., 1:-1, 1:-1]
+    means = (totals[:, :3] / totals[:, 3:].clamp(min=1e-6)).permute(0, 2, 3, 1).numpy()
+    return Cover(means[0], totals[0, 3].numpy()), Cover(means[1], totals[1, 3].numpy())
 
 
-def _project(pixels: Pixels, camera: Camera) -> tuple[ndarray, ndarray, ndarray]:
-    """Return column, row and inverse depth of pixels in another camera."""
+def _add(total: Float[Tensor, "4 n"], place: ndarray, weight: ndarray, rgb: Tensor) -> None:
+    """Add weighted colours, and weights, to places."""
+    places, weights = torch.from_numpy(place), torch.from_numpy(weight)
+    for channel in range(3):
+        total[channel].scatter_add_(0, places, weights * rgb[channel])
+    total[3].scatter_add_(0, places, weights)
+
+
+def _over(front: Cover, beyond: Cover) -> Cover:
+    """Lay what is in front over what is beyond its rim, where there is something."""
+    # Half covered is half seen; surfaces that are stretched a little are still whole.
+    solid = np.clip(_STEEP * (front.share - 0.5) + 0.5, 0, 1)
+    solid = np.where(beyond.share < _LEAST, front.share >= _LEAST, solid)[..., None]
+    rgb = beyond.rgb + solid.astype(np.float32) * (front.rgb - beyond.rgb)
+    return Cover(rgb, np.maximum(front.share, beyond.share))
+
+
+def _project(pixels: Pixels, camera: Camera) -> tuple[ndarray, ndarray, ndarray, ndarray]:
+    """Return column, row and inverse depth of pixels in another camera, and what each covers."""
     rows, columns = pixels.size
     x, y, inverse = pixels.ray_x, pixels.ray_y, pixels.inverse
     right, down, forward = (np.float32(step) for step in camera.move_m)
@@ -176,7 +208,8 @@ def _project(pixels: Pixels, camera: Camera) -> tuple[ndarray, ndarray, ndarray]
     z = np.where(z > _LEAST_AHEAD, z, np.float32(np.nan))
     scale = np.float32(camera.zoom * pixels.f_px) / z
     column = x * scale + np.float32((columns - 1) / 2 + camera.shift_px)
-    return column, y * scale + np.float32((rows - 1) / 2), inverse / z
+    row = y * scale + np.float32((rows - 1) / 2)
+    return column, row, inverse / z, (np.float32(camera.zoom) / z) ** 2
 
 
 def _taps(x: ndarray, y: ndarray, rows: int, columns: int) -> list[tuple[ndarray, ndarray]]:
