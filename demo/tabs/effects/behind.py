@@ -1,6 +1,6 @@
 """What is behind the things in a photo, made up from what is seen beside them."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -106,7 +106,8 @@ def _nearest_edge(
     if empty.all():
         nothing = np.full((rows, columns), np.inf, np.float32)
         return nothing, nothing
-    distance, nearest = ndimage.distance_transform_edt(empty, return_indices=True)
+    measured: Any = ndimage.distance_transform_edt(empty, return_indices=True)
+    distance, nearest = measured
     far, gap = far[tuple(nearest)], np.minimum(gap[tuple(nearest)], most_px)
     distance = (distance - 1) * _CELL
     reached = [np.where(distance <= reach, far, np.inf) for reach in (gap, 3 * gap + _COLOUR_PX)]

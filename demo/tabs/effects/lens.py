@@ -6,7 +6,7 @@ is 36 mm.
 
 import math
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -176,8 +176,9 @@ def _convolve(layers: Float[Tensor, "c h w"], radius: float) -> Float[Tensor, "c
         parts = (disc[r, c] * wide[:, r : r + height, c : c + width] for r, c in taps)
         return sum(parts, torch.zeros(()))
     size = [fft.next_fast_len(side, real=True) for side in wide.shape[-2:]]
-    spectrum = fft.rfft2(wide.numpy(), s=size) * fft.rfft2(disc.numpy(), s=size)
-    blurred = fft.irfft2(spectrum, s=size)[:, 2 * reach :, 2 * reach :]
+    spectra: list[Any] = [fft.rfft2(part.numpy(), s=size) for part in (wide, disc)]
+    whole: Any = fft.irfft2(spectra[0] * spectra[1], s=size)
+    blurred = whole[:, 2 * reach :, 2 * reach :]
     return torch.from_numpy(blurred[:, :height, :width]).clamp(min=0)
 
 

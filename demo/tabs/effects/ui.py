@@ -3,7 +3,7 @@
 import html
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 
@@ -140,13 +140,14 @@ def _options(name: str) -> dict[str, Any]:
     }
 
 
-def _show(session: Session | None, units: Units, *values: Any) -> list[Any]:
+def _show(session: Session | None, units: Units, *given: Any) -> list[Any]:
     """Draw the chosen effect; a new photo starts with the choices that suit it."""
-    *values, shown = values
+    *values, shown = given
     if session is None:
         lengths = [gr.skip()] * len(_LENGTHS)
         off = gr.update(interactive=False)
-        return [screen.empty(_EMPTY), "", "", off, *lengths, None]
+        empty = gr.update(value=screen.empty(_EMPTY), visible=True)
+        return [empty, gr.update(value="", visible="hidden"), "", off, *lengths, None]
     now = str(session.folder), session.analysis.f_px, units
     lengths = _lengths(session, units, values, shown)
     by_name = dict(zip(_LENGTHS, lengths, strict=True))
@@ -166,14 +167,15 @@ def _lengths(session: Session, units: Units, values: list[Any], shown: Any) -> l
     """Return updates of the sliders of lengths: for a new photo anew, else in other units."""
     limits = limits_for(make.page_scene(session.analysis))
     effect = values[0]
-    same = shown is not None and shown[:2] == (str(session.folder), session.analysis.f_px)
+    now = str(session.folder), session.analysis.f_px
+    *then, old_units = shown or (None, None, units)
     updates = []
     for name in _LENGTHS:
         least, most, value, step = rounded(limits[name], _size_m(name, units))
-        if same:
+        if now == tuple(then):
             given = values[Choices._fields.index(name)]
-            value = given * _size_m(name, shown[2]) / _size_m(name, units)
-            value = round(value / step) * step if shown[2] != units else value
+            value = given * _size_m(name, old_units) / _size_m(name, units)
+            value = round(round(value / step) * step, 6) if old_units != units else value
         updates.append(
             gr.update(
                 minimum=least,
@@ -200,7 +202,8 @@ def _switch(session: Session | None, units: Units, *values: Any) -> list[Any]:
 
 def _point_at(point: Point, session: Session | None, units: Units, *values: Any) -> list[Any]:
     """Take the depth at a point of the photo as the distance of the effect."""
-    scene = make.page_scene(require_photo(session).analysis)
+    session = require_photo(session)
+    scene = make.page_scene(session.analysis)
     rows, columns = scene.inverse.shape
     width, height = session.analysis.prediction.width, session.analysis.prediction.height
     column = min(columns - 1, max(0, int((point[0] + 0.5) * columns / width)))
@@ -284,7 +287,7 @@ def _write(session: Session, units: Units, *values: Any) -> Path:
     return make.write(session.analysis, session.folder, _in_metres(session, units, values))
 
 
-def _visible(values: Any) -> bool | str:
+def _visible(values: Any) -> bool | Literal["hidden"]:
     """Return whether the viewer is to be seen: some results have another shape than the photo."""
     chosen = Choices(*values)
     beside = chosen.effect == "stereo" and chosen.kind == "side-by-side"

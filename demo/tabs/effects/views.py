@@ -12,7 +12,7 @@ from torch import Tensor
 from demo.tabs.effects.behind import fill, look_behind
 from demo.tabs.effects.scene import Scene
 
-_EDGE_PX = 1.5  # neighbours that move apart by more leave a gap
+_EDGE_PX = 0.75  # neighbours that move apart by more leave a gap
 _REACH = 0.15  # of the longer side: gaps are at most this wide
 _LEAST_AHEAD = 0.05  # share of a pixel's depth that must remain before the moved camera
 _LEAST = 0.02  # share of a pixel from which something is seen
@@ -138,9 +138,9 @@ def _pixels(scene: Scene, chosen: Bool[ndarray, "h w"] | None = None) -> Pixels:
     parts = [np.broadcast_to(x, (rows, columns)), np.broadcast_to(y[:, None], (rows, columns))]
     parts.append(scene.inverse)
     rgb = scene.rgb.reshape(-1, 3) if chosen is None else scene.rgb[chosen]
-    flat = (part.ravel() if chosen is None else part[chosen] for part in parts)
+    x, y, inverse = (part.ravel() if chosen is None else part[chosen] for part in parts)
     colours = torch.from_numpy(np.ascontiguousarray(rgb.T)).float()
-    return Pixels(*flat, colours, scene.f_px, (rows, columns))
+    return Pixels(x, y, inverse, colours, scene.f_px, (rows, columns))
 
 
 def _splat(pixels: Pixels, camera: Camera) -> tuple[Cover, Cover]:
