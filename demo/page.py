@@ -32,6 +32,7 @@ from demo.session import (
 )
 from demo.tabs.compare import ui as compare
 from demo.tabs.depth import ui as depth
+from demo.tabs.effects import ui as effects
 from demo.tabs.focal import ui as focal
 from demo.tabs.many import ui as many
 from demo.tabs.measure import ui as measure
@@ -45,6 +46,7 @@ _TABS = (
     focal,
     view3d,
     measure,
+    effects,
     sharpness,
     compare,
     many,

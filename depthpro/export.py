@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # takes longer to import than the rest of this module
 
 Format = Literal["npz", "depth-png", "colour-png", "glb", "ply"]
 FORMATS: tuple[Format, ...] = get_args(Format)
-Picture = UInt8[ndarray, "h w 3"] | UInt16[ndarray, "h w"]
+Picture = UInt8[ndarray, "h w c"] | UInt8[ndarray, "h w"] | UInt16[ndarray, "h w"]
 
 MAX_RATIO = 1.08  # neighbouring pixels whose depths differ by more lie on different surfaces
 FAR_M = 200.0  # 3D files end here: farther points are sky or guesses, and would dwarf the rest

@@ -17,6 +17,7 @@ from gradio_client import handle_file
 from demo import export, gradio_internals, pipeline
 from demo.api import video
 from demo.api.compare import Comparisons
+from demo.api.effects import Effects
 from demo.api.store import Store
 from demo.pipeline import Analysis
 from demo.session import KEEP_S, NETWORK, PARALLEL
@@ -225,7 +226,8 @@ def register(model: DepthPro, page: gr.Blocks) -> None:
     store = Store(age_s=KEEP_S, root=gradio_internals.upload_folder())
     functions = Programs(model, store)
     gradio_internals.offer(page, functions.estimate, _EXAMPLES, **NETWORK)
-    for function in (functions.rescale, functions.measure, functions.export):
+    own = (functions.rescale, functions.measure, functions.export)
+    for function in (*own, *Effects(store).functions()):
         gradio_internals.offer(page, function, _EXAMPLES, concurrency_limit=PARALLEL)
     video.register(model, page)
     comparisons = Comparisons(store)

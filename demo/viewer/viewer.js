@@ -54,7 +54,7 @@ function draw() {
   find('.drawing').innerHTML = now.svg || '';
   find('.empty').textContent = now.photo ? '' : now.empty || '';
   stage.style.setProperty('--aspect', now.photo ? now.width / now.height : 1.5);
-  divide(percent);
+  divide('percent' in value ? value.percent : percent);
   tell();
 }
 
@@ -112,7 +112,7 @@ function cells(...pairs) {
 function tell() {
   cross.hidden = !at || dragging;
   if (!at || !codes) {
-    readout.textContent = now.photo ? (CLICKABLE ? PICK : HINT) : '';
+    readout.textContent = now.photo ? now.hint || (CLICKABLE ? PICK : HINT) : '';
     return;
   }
   cross.style.left = `${((at.x + 0.5) / now.width) * 100}%`;

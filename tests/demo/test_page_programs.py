@@ -23,9 +23,14 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult
 from PIL import Image
 
+from demo.tabs.effects import lens, stereo
+from demo.tabs.effects.scene import scene_of
+from depthpro import load_image
+
 README = (Path(__file__).parents[2] / "README.md").read_text()
 FILES = {"image", "file", "uploadbutton", "video"}
-OFFERED = ["/compare", "/estimate", "/export", "/measure", "/rescale", "/video"]
+EFFECTS = ("/cut_out", "/fog", "/move", "/refocus", "/stereo")
+FUNCTIONS = ("/compare", "/estimate", "/export", "/measure", "/rescale", "/video", *EFFECTS)
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +43,9 @@ def estimated(client: Client) -> dict[str, Any]:
     return client.predict(photo=handle_file(ASTRONAUT), api_name="/estimate")
 
 
-def test_programs_see_the_functions_with_types_and_descriptions(client: Client) -> None:
+def test_programs_see_all_functions_with_types_and_descriptions(client: Client) -> None:
     offered = client.view_api(return_format="dict")["named_endpoints"]
-    assert sorted(offered) == OFFERED
+    assert sorted(offered) == sorted(FUNCTIONS)
     for function in offered.values():
         assert len(function["description"]) > 40
         for argument in function["parameters"]:
@@ -90,7 +95,9 @@ def functions(served: Served) -> list[tuple[int, list[str]]]:
 
 def test_no_function_reads_a_path_of_the_server(served: Served) -> None:
     """Not those for programs, nor those of the page, which a client can call all the same."""
-    assert len(httpx.get(f"{served.url}gradio_api/info").json()["named_endpoints"]) == len(OFFERED)
+    assert len(httpx.get(f"{served.url}gradio_api/info").json()["named_endpoints"]) == len(
+        FUNCTIONS
+    )
     path, mark = str(ASTRONAUT), {"_type": "gradio.FileData"}
     tried = 0
     before = len(served.calls)
@@ -167,6 +174,37 @@ def test_an_agent_makes_a_film_and_gets_a_link(served: Served, tmp_path: Path) -
     (answer,) = over_mcp(served, ("video", {"film": address, "smoothing": 0}))
     assert not answer.isError
     assert httpx.get(text(answer)).content[4:8] == b"ftyp"
+
+
+def test_programs_refocus_and_get_stereo(client, estimated, served, expected) -> None:
+    token, scene = estimated["token"], scene_of(load_image(ASTRONAUT).rgb, expected, 256)
+    pictures = {
+        "refocus": lens.refocus(scene, 2.0, 0.8),
+        "stereo": stereo.side_by_side(*stereo.eyes(scene, 80.0, 3.0)),
+    }
+    values = {
+        "refocus": {"token": token, "focus_m": 2, "f_number": 0.8, "size_px": 256},
+        "stereo": {
+            "token": token,
+            "eyes_mm": 80,
+            "kind": "side-by-side",
+            "screen_m": 3,
+            "size_px": 256,
+        },
+    }
+    answers = over_mcp(served, *values.items())
+    for (name, wanted), answer in zip(pictures.items(), answers, strict=True):
+        file = client.predict(**values[name], api_name=f"/{name}")
+        (part,) = [part for part in answer.content if part.type == "image"]
+        # Gradio packs pictures for MCP a second time.
+        for source, most in ((file, 2), (io.BytesIO(base64.b64decode(part.data)), 4)):
+            with Image.open(source) as image:
+                shown = np.asarray(image.convert("RGB")).astype(float)
+            assert np.abs(shown - wanted).mean() < most
+    with pytest.raises(AppError, match="focus_m to be a number"):
+        client.predict(token, "near", api_name="/refocus")
+    with pytest.raises(AppError, match="anaglyph or side-by-side"):
+        client.predict(token, 63, "hologram", api_name="/stereo")
 
 
 def test_a_picture_too_large_for_an_agent_is_refused(served, estimated, monkeypatch) -> None:
