@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -81,6 +80,8 @@ def surface_normals(depth: Float[ndarray, "h w"], f_px: float) -> Float[ndarray,
     a little, by which planes stay exact. Take depth at the size of the network's own map: between
     its samples there are steps.
     """
+    from scipy.ndimage import gaussian_filter  # takes longer to load than the rest of this module
+
     height, width = depth.shape
     margin = 4 * math.ceil(_SMOOTH_PX)  # odd, so that planes go on in it
     padded = np.pad(1 / depth, margin, mode="reflect", reflect_type="odd")
