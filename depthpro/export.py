@@ -107,18 +107,19 @@ def _write_map(
         write_png(path, normals_picture(prediction, prediction.height, prediction.width), notice)
         return
     depth, f_px = prediction.depth[0].numpy(), float(prediction.f_px[0])
-    span = depth_range(depth)
     if kind == "npz":
         write_npz(path, depth, f_px, notice)
     elif kind == "depth-png":
         write_depth_png(path, depth, f_px, notice)
-    elif kind == "grey-png":
-        write_png(path, grey(depth, span), notice, near_m=str(span.near_m), far_m=str(span.far_m))
     elif kind == "cutout-png":
         near, far = shape.between_m
         seen = np.where((depth >= near) & (depth <= far), np.uint8(255), np.uint8(0))
         write_png(path, np.dstack([rgb, seen]), notice)
+    elif kind == "grey-png":
+        near, far = span = depth_range(depth)
+        write_png(path, grey(depth, span), notice, near_m=str(near), far_m=str(far))
     else:
+        span = depth_range(depth)
         write_png(path, with_colour_bar(colorize(depth, span), span), notice)
 
 

@@ -34,16 +34,26 @@ class Lines(NamedTuple):
     """On the screen, at every distance."""
 
 
-def viewer3d(label: str, elem_id: str, text: str, height: int = 520) -> gr.HTML:
+def viewer3d(
+    label: str,
+    elem_id: str,
+    text: str,
+    height: int = 520,
+    first: dict[str, Any] | None = None,
+) -> gr.HTML:
     """Return the component, with a label for screen readers and a text in place of no photo.
 
-    Its height in pixels never changes, but is less on narrow screens.
+    Its height in pixels never changes, but is less on narrow screens. It opens with the value
+    `first`, if there is one.
     """
-    template = (_FOLDER / "viewer3d.html").read_text(encoding="utf-8")
+    template, *scripts = (
+        (_FOLDER / name).read_text(encoding="utf-8")
+        for name in ("viewer3d.html", "shaders.js", "viewer3d.js")
+    )
     return gr.HTML(
-        empty(text),
+        first or empty(text),
         html_template=template.replace("LABEL", html.escape(label)).replace("HEIGHT", str(height)),
-        js_on_load=(_FOLDER / "viewer3d.js").read_text(encoding="utf-8"),
+        js_on_load="\n".join(scripts),
         elem_id=elem_id,
         elem_classes=["viewer3d"],
     )
