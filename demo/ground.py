@@ -20,7 +20,8 @@ from depthpro.geometry import FAR_M, unproject
 TOLERANCE = 0.03
 """Points whose depth differs from the plane's by at most this share lie on it."""
 MIN_SHARE = 0.15
-"""Least share of the pixels with known depth that lie on a ground."""
+"""Least share of the pixels with known depth that lie on a ground. Of 41 rendered scenes with one
+33 show so much; what has less is as often made up by soft depth."""
 MAX_ROLL_DEG = 6.0
 """Most that a photo is tilted sideways. Of 41 rendered scenes the true roll is within it in 39, and
 people hold cameras as level; planes that soft depth makes up in rooms leaned by up to 21°."""
