@@ -101,7 +101,7 @@ function upload() {
 function look(width, height) {
   const { turn, middleM, columns, rows, fPx } = data;
   const axis = [turn[2], turn[5], turn[8]], half = middleM / 2 / fPx;
-  const need = 1.05 * Math.max(rows * half, (columns * half * height) / width);
+  const need = 1.12 * Math.max(rows * half, (columns * half * height) / width);
   const first = Math.max(1.1 * middleM, need / MOST_TAN), tan = need / first;
   const t = touched ? 0 : (2 * Math.PI * (performance.now() - began)) / 1000 / SWAY.seconds;
   const sway = touched || still.matches ? 0 : 1;

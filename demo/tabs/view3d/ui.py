@@ -73,14 +73,16 @@ def build(model: DepthPro, shared: Shared) -> Panel:
                 50,
                 value=round(100 * (MAX_RATIO - 1)),
                 step=1,
-                label="Cut at edges where depth jumps by more than (%)",
+                label="Cut where depth jumps by (%)",
                 elem_id="cut",
+                min_width=300,
             )
             parts = gr.CheckboxGroup(
                 [(label, key) for key, label in _PARTS.items()],
                 value=["grid"],
                 label="Draw",
                 elem_id="parts",
+                min_width=240,
             )
         _downloads(shared, percent)
     inputs, outputs = [view, percent, parts], [surface, figure, above, note, parts]
