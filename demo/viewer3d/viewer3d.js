@@ -140,7 +140,7 @@ function draw() {
   gl.uniformMatrix3fv(solid.at.turn, true, data.turn);
   gl.uniform2f(solid.at.size, data.columns, data.rows);
   gl.uniform3f(solid.at.lens, data.fPx, data.base, data.step);
-  gl.uniform2f(solid.at.dots, (0.9 * STRIDE * size[1]) / 2 / seen.tan, 2.5 * ratio);
+  gl.uniform2f(solid.at.dots, (1.1 * STRIDE * size[1]) / 2 / seen.tan, 2.5 * ratio);
   gl.uniform1i(solid.at.round, points ? 1 : 0);
   gl.bindTexture(gl.TEXTURE_2D, parts.photo);
   gl.bindBuffer(gl.ARRAY_BUFFER, parts.codes);
