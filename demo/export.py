@@ -6,25 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TypedDict, get_args
 
-import numpy as np
 from PIL import Image
 
-from demo import formats
 from demo.pipeline import Analysis
-from depthpro.export import (
-    MAX_RATIO,
-    surface_size,
-    textured_surface,
-    write_glb,
-    write_json,
-    write_ply,
-    write_prediction,
-)
+from depthpro.export import Shape, result_files, write_json, write_prediction
 from depthpro.files import whole_file
-from depthpro.geometry import MAX_DEPTH_M, MIN_DEPTH_M, ratio_at
+from depthpro.geometry import MAX_DEPTH_M, MAX_RATIO, MIN_DEPTH_M
+from depthpro.surfaces.exchange import has_usd
 from depthpro.version import __version__
 
-Format = Literal["glb", "ply", "obj", "usdz", "stl", "npz", "depth-png", "colour-png"]
+Format = Literal[
+    "glb", "ply", "obj", "usdz", "stl", "npz", "depth-png", "colour-png", "grey-png", "normals-png"
+]
 FORMATS: tuple[Format, ...] = get_args(Format)
 """All formats; `available` returns those that can be written on this machine."""
 
@@ -49,25 +42,23 @@ class Description(TypedDict):
     depthpro_version: str
 
 
-_FILES: dict[Format, tuple[str, str]] = {
-    "glb": (".glb", "textured surface in metres: y up, the camera at the origin looks along -z"),
-    "ply": (".ply", "coloured points in metres: x right, y down, z forward"),
-    "obj": ("_obj.zip", "the surface as Wavefront OBJ with material and photo, in metres: y up"),
-    "usdz": (".usdz", "the surface for Quick Look on iPhone, iPad and Mac, in metres: y up"),
-    "stl": ("_relief.stl", "a relief to print, watertight, in millimetres"),
-    "npz": (".npz", "depth (h, w) in metres along the optical axis, f_px, intrinsics"),
-    "depth-png": ("_depth.png", "the same in 16 bits: metres = value * scale_m (a text chunk)"),
-    "colour-png": ("_colour.png", "inverse depth in colours, with a bar in metres"),
+_CONTENTS: dict[Format, str] = {
+    "glb": "textured surface in metres: y up, the camera at the origin looks along -z",
+    "ply": "coloured points in metres: x right, y down, z forward",
+    "obj": "the surface as Wavefront OBJ with material and photo, in metres: y up",
+    "usdz": "the surface for Quick Look on iPhone, iPad and Mac, in metres: y up",
+    "stl": "a relief to print, watertight, in millimetres",
+    "npz": "depth (h, w) in metres along the optical axis, f_px, intrinsics",
+    "depth-png": "the same in 16 bits: metres = value * scale_m (a text chunk)",
+    "colour-png": "inverse depth in colours, with a bar in metres",
+    "grey-png": "inverse depth in 8 bits, near is white, as image generators take it",
+    "normals-png": "normals as colours: red right, green up, blue towards the camera",
 }
-"""End of the file's name, and its content."""
-# Vertices along the longer side: text files are ten times larger, and phones show the USDZ.
-_MOST_VERTICES: dict[Format, int] = {"obj": 768, "usdz": 512}
-_RELIEF_SIDE = 400  # a printer's line is 0.4 mm: a 160 mm print shows no more
 
 
 def available() -> list[Format]:
     """Return the formats that can be written on this machine."""
-    return [kind for kind in FORMATS if kind != "usdz" or formats.has_usd()]
+    return [kind for kind in FORMATS if kind != "usdz" or has_usd()]
 
 
 def write_file(
@@ -83,7 +74,7 @@ def write_file(
         analysis: The photo.
         folder: Folder of the file.
         kind: One of `FORMATS`. The OBJ is a ZIP of its three files.
-        ratio: Surfaces and points are cut where depth jumps by more; see `ratio_at`.
+        ratio: Surfaces and points are cut where depth steps by more; see `ratio_at`.
         relief_mm: Width, base and height of the relief; empty takes the defaults.
 
     Raises:
@@ -91,30 +82,11 @@ def write_file(
     """
     if kind not in FORMATS:
         raise ValueError(f"format must be one of {', '.join(FORMATS)}; got {kind!r}")
-    prediction, notice = analysis.prediction, analysis.provenance.notice
-    path = Path(folder, analysis.name + _FILES[kind][0])
-    if kind in ("npz", "depth-png", "colour-png"):
-        write_prediction(folder, analysis.name, analysis.rgb, prediction, notice, (kind,))
-        return path
-    side = prediction.canonical_inverse_depth.shape[-1]  # there is no detail for more vertices
-    side = _RELIEF_SIDE if kind == "stl" else min(side, _MOST_VERTICES.get(kind, side))
-    height, width = surface_size(prediction, side)
-    depth = prediction.depth_at(height, width)[0].numpy()
-    f_px, cut = float(prediction.f_px_at(width)[0]), ratio_at(ratio, max(height, width))
-    if kind == "stl":
-        formats.write_stl(path, formats.relief(depth, *relief_mm), notice)
-    elif kind == "ply":
-        colours = Image.fromarray(analysis.rgb).resize((width, height), Image.Resampling.BOX)
-        write_ply(path, np.asarray(colours), depth, f_px, notice, cut)
-    else:
-        surface = textured_surface(analysis.rgb, depth, f_px, cut)
-        if kind == "glb":
-            write_glb(path, surface, notice)
-        elif kind == "usdz":
-            formats.write_usdz(path, surface, notice)
-        else:
-            formats.write_obj_zip(path, surface, analysis.name, notice)
-    return path
+    notice, shape = analysis.provenance.notice, Shape(ratio, tuple(relief_mm))
+    prediction = analysis.prediction
+    return write_prediction(
+        folder, analysis.name, analysis.rgb, prediction, notice, (kind,), shape
+    )[0]
 
 
 def bundle(analysis: Analysis, folder: str | Path) -> Path:
@@ -143,12 +115,13 @@ def bundle(analysis: Analysis, folder: str | Path) -> Path:
 
 
 def _readme(analysis: Analysis, kinds: Sequence[Format]) -> str:
-    contents = [_FILES[kind] for kind in kinds]
+    files = result_files("", analysis.name, kinds)
+    contents = [(files[kind].name, _CONTENTS[kind]) for kind in kinds]
     contents += [
-        (".jpg", "the photo as the network saw it: upright, sRGB, no metadata"),
-        (".json", "focal length and its origin, field of view, weights, licence"),
+        (f"{analysis.name}.jpg", "the photo as the network saw it: upright, sRGB, no metadata"),
+        (f"{analysis.name}.json", "focal length and its origin, field of view, weights, licence"),
     ]
-    listed = "\n".join(f"{analysis.name}{end}\n    {content}" for end, content in contents)
+    listed = "\n".join(f"{name}\n    {content}" for name, content in contents)
     return f"Depth of {analysis.name}\n\n{listed}\n\n{analysis.provenance.notice}\n"
 
 

@@ -14,13 +14,17 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from depthpro import Prediction
-from depthpro.export import FAR_M, surface_size
-from depthpro.geometry import unproject
+from depthpro.export import surface_size
+from depthpro.geometry import FAR_M, unproject
 
 TOLERANCE = 0.03
 """Points whose depth differs from the plane's by at most this share lie on it."""
-MIN_SHARE = 0.05
-"""Least share of the pixels with known depth that lie on a ground."""
+MIN_SHARE = 0.15
+"""Least share of the pixels with known depth that lie on a ground. Of 41 rendered scenes with one
+33 show so much; what has less is as often made up by soft depth."""
+MAX_ROLL_DEG = 6.0
+"""Most that a photo is tilted sideways. Of 41 rendered scenes the true roll is within it in 39, and
+people hold cameras as level; planes that soft depth makes up in rooms leaned by up to 21°."""
 
 _MIN_COSINE = math.cos(math.radians(45))  # between the camera's up and a surface that faces up
 _SIDE = 192  # samples along the longer side
@@ -107,7 +111,14 @@ def fit_ground(depth: Float[ndarray, "h w"], f_px: float) -> GroundResult:
             f"Only {share:.1%} of the photo lies in one level plane; {MIN_SHARE:.0%} is needed.",
         )
     size = float(np.linalg.norm(plane))
-    return GroundResult(Ground(-plane / size, 1 / size, share), "")
+    ground = Ground(-plane / size, 1 / size, share)
+    if abs(ground.roll_deg) > MAX_ROLL_DEG:
+        return GroundResult(
+            None,
+            f"The plane that looks like a ground leans {abs(ground.roll_deg):.0f}° to the side; "
+            f"at most {MAX_ROLL_DEG:.0f}° is believed.",
+        )
+    return GroundResult(ground, "")
 
 
 def _faces_up(points: Float[ndarray, "r c 3"]) -> Bool[ndarray, "r c"]:

@@ -1,40 +1,64 @@
 """Depth as files that other programs read, in metres. Each appears whole or not at all."""
 
 import json
+import math
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Float, UInt8, UInt16
 from numpy import ndarray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from plyfile import PlyData, PlyElement
 
 from depthpro.files import whole_file, whole_files
-from depthpro.geometry import (
-    grid_faces,
-    intrinsics,
-    ratio_at,
-    solid_cells,
-    solid_pixels,
-    unproject,
-)
+from depthpro.geometry import FAR_M as FAR_M
+from depthpro.geometry import MAX_RATIO, intrinsics, ratio_at, surface_normals
 from depthpro.prediction import Prediction
-from depthpro.viz import colorize, depth_range, with_colour_bar
+from depthpro.surfaces import exchange
+from depthpro.surfaces.mesh import textured_surface, write_glb, write_ply
+from depthpro.viz import colorize, depth_range, grey, normal_colours, with_colour_bar
 
-if TYPE_CHECKING:  # takes longer to import than the rest of this module
-    import trimesh
-
-Format = Literal["npz", "depth-png", "colour-png", "glb", "ply"]
+Format = Literal[
+    "npz", "depth-png", "colour-png", "glb", "ply",
+    "grey-png", "normals-png", "cutout-png", "obj", "usdz", "stl",
+]  # fmt: skip
 FORMATS: tuple[Format, ...] = get_args(Format)
+USUAL: tuple[Format, ...] = FORMATS[:5]
+"""What the command writes unless it is told what."""
 Picture = UInt8[ndarray, "h w c"] | UInt8[ndarray, "h w"] | UInt16[ndarray, "h w"]
 
-MAX_RATIO = 1.08  # neighbouring pixels whose depths differ by more lie on different surfaces
-FAR_M = 200.0  # 3D files end here: farther points are sky or guesses, and would dwarf the rest
-_MAX_TEXTURE = 4096  # pixels; every GPU can hold it
+_ENDS: dict[Format, str] = {
+    "npz": ".npz",
+    "depth-png": "_depth.png",
+    "colour-png": "_colour.png",
+    "glb": ".glb",
+    "ply": ".ply",
+    "grey-png": "_grey.png",
+    "normals-png": "_normals.png",
+    "cutout-png": "_cutout.png",
+    "obj": "_obj.zip",
+    "usdz": ".usdz",
+    "stl": "_relief.stl",
+}
+# Vertices along the longer side: text files are ten times larger, phones show the USDZ, and a
+# printer's line is 0.4 mm, so that a relief of 160 mm shows no more.
+_MOST_VERTICES: dict[Format, int] = {"obj": 768, "usdz": 512, "stl": 400}
 _MAX_16_BIT = 65535
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How files are cut and sized."""
+
+    max_ratio: float = MAX_RATIO
+    """Of a step of depth where surfaces and points are cut; see `ratio_at`."""
+    relief_mm: tuple[float, ...] = ()
+    """Width, base and height of the relief; those of `exchange.relief` where not given."""
+    between_m: tuple[float, float] = (0.0, math.inf)
+    """Nearest and farthest depth of the cut-out."""
 
 
 def write_prediction(
@@ -43,48 +67,97 @@ def write_prediction(
     rgb: UInt8[ndarray, "h w 3"],
     prediction: Prediction,
     notice: str,
-    formats: Collection[Format] = FORMATS,
+    formats: Collection[Format] = USUAL,
+    shape: Shape | None = None,
 ) -> list[Path]:
     """Write the depth of a photo in several formats, and return the files in order of `FORMATS`.
 
     All appear together, or none does. Names start with `stem`; every file holds the licence notice.
-    Depth and pictures have the photo's size. The surface and the points have at most as many
-    vertices along a side as the network's own map: beyond that there is no more detail. The
-    prediction is a batch of one.
+    Depth and pictures have the photo's size. Surfaces and points have at most as many vertices
+    along a side as the network's own map: beyond that there is no more detail. The OBJ is a ZIP of
+    its three files. The prediction is a batch of one.
     """
+    prediction, shape = prediction.to("cpu"), shape or Shape()
     with whole_files(folder) as temporary:
-        files = result_files(temporary, stem, formats)
-        _write(files, rgb, prediction.to("cpu"), notice)
+        for kind, path in result_files(temporary, stem, formats).items():
+            if kind.endswith("png") or kind == "npz":
+                _write_map(kind, path, rgb, prediction, notice, shape)
+            else:
+                _write_solid(kind, path, rgb, prediction, notice, shape)
     return list(result_files(folder, stem, formats).values())
 
 
 def result_files(
-    folder: str | Path, stem: str, formats: Collection[Format] = FORMATS
+    folder: str | Path, stem: str, formats: Collection[Format] = USUAL
 ) -> dict[Format, Path]:
     """Return the files that `write_prediction` writes, in order of `FORMATS`."""
-    ends = dict(zip(FORMATS, (".npz", "_depth.png", "_colour.png", ".glb", ".ply"), strict=True))
-    return {kind: Path(folder) / f"{stem}{end}" for kind, end in ends.items() if kind in formats}
+    return {kind: Path(folder) / f"{stem}{_ENDS[kind]}" for kind in FORMATS if kind in formats}
 
 
-def _write(
-    files: dict[Format, Path], rgb: UInt8[ndarray, "h w 3"], prediction: Prediction, notice: str
+def _write_map(
+    kind: Format,
+    path: Path,
+    rgb: UInt8[ndarray, "h w 3"],
+    prediction: Prediction,
+    notice: str,
+    shape: Shape,
 ) -> None:
+    """Write numbers or a picture of the photo's size."""
+    if kind == "normals-png":
+        write_png(path, normals_picture(prediction, prediction.height, prediction.width), notice)
+        return
     depth, f_px = prediction.depth[0].numpy(), float(prediction.f_px[0])
-    if "npz" in files:
-        write_npz(files["npz"], depth, f_px, notice)
-    if "depth-png" in files:
-        write_depth_png(files["depth-png"], depth, f_px, notice)
-    if "colour-png" in files:
+    if kind == "npz":
+        write_npz(path, depth, f_px, notice)
+    elif kind == "depth-png":
+        write_depth_png(path, depth, f_px, notice)
+    elif kind == "cutout-png":
+        near, far = shape.between_m
+        seen = np.where((depth >= near) & (depth <= far), np.uint8(255), np.uint8(0))
+        write_png(path, np.dstack([rgb, seen]), notice)
+    elif kind == "grey-png":
+        near, far = span = depth_range(depth)
+        write_png(path, grey(depth, span), notice, near_m=str(near), far_m=str(far))
+    else:
         span = depth_range(depth)
-        write_png(files["colour-png"], with_colour_bar(colorize(depth, span), span), notice)
-    height, width = surface_size(prediction, prediction.canonical_inverse_depth.shape[-1])
-    coarse = prediction.depth_at(height, width)[0].numpy()
-    f_coarse, cut = float(prediction.f_px_at(width)[0]), ratio_at(MAX_RATIO, max(height, width))
-    if "glb" in files:
-        write_glb(files["glb"], textured_surface(rgb, coarse, f_coarse, cut), notice)
-    if "ply" in files:
+        write_png(path, with_colour_bar(colorize(depth, span), span), notice)
+
+
+def _write_solid(
+    kind: Format,
+    path: Path,
+    rgb: UInt8[ndarray, "h w 3"],
+    prediction: Prediction,
+    notice: str,
+    shape: Shape,
+) -> None:
+    """Write a surface, points or a relief."""
+    side = prediction.canonical_inverse_depth.shape[-1]
+    side = _MOST_VERTICES["stl"] if kind == "stl" else min(side, _MOST_VERTICES.get(kind, side))
+    height, width = surface_size(prediction, side)
+    depth = prediction.depth_at(height, width)[0].numpy()
+    f_px, cut = float(prediction.f_px_at(width)[0]), ratio_at(shape.max_ratio, max(height, width))
+    if kind == "stl":
+        exchange.write_stl(path, exchange.relief(depth, *shape.relief_mm), notice)
+    elif kind == "ply":
         colours = np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling.BOX))
-        write_ply(files["ply"], colours, coarse, f_coarse, notice, cut)
+        write_ply(path, colours, depth, f_px, notice, cut)
+    else:
+        surface = textured_surface(rgb, depth, f_px, cut)
+        if kind == "glb":
+            write_glb(path, surface, notice)
+        elif kind == "usdz":
+            exchange.write_usdz(path, surface, notice)
+        else:
+            exchange.write_obj_zip(path, surface, path.name.removesuffix(_ENDS["obj"]), notice)
+
+
+def normals_picture(prediction: Prediction, height: int, width: int) -> UInt8[ndarray, "h w 3"]:
+    """Return the normals of a photo as colours: smooth, since they are of the network's own map."""
+    size = surface_size(prediction, prediction.canonical_inverse_depth.shape[-1])
+    depth, f_px = prediction.depth_at(*size)[0].numpy(), float(prediction.f_px_at(size[1])[0])
+    picture = Image.fromarray(normal_colours(surface_normals(depth, f_px)))
+    return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))
 
 
 def fit_size(height: int, width: int, side: int) -> tuple[int, int]:
@@ -147,88 +220,7 @@ def write_png(path: str | Path, values: Picture, notice: str, **texts: str) -> N
         Image.fromarray(values).save(temporary, pnginfo=chunks, compress_level=1)
 
 
-def write_glb(path: str | Path, surface: "trimesh.Trimesh | trimesh.Scene", notice: str) -> None:
-    """Write a surface as binary glTF, in metres, with the notice as the asset's copyright."""
-    import trimesh
-    from trimesh.exchange.gltf import export_glb
-
-    scene = surface if isinstance(surface, trimesh.Scene) else trimesh.Scene(surface)
-
-    def finish(tree: dict) -> None:
-        # A photo is lit already: without this viewers light it a second time.
-        tree["extensionsUsed"] = ["KHR_materials_unlit"]
-        for material in tree["materials"]:
-            material["extensions"] = {"KHR_materials_unlit": {}}
-        tree["asset"]["copyright"] = notice
-
-    with whole_file(path) as temporary:
-        temporary.write_bytes(export_glb(scene, tree_postprocessor=finish))
-
-
-def write_ply(
-    path: str | Path,
-    rgb: UInt8[ndarray, "h w 3"],
-    depth: Float[ndarray, "h w"],
-    f_px: float,
-    notice: str,
-    max_ratio: float = MAX_RATIO,
-) -> None:
-    """Write a coloured point cloud in metres as binary PLY: x right, y down, z forward.
-
-    Colours have the size of the depth, and the focal length is for a picture of that width. Points
-    beyond `FAR_M` and flying pixels, whose neighbours' depths differ by more than `max_ratio`, are
-    left out, unless that leaves nothing.
-    """
-    kept = solid_pixels(solid_cells(depth, max_ratio, FAR_M))
-    if not kept.any():
-        kept[:] = True
-    points, colours = unproject(depth, f_px)[kept], rgb[kept]
-    columns, names = [*points.T, *colours.T], "x, y, z, red, green, blue"
-    vertices = np.rec.fromarrays(columns, formats="<f4,<f4,<f4,u1,u1,u1", names=names)
-    plain = " ".join(notice.split()).encode("ascii", "backslashreplace").decode()  # PLY is ASCII
-    comments = ["metres; x right, y down, z forward", plain]
-    data = PlyData([PlyElement.describe(vertices, "vertex")], byte_order="<", comments=comments)
-    with whole_file(path) as temporary:
-        data.write(temporary)
-
-
 def write_json(path: str | Path, values: dict) -> None:
     """Write a dictionary as indented JSON."""
     with whole_file(path) as temporary:
         temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-
-
-def textured_surface(
-    rgb: UInt8[ndarray, "h w 3"],
-    depth: Float[ndarray, "hd wd"],
-    f_px: float,
-    max_ratio: float = MAX_RATIO,
-) -> "trimesh.Trimesh":
-    """Return the photo as a surface in metres: x right, y up, the camera looks along -z.
-
-    The photo becomes the texture. Each pixel of the depth, which may be smaller, is a vertex; the
-    focal length is for a picture of its width. The surface is cut where neighbouring depths differ
-    by more than `max_ratio`, and ends at `FAR_M`; if that leaves nothing, it is whole.
-    """
-    import trimesh
-    from trimesh.visual.material import PBRMaterial
-    from trimesh.visual.texture import TextureVisuals
-
-    height, width = depth.shape
-    cells = solid_cells(depth, max_ratio, FAR_M)
-    if not cells.any():  # viewers do not open a surface without faces
-        cells = np.ones_like(cells)
-    points = unproject(depth, f_px).reshape(-1, 3) * np.array([1, -1, -1], depth.dtype)
-    row, column = np.indices(depth.shape).reshape(2, -1)
-    # trimesh counts v from the bottom and turns it for glTF
-    uv = np.stack([(column + 0.5) / width, 1 - (row + 0.5) / height], axis=1)
-    texture = Image.fromarray(rgb)
-    texture.thumbnail((_MAX_TEXTURE, _MAX_TEXTURE))
-    texture.format = "JPEG"  # tells trimesh how to store it; PNG would be ten times larger
-    material = PBRMaterial(
-        baseColorTexture=texture, metallicFactor=0.0, roughnessFactor=1.0, doubleSided=True
-    )
-    visual = TextureVisuals(uv=uv, material=material)
-    surface = trimesh.Trimesh(points, grid_faces(cells), visual=visual, process=False)
-    surface.remove_unreferenced_vertices()
-    return surface

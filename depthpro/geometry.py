@@ -14,7 +14,11 @@ from numpy import ndarray
 from torch import Tensor
 from torch.nn import functional as F
 
-CUT_SIDE = 512  # ratios of neighbouring depths are given for a map this many pixels long
+MAX_RATIO = 1.08  # a step between neighbouring pixels by more is an edge, where surfaces are cut
+CUT_SIDE = 512  # such ratios are given for a map this many pixels long
+FAR_M = 200.0  # surfaces end here: farther points are sky or guesses, and would dwarf the rest
+_SMOOTH_PX = 1.5  # of inverse depth before it is differentiated
+_REACH = 4  # pixels of such a map: a wider change of depth is a surface, not an edge
 Number = TypeVar("Number", float, Tensor)
 
 MIN_DEPTH_M, MAX_DEPTH_M = 1e-4, 1e4  # depth is clamped to this range, as published; sky is far
@@ -69,6 +73,26 @@ def unproject(depth: Float[ndarray, "h w"], f_px: float) -> Float[ndarray, "h w 
     return np.stack([depth * x, depth * y[:, None], depth], axis=-1)
 
 
+def surface_normals(depth: Float[ndarray, "h w"], f_px: float) -> Float[ndarray, "h w 3"]:
+    """Return unit normals towards the camera, in its frame; depth has two rows and columns or more.
+
+    Inverse depth of the plane m · p = 1 is m · ray, so m follows from its gradient; it is smoothed
+    a little, by which planes stay exact. Take depth at the size of the network's own map: between
+    its samples there are steps.
+    """
+    from scipy.ndimage import gaussian_filter  # takes longer to load than the rest of this module
+
+    height, width = depth.shape
+    margin = 4 * math.ceil(_SMOOTH_PX)  # odd, so that planes go on in it
+    padded = np.pad(1 / depth, margin, mode="reflect", reflect_type="odd")
+    inverse = gaussian_filter(padded, _SMOOTH_PX)[margin:-margin, margin:-margin]
+    down, across = np.gradient(inverse)
+    x = (np.arange(width, dtype=depth.dtype) - (width - 1) / 2) * across
+    y = (np.arange(height, dtype=depth.dtype)[:, None] - (height - 1) / 2) * down
+    away = np.stack([f_px * across, f_px * down, inverse - x - y], axis=-1)
+    return -away / np.linalg.norm(away, axis=-1, keepdims=True)
+
+
 def ratio_at(ratio: float, side: int) -> float:
     """Return the ratio that cuts the same edges on a map `side` pixels long as on `CUT_SIDE`."""
     return ratio ** (CUT_SIDE / side)
@@ -79,12 +103,34 @@ def solid_cells(
 ) -> Bool[ndarray, "h-1 w-1"]:
     """Return which cells of four neighbouring pixels lie on one surface.
 
-    A cell is left out where its farthest pixel is more than `max_ratio` times as far as its
-    nearest, since an edge runs through it, or beyond `far_m`.
+    A cell is left out beyond `far_m`, and where an edge runs through it: where depth steps to more
+    than `max_ratio` times what the surfaces on both sides predict. Those are continued as planes,
+    whose inverse depth is linear in the picture, so that no slanted plane is ever cut.
     """
-    corners = (depth[:-1, :-1], depth[:-1, 1:], depth[1:, :-1], depth[1:, 1:])
-    nearest, farthest = np.minimum.reduce(corners), np.maximum.reduce(corners)
-    return cast(ndarray, (farthest <= max_ratio * nearest) & (farthest <= far_m))
+    inverse = 1 / depth
+    across, down = _edges(inverse, max_ratio), _edges(inverse.T, max_ratio).T
+    edge = across[:-1] | across[1:] | down[:, :-1] | down[:, 1:]
+    near = depth <= far_m
+    near = near[:, :-1] & near[:, 1:]
+    return cast(ndarray, ~edge & near[:-1] & near[1:])
+
+
+def _edges(inverse: Float[ndarray, "h w"], ratio: float) -> Bool[ndarray, "h w-1"]:
+    """Return between which neighbours in a row depth steps by more than the ratio.
+
+    Slopes are measured beyond a few pixels to both sides, since edges are a few pixels wide.
+    """
+    width = inverse.shape[1]
+    reach = max(1, round(_REACH * max(inverse.shape) / CUT_SIDE))
+    padded = np.pad(inverse, ((0, 0), (2 * reach,) * 2), mode="reflect", reflect_type="odd")
+    slopes = (padded[:, reach:] - padded[:, :-reach]) / reach
+    before, after = slopes[:, : width - 1], slopes[:, 3 * reach + 1 : 3 * reach + width]
+    left, right = inverse[:, :-1], inverse[:, 1:]
+
+    def differ(one: ndarray, other: ndarray) -> ndarray:
+        return np.maximum(one, other) > ratio * np.minimum(one, other)
+
+    return differ(left + before, right) & differ(right - after, left)
 
 
 def solid_pixels(cells: Bool[ndarray, "rows columns"]) -> Bool[ndarray, "rows+1 columns+1"]:

@@ -1,6 +1,7 @@
 """`python -m depthpro predict`: photos in, depth files out."""
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -8,12 +9,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from depthpro.export import FORMATS, result_files, write_prediction
+from depthpro.export import FORMATS, USUAL, Shape, result_files, write_prediction
 from depthpro.geometry import focal_from_fov
 from depthpro.image import load_image
 from depthpro.model import DepthPro
 from depthpro.photos.album import Outcome, find_photos, summary
 from depthpro.prediction import focals_disagree
+from depthpro.surfaces.exchange import require_usd
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,10 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     focal.add_argument("--fov-deg", type=float, help="horizontal field of view in degrees")
     estimate = "use the network's estimate for all photos"
     focal.add_argument("--ignore-metadata", action="store_true", help=estimate)
-    formats = f"which of {', '.join(FORMATS)}; all if not given"
+    formats = f"which of {', '.join(FORMATS)}; the first {len(USUAL)} if not given"
     parser.add_argument(
-        "--formats", nargs="+", choices=FORMATS, default=FORMATS, metavar="FORMAT", help=formats
+        "--formats", nargs="+", choices=FORMATS, default=USUAL, metavar="FORMAT", help=formats
     )
+    parser.add_argument("--near-m", type=float, default=0.0, help="nearest depth of cutout-png")
+    parser.add_argument("--far-m", type=float, default=math.inf, help="farthest depth of it")
     parser.add_argument("--resume", action="store_true", help="skip photos whose results are there")
 
 
@@ -47,6 +51,13 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"--f-px must be a positive number of pixels, got {options.f_px}")
     if options.fov_deg is not None and not 0 < options.fov_deg < 180:
         raise ValueError(f"--fov-deg must be between 0 and 180 degrees, got {options.fov_deg}")
+    if not 0 <= options.near_m < options.far_m:
+        raise ValueError(
+            "--near-m must be a depth in metres below --far-m, got "
+            f"{options.near_m} and {options.far_m}"
+        )
+    if "usdz" in options.formats:
+        require_usd()
     if options.out.is_file():
         raise ValueError(f"--out must be a folder, got the file {str(options.out)!r}")
     album = find_photos(options.sources, options.out)
@@ -110,7 +121,8 @@ def _predict(model: DepthPro, path: Path, target: Path, options: argparse.Namesp
         f_px, source = photo.f_px, photo.f_px_source
     prediction = model.infer(photo.rgb, f_px)
     notice, formats = model.provenance.notice, options.formats
-    write_prediction(target.parent, target.name, photo.rgb, prediction, notice, formats)
+    shape = Shape(between_m=(options.near_m, options.far_m))
+    write_prediction(target.parent, target.name, photo.rgb, prediction, notice, formats, shape)
     estimated = prediction.estimated_f_px
     if source == photo.f_px_source and f_px is not None and estimated is not None:
         other_px = estimated.item()

@@ -54,8 +54,22 @@ def colorize(
     Depths at the ends are `span`, or `depth_range` without one. As in the published viewer, colours
     are linear in inverse depth by default.
     """
-    position = bar_position(depth, span or depth_range(depth), scale)
-    return _palette(cmap)[np.clip(255 * position + 0.5, 0, 255).astype(np.uint8)]
+    return _palette(cmap)[grey(depth, span or depth_range(depth), scale)]
+
+
+def grey(
+    depth: Float[ndarray, "h w"], span: DepthRange, scale: Scale = "inverse"
+) -> UInt8[ndarray, "h w"]:
+    """Return depth as grey: near is white. In inverse depth it is what image generators take."""
+    return np.clip(255 * bar_position(depth, span, scale) + 0.5, 0, 255).astype(np.uint8)
+
+
+def normal_colours(normals: Float[ndarray, "h w 3"]) -> UInt8[ndarray, "h w 3"]:
+    """Return unit normals n of the camera's frame as colours, 127.5 (n + 1).
+
+    Red is right, green is up and blue is towards the camera, as most programs take them.
+    """
+    return np.round(127.5 * (normals * (1, -1, -1) + 1)).astype(np.uint8)
 
 
 def bar_position(depth_m: Number, span: DepthRange, scale: Scale = "inverse") -> Number:

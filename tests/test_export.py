@@ -12,7 +12,8 @@ from plyfile import PlyData
 
 from depthpro import Prediction
 from depthpro.export import (
-    FORMATS,
+    USUAL,
+    Shape,
     fit_size,
     textured_surface,
     write_depth_png,
@@ -133,7 +134,7 @@ def test_every_format_of_a_prediction(tmp_path: Path) -> None:
     assert [file.name for file in files] == [
         "x.y.npz", "x.y_depth.png", "x.y_colour.png", "x.y.glb", "x.y.ply",
     ]  # fmt: skip
-    assert len(files) == len(FORMATS)
+    assert len(files) == len(USUAL)
     with np.load(files[0]) as file:
         np.testing.assert_allclose(file["depth"], np.full((40, 60), 4.0), rtol=1e-6)
     with Image.open(files[2]) as image:
@@ -146,6 +147,31 @@ def test_every_format_of_a_prediction(tmp_path: Path) -> None:
     assert len(PlyData.read(files[4])["vertex"]) == 16 * 11
     assert write_prediction(tmp_path, "z", rgb, prediction, NOTICE, ["glb"]) == [tmp_path / "z.glb"]
     assert not (tmp_path / "z.npz").exists()
+
+
+def test_pictures_for_image_generators(tmp_path: Path) -> None:
+    # C from 0.1 to 1 in columns, f_px = w: inverse depth is C, and the same in a map of this size.
+    canonical = np.tile(np.linspace(0.1, 1, 64, dtype=np.float32), (64, 1))
+    prediction = Prediction(torch.from_numpy(canonical)[None], torch.tensor([64.0]), None, 64, 64)
+    rgb = rgb_like(canonical)
+    formats = ("grey-png", "normals-png", "cutout-png")
+    shape = Shape(between_m=(2.0, 4.0))
+    files = write_prediction(tmp_path, "x", rgb, prediction, NOTICE, formats, shape)
+    grey, normals, cutout = (np.asarray(Image.open(file)) for file in files)
+    with Image.open(files[0]) as image:
+        assert image.mode == "L"
+        assert image.info["Copyright"] == NOTICE
+    far, near = np.percentile(canonical, (1, 99))
+    wanted = 255 * np.clip((canonical - far) / (near - far), 0, 1)
+    np.testing.assert_allclose(grey, wanted, atol=0.51)
+    # Inverse depth 64 g (u - 31.5) / 64 + c for g = 0.9 / 63: a plane m = (64 g, 0, c).
+    away = np.array([64 * 0.9 / 63, 0, 0.55])
+    toward = -away / np.linalg.norm(away)
+    colour = 127.5 * (toward * [1, -1, -1] + 1)
+    np.testing.assert_allclose(normals, np.broadcast_to(colour, normals.shape), atol=0.6)
+    np.testing.assert_array_equal(cutout[..., :3], rgb)
+    seen = (canonical <= 1 / 2) & (canonical >= 1 / 4)
+    np.testing.assert_array_equal(cutout[..., 3], np.where(seen, 255, 0))
 
 
 def test_file_appears_with_its_content_and_no_other(tmp_path: Path) -> None:

@@ -73,14 +73,63 @@ def test_points_are_those_of_a_loop(height: int, width: int, dtype: type) -> Non
     np.testing.assert_allclose(points, reference.unproject(depth, 7.5), rtol=1e-6)
 
 
-def test_cells_are_solid_up_to_the_ratio_and_the_distance() -> None:
-    depth = np.array([[1.0, 1.0, 1.1, 2.0], [1.0, 1.05, 1.1, 2.0]])
-    # Cells: farthest / nearest = 1.05, 1.1, 1.82.
-    assert geometry.solid_cells(depth, 1.2).tolist() == [[True, True, False]]
-    assert geometry.solid_cells(depth, 1.07).tolist() == [[True, False, False]]
-    assert geometry.solid_cells(depth, 2.0).tolist() == [[True, True, True]]  # 2.0 is still solid
-    assert geometry.solid_cells(depth, 2.0, far_m=1.1).tolist() == [[True, True, False]]
-    assert geometry.solid_cells(depth[:1], 2.0).shape == (0, 3)  # one row has no cells
+def plane_of(turn_deg: float, tilt_deg: float, f_px: float, shape=(48, 64)) -> np.ndarray:
+    """Return the depth of a plane 2 m away, tilted by an angle about an axis of the picture.
+
+    Of the points p with n · p = n · (0, 0, 2): z = 2 n_z / (n · ray).
+    """
+    turn, tilt = np.radians([turn_deg, tilt_deg])
+    side = np.sin(tilt)
+    normal = np.array([side * np.cos(turn), side * np.sin(turn), np.cos(tilt)])
+    rays = geometry.unproject(np.ones(shape), f_px)
+    return 2 * normal[2] / (rays @ normal)
+
+
+@pytest.mark.parametrize("turn_deg", [0, 90, 215])
+def test_a_slanted_plane_is_never_cut(turn_deg: float) -> None:
+    depth = plane_of(turn_deg, 85, 480)
+    neighbours = np.maximum(depth[1:] / depth[:-1], depth[:-1] / depth[1:])
+    neighbours = max(
+        neighbours.max(), (depth[:, 1:] / depth[:, :-1]).max(), (depth[:, :-1] / depth[:, 1:]).max()
+    )
+    assert neighbours > 1.05  # a mere ratio of neighbours would cut it
+    assert geometry.solid_cells(depth, 1.01).all()
+    assert geometry.solid_cells(depth.astype(np.float32), 1.01).all()
+
+
+@pytest.mark.parametrize("tilt_deg", [0, 60, 85])
+def test_a_step_is_cut_where_it_is_above_the_ratio(tilt_deg: float) -> None:
+    depth = plane_of(30, tilt_deg, 480)
+    depth[:, 20:] *= 1.08  # farther by 8 %
+    cells = geometry.solid_cells(depth, 1.0799)
+    assert not cells[:, 19].any()
+    assert np.delete(cells, 19, axis=1).all()
+    assert geometry.solid_cells(depth, 1.0801).all()
+    cells = geometry.solid_cells(depth.T, 1.0799)
+    assert not cells[19].any()
+    assert np.delete(cells, 19, axis=0).all()
+
+
+def test_an_edge_of_some_pixels_is_cut_and_so_is_what_is_far() -> None:
+    inverse = np.full((6, 512), 0.5)
+    inverse[:, 300:] = 0.25
+    inverse[:, 296:300] = [0.45, 0.4, 0.35, 0.3]  # neither here nor there
+    held = geometry.solid_pixels(geometry.solid_cells(1 / inverse, 1.08))
+    assert not held[:, 296:300].any()
+    assert np.delete(held, range(296, 300), axis=1).all()
+    cells = geometry.solid_cells(1 / inverse, 1.08, far_m=3.9)
+    assert cells[:, :295].all()
+    assert not cells[:, 295:].any()
+    assert geometry.solid_cells(inverse[:1], 2.0).shape == (0, 511)  # one row has no cells
+
+
+@pytest.mark.parametrize(("turn_deg", "tilt_deg"), [(0, 0), (140, 40), (270, 75)])
+def test_normals_of_planes(turn_deg: float, tilt_deg: float) -> None:
+    turn, tilt = np.radians([turn_deg, tilt_deg])
+    side = np.sin(tilt)
+    towards = -np.array([side * np.cos(turn), side * np.sin(turn), np.cos(tilt)])
+    normals = geometry.surface_normals(plane_of(turn_deg, tilt_deg, 480), 480.0)
+    np.testing.assert_allclose(normals, np.broadcast_to(towards, normals.shape), atol=1e-9)
 
 
 def test_each_solid_cell_is_two_triangles_that_face_the_camera() -> None:

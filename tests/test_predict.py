@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 from depthpro import DepthPro, load_image
 from depthpro import predict as command
 from depthpro.__main__ import main
+from depthpro.export import FORMATS
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +158,30 @@ def test_files_appear_together_or_not_at_all(album, weights, tmp_path, monkeypat
     monkeypatch.setattr("depthpro.export.write_ply", lambda *_, **__: 1 / 0)
     assert predict(album / "a.png", tmp_path / "out", weights) == 1
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_every_format_and_the_wrong_ones(album, weights, tmp_path, monkeypatch, capsys) -> None:
+    pytest.importorskip("pxr")
+    photo = album / "a.png"
+    assert predict(photo, tmp_path, weights, "--formats", *FORMATS, "--near-m", "0.5") == 0
+    ends = (
+        ".npz", "_depth.png", "_colour.png", ".glb", ".ply", "_grey.png", "_normals.png",
+        "_cutout.png", "_obj.zip", ".usdz", "_relief.stl",
+    )  # fmt: skip
+    assert all((tmp_path / f"a.png{end}").stat().st_size for end in ends)
+    with np.load(tmp_path / "a.png.npz") as file, Image.open(tmp_path / "a.png_cutout.png") as cut:
+        seen = np.asarray(cut)[..., 3] == 255
+        np.testing.assert_array_equal(seen, file["depth"] >= 0.5)
+    with zipfile.ZipFile(tmp_path / "a.png_obj.zip") as archive:
+        assert "a_png.obj" in archive.namelist()
+    monkeypatch.setitem(sys.modules, "pxr", None)
+    for options, remedy in (
+        (["--formats", "usdz"], "pip install usd-core"),
+        (["--near-m", "3", "--far-m", "2"], "below --far-m, got 3.0 and 2.0"),
+    ):
+        with pytest.raises(SystemExit):
+            predict(photo, tmp_path, weights, *options)
+        assert remedy in capsys.readouterr().err
 
 
 def test_metadata_and_network_that_disagree_are_named(album, weights, tmp_path, capsys) -> None:

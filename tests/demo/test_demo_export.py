@@ -8,15 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import trimesh
+from flat_scenes import analysis_of
 from PIL import Image
 from plyfile import PlyData
 from rooms3d import F_PX, PANEL, PANEL_M, SIDE, WALL_M, room, sky
 
-from demo import formats
 from demo.export import FORMATS, available, bundle, write_file
 from demo.pipeline import Analysis
-from depthpro.export import Format, write_prediction
+from depthpro import Prediction
+from depthpro.export import Format, Shape, write_prediction
+from depthpro.surfaces import exchange
 
 SURFACES = ("glb", "ply", "obj", "usdz")
 NOTICE = room().provenance.notice
@@ -64,32 +67,48 @@ def test_the_panel_has_its_true_size(folder: Path, kind: str) -> None:
     assert points[:, 2].min() == pytest.approx(-WALL_M, rel=0.01)
 
 
-@pytest.mark.parametrize("kind", ["glb", "ply"])
-def test_the_command_line_cuts_the_same_mesh(
-    analysis: Analysis, tmp_path: Path, kind: Format, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    of_page = write_file(analysis, tmp_path, kind, 1.005)
-    monkeypatch.setattr("depthpro.export.MAX_RATIO", 1.005)
-    rgb, prediction = analysis.rgb, analysis.prediction
-    (file,) = write_prediction(tmp_path / "command", "room", rgb, prediction, NOTICE, (kind,))
-    assert file.read_bytes() == of_page.read_bytes()
+@pytest.fixture(scope="module")
+def step() -> Analysis:
+    """Return a wall at 2 m and one at 4 m, and a row of pixels between them."""
+    inverse = torch.full((1, SIDE, SIDE), 1 / 2)
+    inverse[:, SIDE // 2 :] = 1 / 4
+    inverse[:, SIDE // 2] = 1 / 3
+    focal = torch.tensor([F_PX])  # as wide as the photo: inverse depth is canonical already
+    prediction = Prediction(inverse, focal, focal, SIDE, SIDE)
+    return analysis_of(prediction, "room")
 
 
 @pytest.mark.parametrize("kind", SURFACES)
-def test_the_slider_cuts_the_files_too(analysis: Analysis, tmp_path: Path, kind: str) -> None:
-    """The floor's depth k and k + 1 rows below the horizon differ by the share 1 / k.
-
-    0.5 % on a map of 512 is 1.0025 % here: rows 48.5 (the wall's foot) to 99.5 hang on nothing.
-    """
+def test_the_slider_cuts_the_files_and_the_command_line_cuts_the_same(
+    step: Analysis, tmp_path: Path, kind: Format
+) -> None:
+    """At half of 512 pixels a ratio counts twice: steps of 4 / 3 and 3 / 2 are 1.155 and 1.225."""
     sizes = []
-    for ratio in (1.5, 1.005):
+    for ratio in (1.24, 1.14):
         inside = tmp_path / str(ratio)
-        write_file(analysis, inside, kind, ratio)
+        of_page = write_file(step, inside, kind, ratio)
         if kind == "obj":
             with zipfile.ZipFile(inside / "room_obj.zip") as archive:
                 archive.extractall(inside / "obj")
         sizes.append(len(points_of(inside, kind)))
-    assert sizes == [SIDE * SIDE, SIDE * (SIDE - 52)]
+        shape, rgb = Shape(max_ratio=ratio), step.rgb
+        others = tmp_path / "command" / str(ratio)
+        write_prediction(others, "room", rgb, step.prediction, NOTICE, (kind,), shape)
+        if kind in ("glb", "ply"):  # the others hold the time
+            assert (others / of_page.name).read_bytes() == of_page.read_bytes()
+        elif kind == "usdz":
+            assert len(points_of(others, kind)) == sizes[-1]
+    assert sizes == [SIDE * SIDE, SIDE * (SIDE - 1)]
+
+
+@pytest.mark.parametrize("kind", SURFACES)
+def test_the_floor_is_whole_at_every_cut(analysis: Analysis, tmp_path: Path, kind: str) -> None:
+    """Its depth k and k + 1 rows below the horizon differs by the share 1 / k: 2 % at the wall."""
+    write_file(analysis, tmp_path, kind, 1.01)
+    if kind == "obj":
+        with zipfile.ZipFile(tmp_path / "room_obj.zip") as archive:
+            archive.extractall(tmp_path / "obj")
+    assert len(points_of(tmp_path, kind)) == SIDE * SIDE
 
 
 def test_obj_shows_the_photo(folder: Path) -> None:
@@ -133,7 +152,7 @@ def test_usdz_is_what_quick_look_opens(folder: Path) -> None:
 
 def test_without_usd_core_the_page_offers_the_rest(analysis, tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "pxr", None)
-    assert not formats.has_usd()
+    assert not exchange.has_usd()
     assert set(available()) == set(FORMATS) - {"usdz"}
     with pytest.raises(ValueError, match="pip install usd-core"):
         write_file(analysis, tmp_path, "usdz")
@@ -177,7 +196,7 @@ def test_relief_takes_the_sizes_that_are_asked_for(analysis: Analysis, tmp_path:
 @pytest.mark.parametrize("shape", [(2, 2), (2, 9), (40, 30)])
 def test_reliefs_of_all_shapes_are_watertight(shape: tuple[int, int]) -> None:
     depth = np.random.default_rng(0).uniform(1, 3, shape)
-    solid = formats.relief(depth)
+    solid = exchange.relief(depth)
     assert solid.is_watertight
     assert solid.volume > 0
     size = (100, 100 * (shape[0] - 1) / (shape[1] - 1))
@@ -195,8 +214,8 @@ def test_bundle_holds_everything_lists_it_and_leaves_only_itself(analysis, tmp_p
         assert sorted(names) == sorted(
             [
                 "README.txt", "room.glb", "room.jpg", "room.json", "room.npz", "room.ply",
-                "room_colour.png", "room_depth.png", "room_obj.zip", "room.usdz",
-                "room_relief.stl",
+                "room_colour.png", "room_depth.png", "room_grey.png", "room_normals.png",
+                "room_obj.zip", "room.usdz", "room_relief.stl",
             ]
         )  # fmt: skip
         readme = archive.read("README.txt").decode()

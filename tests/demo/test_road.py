@@ -126,7 +126,7 @@ def test_below_a_path_behind_a_proxy(
         with page.expect_download() as download:
             page.locator(".lessons a").first.click()
         assert download.value.url.startswith(below)
-        with page.expect_response("**/*.glb") as surface:
+        with page.expect_response("**/*.bin") as surface:
             open_tab(page, "3D")
         assert surface.value.ok
         assert status(f"{below}gradio_api/mcp/schema") == 200

@@ -1,35 +1,39 @@
 """The photo in space: the page's 3D file, chart and map, on a room whose lengths are known."""
 
+import io
+import json
 import math
+import timeit
 import xml.etree.ElementTree as ET
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-import trimesh
-from rooms3d import F_PX, FLOOR_M, PANEL, PANEL_M, SIDE, WALL_M, room, sky
+import skimage
+from flat_scenes import analysis_of
+from PIL import Image
+from rooms3d import F_PX, FLOOR_M, PANEL_M, SIDE, WALL_M, room, sky
 
 from demo.session import Session
 from demo.tabs.view3d.chart import POINT_SIDE, chart
 from demo.tabs.view3d.plan import Sheet, from_above, plan
-from demo.tabs.view3d.scene import write_view
+from demo.tabs.view3d.scene import first_scene, scene_of
 from demo.tabs.view3d.space import (
     PARTS,
     PointMap,
     grid,
     grid_step,
     held_pixels,
-    round_length,
-    scale_bar,
     unproject_level,
-    view_corners,
 )
 from demo.tabs.view3d.ui import _show, caption
-from depthpro.geometry import ratio_at
+from depthpro.geometry import ratio_at, unproject
 
-NOTICE = "Depth by somebody"
+MAP = "canonical_inverse_depth"
+PHOTO = Path(skimage.__file__).parent / "data" / "astronaut.png"
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -37,11 +41,30 @@ def space_of(pitch_deg: float = 0.0) -> PointMap:
     return unproject_level(room(pitch_deg), SIDE, SIDE)
 
 
-def view(folder: Path, pitch_deg: float = 0.0, **options: object) -> trimesh.Scene:
-    analysis = room(pitch_deg)
-    path = folder / "view.glb"
-    write_view(path, analysis.rgb, space_of(pitch_deg), NOTICE, **options)
-    return trimesh.load(path, process=False)
+class Unpacked(NamedTuple):
+    header: dict[str, Any]
+    points: np.ndarray
+    """In the viewer's frame: y up, z back."""
+    drawn: np.ndarray
+    cells: np.ndarray
+    picture: np.ndarray
+
+
+def unpack(path: str) -> Unpacked:
+    """Return what a file of the component holds, as its script reads it."""
+    data = Path(path).read_bytes()
+    start = 4 + int.from_bytes(data[:4], "little")
+    header = json.loads(data[4:start])
+    shape = rows, columns = header["rows"], header["columns"]
+    codes = np.frombuffer(data, "<u2", rows * columns, start).reshape(shape)
+    start += 2 * rows * columns
+    count = (rows - 1) * (columns - 1)
+    bits = np.frombuffer(data, np.uint8, -(-count // 8), start)
+    cells = np.unpackbits(bits, count=count, bitorder="little").reshape(rows - 1, -1) > 0
+    picture = np.asarray(Image.open(io.BytesIO(data[start + len(bits) :])))
+    depth = np.exp(header["base"] + header["step"] * codes)
+    points = unproject(depth, header["fPx"]) @ np.reshape(header["turn"], (3, 3)).T
+    return Unpacked(header, points, codes > 0, cells, picture)
 
 
 @pytest.mark.parametrize("pitch_deg", [0, 18])
@@ -56,19 +79,7 @@ def test_points_are_level(pitch_deg: float) -> None:
     assert np.linalg.norm(middle) == pytest.approx(PANEL_M, rel=0.01)
 
 
-@pytest.mark.parametrize(
-    ("longest_m", "units", "wanted_m"),
-    [
-        (1.0, "m", 1.0),
-        (1.99, "m", 1.0),
-        (430.0, "m", 200.0),
-        (0.034, "m", 0.02),
-        (2.0, "ft", 5 * 0.3048),
-        (0.29, "ft", 10 * 0.0254),
-    ],
-)
-def test_lengths_are_round(longest_m: float, units: str, wanted_m: float) -> None:
-    assert round_length(longest_m, units) == pytest.approx(wanted_m)
+def test_a_cell_is_a_metre_or_a_power_of_ten() -> None:
     assert [grid_step(size) for size in (0.5, 2, 40, 41, 4000)] == [0.1, 1, 1, 10, 100]
 
 
@@ -78,8 +89,6 @@ def test_grid_lies_on_the_ground_in_whole_cells_from_the_camera(units: str) -> N
     cells, step = grid(space, units)
     assert step == (1 if units == "m" else 0.3048)
     np.testing.assert_allclose(cells[..., 1], space.ground.camera_height_m)
-    lengths = np.linalg.norm(cells[:, 1] - cells[:, 0], axis=1)
-    np.testing.assert_allclose(lengths, step)
     numbers = cells[..., [0, 2]] / step
     np.testing.assert_allclose(numbers, np.round(numbers), atol=1e-9)
     # It reaches over all of the floor that is seen.
@@ -105,61 +114,47 @@ def test_flying_pixels_are_cut() -> None:
 
 
 @pytest.mark.parametrize("pitch_deg", [0, 18])
-def test_scale_bar_lies_on_the_ground_where_nothing_hides_it(pitch_deg: float) -> None:
-    space = space_of(pitch_deg)
-    left, right = scale_bar(space)
-    assert right[0] - left[0] == pytest.approx(round_length(right[0] - left[0]))
-    assert left[1] == right[1] == space.ground.camera_height_m
-    assert 0 < left[2] < space.points[-1, :, 2].min()
-    wide = np.ptp(view_corners(space, float(np.hypot(*left[1:])))[:, 0])
-    assert 0.1 * wide < right[0] - left[0] <= 0.4 * wide
-
-
-def test_view_holds_the_panel_in_metres(tmp_path: Path) -> None:
-    scene = view(tmp_path)
-    assert set(scene.geometry) == {"photo", *PARTS, "middle"}
-    points = scene.geometry["photo"].vertices
-    panel = points[np.abs(points[:, 2] + PANEL_M) < 0.01 * PANEL_M]
-    left, right, top, bottom = PANEL
-    # Vertices are at the middles of pixels, so that half a pixel, 4 mm, is missing at each end.
-    assert np.ptp(panel[:, 0]) == pytest.approx(right - left, rel=0.01)
-    assert panel[:, 1].max() == pytest.approx(-top, abs=0.01)
-    assert panel[:, 1].min() == pytest.approx(-bottom, abs=0.01)
-    grid_box = scene.geometry["grid"].bounds
-    np.testing.assert_allclose(grid_box[:, 1], -FLOOR_M, atol=0.03)
-    ends = scene.geometry["scale_bar"].bounds[:, 0]
-    assert np.ptp(ends) == pytest.approx(round_length(np.ptp(ends)), rel=0.01)
-    bare = view(tmp_path / "bare", parts=())
-    assert set(bare.geometry) == {"photo", "middle"}
-    assert NOTICE.encode() in (tmp_path / "view.glb").read_bytes()
-
-
-def test_view_of_points_has_a_square_for_each(tmp_path: Path) -> None:
-    scene = view(tmp_path, kind="points")
-    photo, held = scene.geometry["photo"], held_pixels(space_of())
-    assert len(photo.faces) == 2 * held.sum()
-    corners = photo.vertices.reshape(-1, 4, 3)
-    middles = corners.mean(axis=1)
-    wanted = space_of().points[held] * [1, -1, -1]
-    np.testing.assert_allclose(middles, wanted, atol=1e-4)
-    # 0.85 of a pixel at the depth of the point
-    sides = np.linalg.norm(corners[:, 1] - corners[:, 0], axis=1)
-    np.testing.assert_allclose(sides, 0.85 * space_of().depth[held] / F_PX, rtol=0.01)
-
-
-@pytest.mark.parametrize("pitch_deg", [0, 18])
-def test_viewer_turns_about_the_axis_and_starts_behind_the_camera(tmp_path, pitch_deg) -> None:
+def test_component_shows_the_panel_in_level_metres(tmp_path: Path, pitch_deg: float) -> None:
     analysis, space = room(pitch_deg), space_of(pitch_deg)
-    start = write_view(tmp_path / "view.glb", analysis.rgb, space, NOTICE)
-    middle = trimesh.load(tmp_path / "view.glb", process=False).bounds.mean(axis=0)
-    axis = space.rotation[:, 2] * [1, -1, -1]
-    np.testing.assert_allclose(middle, space.middle_m * axis, atol=1e-4)
-    around, down = np.radians(start[:2])
-    offset = [np.cos(around) * np.sin(down), np.cos(down), np.sin(around) * np.sin(down)]
-    eye = middle + start[2] * np.array(offset)
-    np.testing.assert_allclose(np.cross(eye, axis), 0, atol=1e-4)
-    assert eye @ axis < 0  # behind the origin
-    assert start[2] == pytest.approx(1.15 * space.middle_m)
+    shown = scene_of(analysis, space, tmp_path, parts=("grid", "camera"))
+    file = unpack(shown["file"]["path"])
+    # 16 bits from 2 m to 8 m: half a step is 1e-5.
+    wanted = space.points * [1, -1, -1]
+    np.testing.assert_allclose(file.points, wanted, rtol=2e-5, atol=2e-4)
+    assert file.drawn.all()
+    assert 0.98 < file.cells.mean() < 1  # cut around the panel
+    assert file.header["middleM"] == space.middle_m
+    assert np.abs(file.picture.astype(float) - analysis.rgb).mean() < 2  # JPEG
+    grid_lines, camera_lines = (np.reshape(each["segments"], (-1, 3)) for each in shown["lines"])
+    np.testing.assert_allclose(grid_lines[:, 1], -space.ground.camera_height_m, atol=1e-3)
+    assert np.abs(camera_lines).max() < 0.1 * space.middle_m
+    bare = scene_of(analysis, space, tmp_path, "points", parts=())
+    assert (bare["lines"], bare["view"], bare["photo"]) == ([], "points", shown["photo"])
+
+
+def test_component_shows_no_sky_and_normals(tmp_path: Path) -> None:
+    analysis = room()
+    canonical = analysis.prediction.canonical_inverse_depth.clone()
+    canonical[:, :60] = 0  # above the panel
+    analysis = replace(analysis, prediction=replace(analysis.prediction, **{MAP: canonical}))
+    space = unproject_level(analysis, SIDE, SIDE)
+    file = unpack(scene_of(analysis, space, tmp_path, "normals")["file"]["path"])
+    assert not file.drawn[:60].any()
+    assert not file.cells[:60].any()
+    assert file.drawn[60:].all()
+    # Floor: up is green. Panel: towards the camera is blue.
+    np.testing.assert_allclose(file.picture[-20, 128], [128, 255, 128], atol=12)
+    np.testing.assert_allclose(file.picture[128, 128], [128, 128, 255], atol=12)
+
+
+def test_the_first_scene_is_small_and_quick(tmp_path: Path) -> None:
+    analysis = analysis_of(room().prediction, rgb=np.asarray(Image.open(PHOTO).convert("RGB")))
+    assert analysis.ground.ground
+    shown = first_scene(analysis, tmp_path)
+    assert Path(shown["file"]["path"]).stat().st_size < 1.0e6
+    seconds = min(timeit.repeat(lambda: first_scene(analysis, tmp_path), number=1, repeat=3))
+    busy = min(timeit.repeat(lambda: sum(range(2_000_000)), number=1, repeat=3))  # 30 ms, idle
+    assert seconds < 5 * busy
 
 
 @pytest.mark.parametrize(("units", "scale"), [("m", 1.0), ("ft", 1 / 0.3048)])
@@ -167,7 +162,7 @@ def test_chart_has_equal_axes_in_the_unit(units: str, scale: float) -> None:
     analysis = room(18)
     space = unproject_level(analysis, POINT_SIDE, POINT_SIDE)
     figure = chart(analysis.rgb, space, units=units)
-    assert [trace.name for trace in figure.data] == ["photo", "grid", "frustum", "scale_bar"]
+    assert [trace.name for trace in figure.data] == ["photo", "grid", "camera"]
     photo = figure.data[0]
     assert 40_000 < len(photo.x) == len(photo.marker.color) <= POINT_SIDE**2
     # y is ahead and z up: the floor is below the camera.
@@ -235,7 +230,7 @@ def test_captions() -> None:
     assert "Grid: 1 m." in text
     assert "1.5 m above the ground and looks 18° down" in text
     assert "Grid: 1 ft." in caption(space, PARTS, "ft")
-    assert "Grid" not in caption(space, ("scale_bar",))
+    assert "Grid" not in caption(space, ("camera",))
     assert "more than 1 m above" in caption(space, None)
     assert "No ground was found" in caption(unproject_level(sky(), 48, 64), PARTS)
 
@@ -243,9 +238,8 @@ def test_captions() -> None:
 def test_a_photo_of_the_sky_alone_is_drawn(tmp_path: Path) -> None:
     analysis = sky()
     space = unproject_level(analysis, 48, 64)
-    for kind in ("mesh", "points"):
-        write_view(tmp_path / "sky.glb", analysis.rgb, space, NOTICE, kind)
-        assert len(trimesh.load(tmp_path / "sky.glb").geometry["photo"].faces)
+    for view in ("surface", "points", "normals"):
+        assert unpack(scene_of(analysis, space, tmp_path, view)["file"]["path"]).cells.all()
     assert len(chart(analysis.rgb, space).data[0].x) == 48 * 64
     ET.fromstring(plan(analysis.rgb, space))
 
@@ -254,8 +248,8 @@ def test_redraws_at_the_same_time_have_files_of_their_own() -> None:
     session = Session(room())
     cuts = list(range(2, 40, 4))
     with ThreadPoolExecutor(4) as pool:
-        drawn = list(pool.map(lambda cut: _show(session, "m", "mesh", cut, []), cuts))
-    paths = [Path(updates[0]["value"]) for updates in drawn]
+        drawn = list(pool.map(lambda cut: _show(session, "m", "surface", cut, []), cuts))
+    paths = [Path(updates[0]["value"]["file"]["path"]) for updates in drawn]
     assert len(set(paths)) == len(cuts)
     assert paths[-1].exists()
     assert len(list(paths[0].parent.iterdir())) <= 2 * 4  # the visible ones, and those being drawn

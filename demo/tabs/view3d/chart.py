@@ -10,7 +10,7 @@ from PIL import Image
 
 from demo.tabs.view3d.space import PARTS, PointMap, Segments, held_pixels, lines_of
 from demo.units import PER_METRE, Units
-from depthpro.export import MAX_RATIO
+from depthpro.geometry import MAX_RATIO
 
 POINT_SIDE = 224
 """Points along the longer side; more make browsers slow."""
@@ -77,7 +77,7 @@ def _line(name: str, segments: Segments) -> go.Scatter3d:
     return go.Scatter3d(
         **dict(zip("xyz", points.T, strict=True)),
         mode="lines",
-        line={"color": PARTS[name], "width": 8 if name == "scale_bar" else 3},
+        line={"color": PARTS[name], "width": 3},
         name=name,
         hoverinfo="skip",
     )

@@ -11,7 +11,7 @@ from PIL import Image
 from demo.screen import picture_uri
 from demo.tabs.view3d.space import PointMap, grid_step, held_pixels
 from demo.units import Units, length
-from depthpro.export import MAX_RATIO
+from depthpro.geometry import MAX_RATIO
 
 ROOF_M = 1.0
 """Height above the camera where the map is cut, as in a floor plan: ceilings hide rooms."""

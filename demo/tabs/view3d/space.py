@@ -1,4 +1,4 @@
-"""The level points of a photo in metres, and the grid, camera and scale bar among them, as lines.
+"""The level points of a photo in metres, and the grid and the camera among them, as lines.
 
 Level frame: x right, y straight down, z ahead, the camera at the origin; without a ground it is the
 camera's frame.
@@ -14,15 +14,12 @@ from numpy import ndarray
 from demo.ground import TOLERANCE, Ground
 from demo.pipeline import Analysis
 from demo.units import Units
-from depthpro.export import FAR_M, MAX_RATIO
-from depthpro.geometry import ratio_at, solid_cells, solid_pixels, unproject
+from depthpro.geometry import FAR_M, MAX_RATIO, ratio_at, solid_cells, solid_pixels, unproject
 
 _CELLS = (2, 40)  # of the grid, along the longer side of the ground
-_BAR_NEARER = 0.85  # than where the photo's lower edge meets the ground
-_BAR_SHARE = 0.4  # of the view's width, at most
-_FRUSTUM_SHARE = 0.06  # of the distance to the middle
+_CAMERA_SHARE = 0.06  # of the distance to the middle
 
-PARTS = {"grid": "#00a5d8", "frustum": "#ff8c00", "scale_bar": "#e11d48"}
+PARTS = {"grid": "#00a5d8", "camera": "#e07b00"}
 """Lines that can be drawn among the points, and their colours."""
 
 Segments = Float[ndarray, "n 2 3"]
@@ -62,22 +59,18 @@ def unproject_level(analysis: Analysis, height: int, width: int) -> PointMap:
     return PointMap(depth, f_px, ground, reason, rotation, points)
 
 
-def held_pixels(space: PointMap, ratio: float = MAX_RATIO) -> Bool[ndarray, "h w"]:
-    """Return which pixels are on a surface: no flying ones, and nothing beyond `FAR_M`.
+def held_cells(space: PointMap, ratio: float = MAX_RATIO) -> Bool[ndarray, "h-1 w-1"]:
+    """Return which cells of four pixels are on a surface: no edge in them, no sky; or all.
 
-    Neighbouring depths that differ by more than `ratio` make an edge; see `ratio_at`.
+    A step of depth by more than `ratio` is an edge; see `ratio_at`.
     """
-    ratio = ratio_at(ratio, max(space.depth.shape))
-    held = solid_pixels(solid_cells(space.depth, ratio, FAR_M))
-    return held if held.any() else np.ones_like(held)
+    cells = solid_cells(space.depth, ratio_at(ratio, max(space.depth.shape)), FAR_M)
+    return cells if cells.any() else np.ones_like(cells)
 
 
-def round_length(longest_m: float, units: Units = "m") -> float:
-    """Return the longest of 1, 2, 5, 10, ... metres, feet or inches, up to `longest_m`."""
-    unit_m = 1.0 if units == "m" else 0.3048 if longest_m >= 0.3048 else 0.0254
-    power = 10.0 ** math.floor(math.log10(longest_m / unit_m) + 1e-9)
-    digit = max(digit for digit in (1, 2, 5) if digit * power * unit_m <= longest_m * (1 + 1e-9))
-    return digit * power * unit_m
+def held_pixels(space: PointMap, ratio: float = MAX_RATIO) -> Bool[ndarray, "h w"]:
+    """Return which pixels are on a surface; the others fly between two, or are sky."""
+    return solid_pixels(held_cells(space, ratio))
 
 
 def grid_step(extent_m: float, units: Units = "m") -> float:
@@ -93,14 +86,14 @@ def grid_step(extent_m: float, units: Units = "m") -> float:
 
 def lines_of(space: PointMap, units: Units = "m") -> dict[str, Segments]:
     """Return the lines of all `PARTS`; without a ground there is no grid."""
-    parts = (grid(space, units)[0], frustum(space), scale_bar(space, units)[None])
+    parts = (grid(space, units)[0], camera(space))
     return {name: lines for name, lines in zip(PARTS, parts, strict=True) if len(lines)}
 
 
 def grid(space: PointMap, units: Units = "m") -> tuple[Segments, float]:
     """Return the grid's lines on the ground, if there is one, and the width of a cell in metres.
 
-    They lie whole cells away from the point below the camera.
+    They lie whole cells away from the point below the camera, and reach from end to end.
     """
     if space.ground is None:
         return np.empty((0, 2, 3)), grid_step(space.middle_m, units)
@@ -112,16 +105,14 @@ def grid(space: PointMap, units: Units = "m") -> tuple[Segments, float]:
     step = grid_step(float((high - low).max()), units)
     x = np.arange(math.floor(low[0] / step), math.ceil(high[0] / step) + 1) * step
     z = np.arange(math.floor(low[1] / step), math.ceil(high[1] / step) + 1) * step
-    x, y, z = np.meshgrid(x, floor_m, z, indexing="ij")
-    corners = np.stack([x, y, z], axis=-1)[:, 0]
-    ahead = np.stack([corners[:, :-1], corners[:, 1:]], axis=-2).reshape(-1, 2, 3)
-    across = np.stack([corners[:-1], corners[1:]], axis=-2).reshape(-1, 2, 3)
-    return np.concatenate([ahead, across]), step
+    ahead = [[(at, floor_m, z[0]), (at, floor_m, z[-1])] for at in x]
+    across = [[(x[0], floor_m, at), (x[-1], floor_m, at)] for at in z]
+    return np.array([*ahead, *across]), step
 
 
-def frustum(space: PointMap) -> Segments:
+def camera(space: PointMap) -> Segments:
     """Return the camera's pyramid, with a roof that shows which way is up."""
-    corners = view_corners(space, _FRUSTUM_SHARE * space.middle_m)
+    corners = view_corners(space, _CAMERA_SHARE * space.middle_m)
     top_left, top_right, _, bottom_left = corners
     roof = (top_left + top_right) / 2 + 0.2 * (top_left - bottom_left)
     edges = [(np.zeros(3), corner) for corner in corners]
@@ -135,21 +126,3 @@ def view_corners(space: PointMap, depth_m: float) -> Float[ndarray, "4 3"]:
     x, y = width / 2 / space.f_px, height / 2 / space.f_px
     rays = np.array([[-x, -y, 1.0], [x, -y, 1.0], [x, y, 1.0], [-x, y, 1.0]])
     return depth_m * rays @ space.rotation.T
-
-
-def scale_bar(space: PointMap, units: Units = "m") -> Float[ndarray, "2 3"]:
-    """Return the ends of a bar of a round length, where nothing in the photo hides it.
-
-    It lies on the ground, nearer than the photo's lower edge; without a ground, below the view.
-    """
-    corners = view_corners(space, float(np.percentile(space.depth, 2)))
-    foot = (corners[2] + corners[3]) / 2
-    if space.ground is not None and foot[1] > 0:
-        floor_m = space.ground.camera_height_m
-        foot *= _BAR_NEARER * floor_m / foot[1]
-        foot[1] = floor_m
-    else:
-        foot[1] += 0.1 * np.linalg.norm(corners[0] - corners[3])
-    width_m = float(np.hypot(*foot[1:])) * space.depth.shape[1] / space.f_px
-    half = round_length(_BAR_SHARE * width_m, units) / 2
-    return foot + np.array([[-half, 0, 0], [half, 0, 0]])

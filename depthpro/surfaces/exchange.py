@@ -77,6 +77,12 @@ def has_usd() -> bool:
     return importlib.util.find_spec("pxr") is not None
 
 
+def require_usd() -> None:
+    """Refuse to write USDZ without usd-core, with the remedy."""
+    if not has_usd():
+        raise ValueError("USDZ needs usd-core: `pip install usd-core`, or choose GLB.")
+
+
 def write_obj_zip(path: str | Path, surface: "trimesh.Trimesh", stem: str, notice: str) -> None:
     """Write the three files of a Wavefront OBJ as a ZIP, in metres: y up.
 
@@ -111,8 +117,7 @@ def write_obj_zip(path: str | Path, surface: "trimesh.Trimesh", stem: str, notic
 
 def write_usdz(path: str | Path, surface: "trimesh.Trimesh", notice: str) -> None:
     """Write a textured surface as USDZ, in metres: y up, unlit. Needs usd-core."""
-    if not has_usd():
-        raise ValueError("USDZ needs usd-core: `pip install usd-core`, or choose GLB.")
+    require_usd()
     with whole_file(path) as temporary, tempfile.TemporaryDirectory(dir=temporary.parent) as folder:
         _visual(surface).material.baseColorTexture.save(Path(folder, "photo.jpg"), quality=92)
         source, package = str(Path(folder, "surface.usdc")), Path(folder, "package.usdz")

@@ -1,0 +1,1 @@
+"""The photo in 3D, as files for other programs."""
