@@ -14,9 +14,10 @@ from gradio.helpers import Examples
 from gradio.themes import Default
 from starlette.middleware import Middleware
 
-from demo import export, figures, hosting, lessons, pipeline, screen
+from demo import export, figures, hosting, lessons, links, pipeline, preview, screen
 from demo.api import programs
 from demo.gradio_internals import uploaded
+from demo.learn.routes import routes
 from demo.session import (
     KEEP_S,
     NETWORK,
@@ -85,7 +86,10 @@ def launch_options(accounts: list[tuple[str, str]] | None = None) -> dict[str, A
         "mcp_server": accounts is None and find_spec("mcp") is not None,
         # Each holds some 50 MB with a photo of 12 megapixels, and Gradio forgets none for its age.
         "state_session_capacity": 100,
-        "app_kwargs": {"middleware": [Middleware(hosting.PathOfProxy)]},
+        "app_kwargs": {
+            "middleware": [Middleware(hosting.PathOfProxy), Middleware(preview.Head)],
+            "routes": [*routes(), *preview.routes()],
+        },
     }
 
 
@@ -95,7 +99,11 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
         title="Depth Pro", delete_cache=(KEEP_S, KEEP_S), analytics_enabled=False
     ) as page:
         session = gr.State(None)
-        gr.Markdown("# Depth Pro\nOne photo in, depth in metres out, without any camera data.")
+        gr.Markdown(
+            "# Depth Pro\nOne photo in, depth in metres out, without any camera data. "
+            f"{links.LEARN}",
+            elem_id="title",
+        )
         gr.HTML(figures.banner(model.provenance, note))
         hosting.restart_notice()
         with gr.Row(elem_id="desk"):
@@ -117,18 +125,22 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
                         [("metres", "m"), ("feet", "ft")], value="m", label="Units", elem_id="units"
                     )
                     everything = _download(session)
+                    share = links.share()
             with gr.Column(scale=3, min_width=320, elem_id="right"):
                 shared = Shared(session, units, [summary, everything], _sidebar)
                 active = gr.State(0)
-                with gr.Tabs(elem_id="tabs"):
+                with gr.Tabs(elem_id="tabs") as tabs:
                     panels = [tab.build(model, shared) for tab in _TABS]
         refresh = _wire_panels(shared, active, panels)
-        _wire_photo(model, shared, photo, examples, [problem, summary], refresh)
+        known = {path.stem: path for path in _example_paths()}
+        opened = links.wire(page, shared, panels, tabs, active, share, known)
+        asked = opened.example.change(known.get, opened.example, photo, **PRIVATE)
+        chosen = (photo.input, examples.load_input_event.then, asked.then)
+        _wire_photo(model, shared, photo, chosen, [problem, summary], refresh)
         if lesson_cards := lessons.cards():
-            gr.set_static_paths([lessons.NOTEBOOKS])
             with gr.Accordion("Learn how it works: the lessons", open=False, elem_id="learn"):
                 gr.HTML(lesson_cards)
-        refresh(page.load)  # numbers would show 0 before there are any
+        refresh(opened.event.then)  # numbers would show 0 before there are any
         programs.register(model, page)
     return page.queue(max_size=16)
 
@@ -143,15 +155,18 @@ def _download(session: gr.State) -> gr.Button:
 
 def _examples(photo: gr.Image) -> Examples:
     """Return the example photos: scikit-image's and rendered ones."""
-    folder = files("skimage") / "data"
-    paths = [*(folder / name for name in _EXAMPLES), *(truth.EXAMPLES / n for n in truth.RENDERED)]
     return gr.Examples(
-        [[str(path)] for path in paths],
+        [[str(path)] for path in _example_paths()],
         inputs=photo,
         cache_examples=False,
         label="Examples",
         api_visibility="private",
     )
+
+
+def _example_paths() -> list[Path]:
+    folder = Path(str(files("skimage") / "data"))
+    return [*(folder / name for name in _EXAMPLES), *(truth.EXAMPLES / n for n in truth.RENDERED)]
 
 
 def _wire_panels(
@@ -202,7 +217,7 @@ def _wire_photo(
     model: DepthPro,
     shared: Shared,
     photo: gr.Image,
-    examples: Examples,
+    chosen: Sequence[Callable[..., Any]],
     messages: list[gr.HTML],
     refresh: Callable[[Any], None],
 ) -> None:
@@ -210,7 +225,7 @@ def _wire_photo(
     # The chosen photo, and the picture to show in its place: none if it was refused, the decoded
     # one if no browser can show it.
     taken = gr.State(None)
-    for trigger in (photo.input, examples.load_input_event.then):
+    for trigger in chosen:
         event = trigger(
             partial(_estimate, model),
             [shared.units, photo],

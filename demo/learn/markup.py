@@ -100,8 +100,8 @@ def _relink(tokens: list[Token], link: Callable[[str], str | None]) -> None:
         if token.type == "link_open":
             address = link(str(token.attrGet("href")))
             kept = address is not None
-            if address is not None:
-                token.attrSet("href", address)
+            if address is not None and address != token.attrGet("href"):
+                token.attrs = {"href": address}  # a hint is for who reads it elsewhere
         if token.type in ("link_open", "link_close") and not kept:
             token.type = "text"  # an empty one
 

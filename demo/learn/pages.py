@@ -21,6 +21,7 @@ from demo.lessons import NOTEBOOKS, Lesson, cards, read_index
 PAGE = "http://127.0.0.1:7860/"
 """The page's address in the notebooks; here it is the page that serves the lessons."""
 TITLE = "How Depth Pro works"
+HEAD = "<!-- head -->"
 
 _ROOT = Path(depthpro.__file__).parents[1]
 _SOURCES = {
@@ -42,9 +43,11 @@ class Figure(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A page, and the figures that it shows."""
+    """A page with `HEAD` where its title and its preview belong, and the figures that it shows."""
 
     html: str
+    title: str
+    about: str
     figures: Sequence[Figure] = ()
 
 
@@ -59,7 +62,7 @@ def index() -> Page | None:
         "notebooks that run in under a minute each, shown here as they ran. Choose a block of the "
         f"network, or begin with lesson 1.</p>{diagram(lessons)}{cards('')}</main>"
     )
-    return Page(_whole(TITLE, "Depth Pro in nine lessons that run.", body, depth=1))
+    return _page(TITLE, "Depth Pro in nine lessons that run.", body, depth=1)
 
 
 @cache
@@ -71,14 +74,21 @@ def lesson(name: str) -> Page | None:
         return None
     chosen, headings, figures = lessons[at], list[Heading](), list[Figure]()
     notebook = json.loads(chosen.notebook.read_text("utf-8"))
-    cells = [_cell(cell, chosen, headings, figures) for cell in notebook["cells"]]
-    lit = LIT.get(chosen.number, frozenset())
-    body = (
-        f'<div class="columns">{_contents(headings)}'
-        f"<main>{diagram(lessons, lit)}<article>{''.join(cells)}</article>"
-        f"{_around(lessons, at)}</main></div>"
+    first, *cells = notebook["cells"]
+    top = [_markdown(part, headings) for part in "".join(first["source"]).split("\n\n", 2)]
+    rest = "".join(_cell(cell, chosen, headings, figures) for cell in cells)
+    contents = _contents(headings)
+    article = (
+        f"{top[0]}{top[1]}{diagram(lessons, LIT[chosen.number])}"
+        f'<details class="contents narrow"><summary>In this lesson</summary>{contents}</details>'
+        f"{''.join(top[2:])}{rest}"
     )
-    return Page(_whole(f"{chosen.number} · {chosen.title}", chosen.about, body, depth=1), figures)
+    body = (
+        f'<div class="columns"><nav class="contents" aria-label="In this lesson">'
+        f"<b>In this lesson</b>{contents}</nav>"
+        f"<main><article>{article}</article>{_around(lessons, at)}</main></div>"
+    )
+    return _page(f"{chosen.number} · {chosen.title}", chosen.about, body, 1, figures)
 
 
 @cache
@@ -93,7 +103,7 @@ def source(name: str) -> Page | None:
         body = to_html(text, lambda to: _link_between(to, here, "../" * (depth - 1)))
     else:
         body = f'<h1 class="file">{html.escape(name)}</h1>{code(text, _LANGUAGES[path.suffix])}'
-    return Page(_whole(name, f"{name} of Depth Pro, as it runs.", f"<main>{body}</main>", depth))
+    return _page(name, f"{name} of Depth Pro, as it runs.", f"<main>{body}</main>", depth)
 
 
 def notebook(name: str) -> Path | None:
@@ -106,32 +116,24 @@ def picture(number: int) -> Path | None:
     return next((each.picture for each in read_index() if each.number == number), None)
 
 
-def _whole(title: str, about: str, body: str, depth: int) -> str:
+def _page(title: str, about: str, body: str, depth: int, figures: Sequence[Figure] = ()) -> Page:
     """Return a page that lies `depth` folders below the page of the network."""
-    up, name = "../" * depth, html.escape(title)
-    learn = "../" * (depth - 1) or "./"
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+    up, learn = "../" * depth, "../" * (depth - 1) or "./"
+    page = (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8">{HEAD}'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<title>{name} – Depth Pro</title><meta name="description" content="{html.escape(about)}">'
-        f'<meta property="og:title" content="{name} – Depth Pro">'
-        f'<meta property="og:description" content="{html.escape(about)}">'
-        f'<meta property="og:image" content="{up}preview.jpg">'
-        '<meta name="twitter:card" content="summary_large_image">'
         f'<link rel="icon" href="{up}favicon.ico"><link rel="stylesheet" href="{learn}style.css">'
         f'</head><body><header><a href="{up}">Depth Pro</a><a href="{learn}">Lessons</a></header>'
         f"{body}</body></html>"
     )
+    return Page(page, f"{title} – Depth Pro", about, figures)
 
 
 def _contents(headings: Sequence[Heading]) -> str:
     links = "".join(
         f'<li><a href="#{each.id}">{each.title}</a></li>' for each in headings if each.level == 2
     )
-    return (
-        '<details class="contents" open><summary>In this lesson</summary>'
-        f'<nav aria-label="In this lesson"><ol>{links}</ol></nav></details>'
-    )
+    return f"<ol>{links}</ol>"
 
 
 def _around(lessons: Sequence[Lesson], at: int) -> str:
@@ -152,12 +154,16 @@ def _around(lessons: Sequence[Lesson], at: int) -> str:
     )
 
 
+def _markdown(text: str, headings: list[Heading]) -> str:
+    return to_html(text, lambda to: _link_between(to, "notebooks", ""), headings)
+
+
 def _cell(
     cell: dict[str, Any], lesson: Lesson, headings: list[Heading], figures: list[Figure]
 ) -> str:
     text, tags = "".join(cell["source"]), cell["metadata"].get("tags", [])
     if cell["cell_type"] == "markdown":
-        return to_html(text, lambda to: _link_between(to, "notebooks", ""), headings)
+        return _markdown(text, headings)
     if "check" in tags:
         return f"<details><summary>How it is checked</summary>{code(text)}</details>"
     section = headings[-1].title if headings else lesson.title
@@ -165,9 +171,7 @@ def _cell(
     return code(text) + "".join(outputs)
 
 
-def _output(
-    output: dict[str, Any], lesson: Lesson, section: str, figures: list[Figure]
-) -> str:
+def _output(output: dict[str, Any], lesson: Lesson, section: str, figures: list[Figure]) -> str:
     if output["output_type"] == "stream":
         return f'<pre class="output" tabindex="0">{html.escape("".join(output["text"]))}</pre>'
     kind = next((kind for kind in _FIGURES if kind in output.get("data", {})), None)

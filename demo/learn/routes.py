@@ -5,8 +5,9 @@ from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, get_route_path
 
+from demo import preview
 from demo.learn import pages
 from demo.learn.markup import code_styles
 
@@ -30,15 +31,15 @@ def routes() -> list[BaseRoute]:
 
 
 def _index(request: Request) -> Response:
-    return _answer(pages.index())
+    return _answer(request, pages.index())
 
 
 def _lesson(request: Request) -> Response:
-    return _answer(pages.lesson(request.path_params["name"]))
+    return _answer(request, pages.lesson(request.path_params["name"]))
 
 
 def _source(request: Request) -> Response:
-    return _answer(pages.source(request.path_params["name"]))
+    return _answer(request, pages.source(request.path_params["name"]))
 
 
 def _notebook(request: Request) -> Response:
@@ -70,8 +71,13 @@ def _styles() -> str:
     return (Path(__file__).parent / "learn.css").read_text("utf-8") + code_styles()
 
 
-def _answer(page: pages.Page | None) -> Response:
-    return _missing() if page is None else HTMLResponse(page.html, headers=_ALONE)
+def _answer(request: Request, page: pages.Page | None) -> Response:
+    if page is None:
+        return _missing()
+    root = preview.root_address(request)
+    address = root + get_route_path(request.scope).removeprefix("/")
+    head = preview.tags(page.title, page.about, address, f"{root}preview.jpg")
+    return HTMLResponse(page.html.replace(pages.HEAD, head, 1), headers=_ALONE)
 
 
 def _missing() -> Response:
