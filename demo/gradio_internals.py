@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 import gradio as gr
 from gradio.events import api  # `gr.api`, for type checkers
+from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_function_description, get_upload_folder
 
 from demo.session import refusal
@@ -29,6 +30,11 @@ def upload_folder() -> Path:
     Gradio documents that GRADIO_TEMP_DIR changes it, and no way to ask for it.
     """
     return Path(get_upload_folder()).resolve()
+
+
+def as_upload(path: Path) -> str:
+    """Return the path of a copy among the uploads: Gradio shows no files from other folders."""
+    return save_file_to_cache(path, str(upload_folder()))
 
 
 def uploaded(photo: Any) -> Path:

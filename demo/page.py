@@ -16,7 +16,7 @@ from starlette.middleware import Middleware
 
 from demo import export, figures, hosting, lessons, links, pipeline, preview, screen
 from demo.api import programs
-from demo.gradio_internals import uploaded
+from demo.gradio_internals import as_upload, uploaded
 from demo.learn.routes import routes
 from demo.session import (
     KEEP_S,
@@ -134,7 +134,9 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
         refresh = _wire_panels(shared, active, panels)
         known = {path.stem: path for path in _example_paths()}
         opened = links.wire(page, shared, panels, tabs, active, share, known)
-        asked = opened.example.change(known.get, opened.example, photo, **PRIVATE)
+        asked = opened.example.change(
+            lambda name: as_upload(known[name]), opened.example, photo, **PRIVATE
+        )
         chosen = (photo.input, examples.load_input_event.then, asked.then)
         _wire_photo(model, shared, photo, chosen, [problem, summary], refresh)
         if lesson_cards := lessons.cards():

@@ -22,6 +22,7 @@ ABOUT = (
 SIZE = (1200, 630)
 
 _PICTURE = Path(__file__).parent / "preview.jpg"
+_CHARSET = '<meta charset="utf-8" />'  # has to come early
 _OTHERS = re.compile(r'<meta\s+(?:property="og:|name="twitter:)[^>]*>\s*')
 
 
@@ -105,4 +106,4 @@ def root_address(request: Request) -> str:
 def _replace(page: str, scope: Scope) -> str:
     root = root_address(Request(scope))
     own = tags(TITLE, ABOUT, root, f"{root}preview.jpg")
-    return _OTHERS.sub("", page).replace("<head>", f"<head>{own}", 1)
+    return _OTHERS.sub("", page).replace(_CHARSET, _CHARSET + own, 1)
