@@ -37,6 +37,11 @@ def read_index(folder: Path = NOTEBOOKS) -> list[Lesson]:
     ]
 
 
+def entry() -> str:
+    """Return a link to the lessons in Markdown; empty without lessons."""
+    return "[Learn how it works](learn/)" if read_index() else ""
+
+
 def cards(root: str = "learn/", folder: Path = NOTEBOOKS) -> str:
     """Return a card for each lesson, with links relative to `root`; empty without lessons."""
     items = [

@@ -16,7 +16,7 @@ import gradio as gr
 import numpy as np
 from gradio.components import Component
 
-from demo.session import PRIVATE, Panel, Session, Shared
+from demo.session import PRIVATE, REDRAW, Panel, Session, Shared
 from depthpro import load_image
 from depthpro.viz import DepthRange
 
@@ -40,10 +40,6 @@ async (query) => {
 """
 _NO_PHOTO = "Copied: the tab and the settings, not your photo, which stays with you."
 _COPIED = "Copied: the example, the tab and the settings."
-
-
-LEARN = "[Learn how it works](learn/)"
-"""The link to the lessons, in Markdown."""
 
 
 class Share(NamedTuple):
@@ -112,11 +108,11 @@ def wire(
         query = {"tab": names[number], **({"example": name} if name else {})}
         query |= write(dict(zip(known, values, strict=True)), known)
         info = _NO_PHOTO if session is not None and name is None else _COPIED
-        return gr.Textbox(urlencode(query), info=info, visible=True)
+        return gr.Textbox(urlencode(query, safe=","), info=info, visible=True)
 
-    event = page.load(apply, kept, [tabs, active, example, *known.values()], **PRIVATE)
+    event = page.load(apply, kept, [tabs, active, example, *known.values()], **REDRAW)
     copied = share.button.click(
-        address, [shared.session, active, *known.values()], share.link, **PRIVATE
+        address, [shared.session, active, *known.values()], share.link, **REDRAW
     )
     copied.then(None, share.link, share.link, js=_COPY, **PRIVATE)
     for name, component in known.items():

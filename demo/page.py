@@ -101,7 +101,7 @@ def build_page(model: DepthPro, note: str = "") -> gr.Blocks:
         session = gr.State(None)
         gr.Markdown(
             "# Depth Pro\nOne photo in, depth in metres out, without any camera data. "
-            f"{links.LEARN}",
+            f"{lessons.entry()}",
             elem_id="title",
         )
         gr.HTML(figures.banner(model.provenance, note))

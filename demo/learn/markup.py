@@ -34,7 +34,7 @@ def to_html(
 ) -> str:
     """Return Markdown as HTML; headings get an id, and are added to `headings`.
 
-    `link` returns the address for a link's target, or None to leave the words without a link.
+    `link` returns the address for the target of a link or a picture, or None to leave the words.
     """
     formulas: list[str] = []
 
@@ -102,8 +102,9 @@ def _relink(tokens: list[Token], link: Callable[[str], str | None]) -> None:
             kept = address is not None
             if address is not None and address != token.attrGet("href"):
                 token.attrs = {"href": address}  # a hint is for who reads it elsewhere
-        if token.type in ("link_open", "link_close") and not kept:
-            token.type = "text"  # an empty one
+        missing = token.type == "image" and link(str(token.attrGet("src"))) is None
+        if missing or (token.type in ("link_open", "link_close") and not kept):
+            token.type = "text"  # its words, if it has any
 
 
 def _formula(latex: str, display: str) -> str:

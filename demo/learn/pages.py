@@ -65,13 +65,30 @@ def index() -> Page | None:
     return _page(TITLE, "Depth Pro in nine lessons that run.", body, depth=1)
 
 
-@cache
 def lesson(name: str) -> Page | None:
     """Return a lesson by the name in its address; None if there is none of this name."""
+    names = [each.name for each in read_index()]
+    return _lesson(names.index(name)) if name in names else None
+
+
+def source(name: str) -> Page | None:
+    """Return a source file of the packages by its name; None for any other file."""
+    return _source(name) if name in _SOURCES else None
+
+
+def notebook(name: str) -> Path | None:
+    """Return the file of a lesson, for the download."""
+    return next((each.notebook for each in read_index() if each.name == name), None)
+
+
+def picture(number: int) -> Path | None:
+    """Return the picture on a lesson's card."""
+    return next((each.picture for each in read_index() if each.number == number), None)
+
+
+@cache  # below the check of names, or strangers could fill the memory
+def _lesson(at: int) -> Page:
     lessons = read_index()
-    at = next((at for at, each in enumerate(lessons) if each.name == name), None)
-    if at is None:
-        return None
     chosen, headings, figures = lessons[at], list[Heading](), list[Figure]()
     notebook = json.loads(chosen.notebook.read_text("utf-8"))
     first, *cells = notebook["cells"]
@@ -92,28 +109,15 @@ def lesson(name: str) -> Page | None:
 
 
 @cache
-def source(name: str) -> Page | None:
-    """Return a source file of the packages by its name; None for any other file."""
-    path = _SOURCES.get(name)
-    if path is None:
-        return None
-    text, depth = path.read_text("utf-8"), 2 + name.count("/")
+def _source(name: str) -> Page:
+    path, depth = _SOURCES[name], 2 + name.count("/")
+    text = path.read_text("utf-8")
     if path.suffix == ".md":
         here = posixpath.dirname(name)
         body = to_html(text, lambda to: _link_between(to, here, "../" * (depth - 1)))
     else:
         body = f'<h1 class="file">{html.escape(name)}</h1>{code(text, _LANGUAGES[path.suffix])}'
     return _page(name, f"{name} of Depth Pro, as it runs.", f"<main>{body}</main>", depth)
-
-
-def notebook(name: str) -> Path | None:
-    """Return the file of a lesson, for the download."""
-    return next((each.notebook for each in read_index() if each.name == name), None)
-
-
-def picture(number: int) -> Path | None:
-    """Return the picture on a lesson's card."""
-    return next((each.picture for each in read_index() if each.number == number), None)
 
 
 def _page(title: str, about: str, body: str, depth: int, figures: Sequence[Figure] = ()) -> Page:
