@@ -147,10 +147,13 @@ def read(texts: Mapping[str, Any], known: Mapping[str, Component]) -> dict[str, 
 
 def write(values: Mapping[str, Any], known: Mapping[str, Component]) -> dict[str, str]:
     """Return texts from which `read` gives the values: of the units and of all that was changed."""
+    automatic = values.get("range") == "automatic"  # the range follows from the photo
     return {
         name: _write(value)
         for name, value in values.items()
-        if value is not None and (name == "units" or value != getattr(known[name], "value", None))
+        if value is not None
+        and not (automatic and isinstance(value, DepthRange))
+        and (name == "units" or value != getattr(known[name], "value", None))
     }
 
 

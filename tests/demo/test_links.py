@@ -36,6 +36,7 @@ def test_a_link_gives_back_what_was_changed() -> None:
         "parts": "",
         "span": "0.5,12.25",
     }
+    assert "span" not in write(values | {"range": "automatic"}, KNOWN | {"range": gr.Radio()})
     assert read(texts, KNOWN) == {name: values[name] for name in texts}
 
 

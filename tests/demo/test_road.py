@@ -125,7 +125,10 @@ def test_below_a_path_behind_a_proxy(
         learner.goto(f"{below}learn/")
         learner.get_by_role("link", name="9 What depth is good for").click()
         expect(learner.locator("h1")).to_contain_text("What depth is good for")
-        assert learner.locator("img").first.evaluate("i => i.decode().then(() => i.naturalWidth)")
+        figure = learner.locator("article img").first
+        figure.scroll_into_view_if_needed()
+        expect(figure).to_have_js_property("complete", True)
+        assert figure.evaluate("image => image.naturalWidth") > 100
         learner.get_by_role("link", name="Depth Pro", exact=True).click()
         expect(learner).to_have_url(below)
         learner.close()
