@@ -172,8 +172,9 @@ def _read(component: Component, text: str) -> Any:
         return {"true": True, "false": False}.get(text)
     if isinstance(component, gr.Slider):
         value = _number(text)
-        inside = value is not None and component.minimum <= value <= component.maximum
-        return (int(value) if value == int(value) else value) if inside else None
+        if value is None or not component.minimum <= value <= component.maximum:
+            return None
+        return int(value) if value.is_integer() else value
     if isinstance(component, gr.CheckboxGroup):
         chosen = [each for each in text.split(",") if each]
         return chosen if set(chosen) <= {value for _, value in component.choices} else None

@@ -11,7 +11,7 @@ from gradio.route_utils import get_root_url
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
-from starlette.routing import BaseRoute, Route, get_route_path
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 TITLE = "Depth Pro: one photo in, depth in metres out"
@@ -47,7 +47,7 @@ class Head:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and change what the page itself answers."""
-        if scope["type"] != "http" or get_route_path(scope) not in ("", "/"):
+        if scope["type"] != "http" or path_below(scope) not in ("", "/"):
             await self.app(scope, receive, send)
             return
         start: Message = {}
@@ -99,8 +99,13 @@ def tags(title: str, about: str, address: str, picture: str) -> str:
 
 def root_address(request: Request) -> str:
     """Return the page's address as its visitors write it, whatever lies before it."""
-    root = get_root_url(request, get_route_path(request.scope), request.scope.get("root_path"))
+    root = get_root_url(request, path_below(request.scope), request.scope.get("root_path"))
     return root.rstrip("/") + "/"
+
+
+def path_below(scope: Scope) -> str:
+    """Return a request's path without the one that a proxy has in front."""
+    return scope["path"].removeprefix(scope.get("root_path", "").rstrip("/"))
 
 
 def _replace(page: str, scope: Scope) -> str:

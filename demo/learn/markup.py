@@ -53,8 +53,7 @@ def to_html(
     for at, token in enumerate(tokens):
         _relink(token.children or [], link)
         if token.type == "heading_open" and headings is not None:
-            content = tokens[at + 1].children or []
-            title = fill(reader.renderer.renderInline(content, reader.options, {}))
+            title = fill(reader.renderer.render(tokens[at + 1 : at + 2], reader.options, {}))
             words = re.sub(r"\W+", "-", re.sub(r"<[^>]*>", "", title).lower()).strip("-")
             taken = {heading.id for heading in headings}
             token.attrSet("id", words if words not in taken else f"{words}-{len(headings)}")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Route, get_route_path
+from starlette.routing import BaseRoute, Route
 
 from demo import preview
 from demo.learn import pages
@@ -75,7 +75,7 @@ def _answer(request: Request, page: pages.Page | None) -> Response:
     if page is None:
         return _missing()
     root = preview.root_address(request)
-    address = root + get_route_path(request.scope).removeprefix("/")
+    address = root + preview.path_below(request.scope).removeprefix("/")
     head = preview.tags(page.title, page.about, address, f"{root}preview.jpg")
     return HTMLResponse(page.html.replace(pages.HEAD, head, 1), headers=_ALONE)
 
