@@ -1,38 +1,54 @@
-"""The lessons of notebooks/ as cards with links."""
+"""The lessons of notebooks/: their index, and the cards on the page that lead to them."""
 
 import html
-import os
 import re
 from pathlib import Path
-from urllib.parse import quote
+from typing import NamedTuple
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
 _ROW = re.compile(r"^\| !\[\]\((.+?)\) \| \[(\d+)\]\((.+?)\) \| (.+?): (.+?) \|$", re.M)
 
 
-def cards(folder: Path = NOTEBOOKS) -> str:
-    """Return a card for each lesson in the index README.md of a folder; empty without an index.
+class Lesson(NamedTuple):
+    """One row of the index."""
 
-    On a Space the link shows the notebook on the hub, elsewhere the page serves it.
-    """
+    number: int
+    title: str
+    about: str
+    """What it teaches, in one sentence."""
+    notebook: Path
+    picture: Path
+
+    @property
+    def name(self) -> str:
+        """The name in the address of its page."""
+        return self.notebook.stem
+
+
+def read_index(folder: Path = NOTEBOOKS) -> list[Lesson]:
+    """Return the lessons in the README.md of a folder; none if the page came without notebooks."""
     index = folder / "README.md"
-    if not index.exists():  # the page was copied without its notebooks
-        return ""
-    space = os.environ.get("SPACE_ID")
-    hub = f"https://huggingface.co/spaces/{space}/blob/main/notebooks"
-    items = []
-    for picture, number, notebook, title, about in _ROW.findall(index.read_text("utf-8")):
-        address = f"{hub}/{notebook}" if space else _served(folder / notebook)
-        target = 'target="_blank" rel="noopener"' if space else "download"
-        items.append(
-            f'<li><a href="{html.escape(address)}" {target}>'
-            f'<img src="{_served(folder / picture)}" alt="" loading="lazy">'
-            f"<b>{number} {html.escape(title)}</b>"
-            f"<span>{html.escape(about[:1].upper() + about[1:])}</span></a></li>"
-        )
-    return f'<ul class="lessons">{"".join(items)}</ul>'
+    if not index.exists():
+        return []
+    return [
+        Lesson(int(number), title, about[:1].upper() + about[1:] + ".", folder / file, folder / pic)
+        for pic, number, file, title, about in _ROW.findall(index.read_text("utf-8"))
+    ]
 
 
-def _served(path: Path) -> str:
-    return f"gradio_api/file={quote(str(path))}"  # below the page, wherever that is
+def entry() -> str:
+    """Return a link to the lessons in Markdown; empty without lessons."""
+    return "[Learn how it works](learn/)" if read_index() else ""
+
+
+def cards(root: str = "learn/", folder: Path = NOTEBOOKS) -> str:
+    """Return a card for each lesson, with links relative to `root`; empty without lessons."""
+    items = [
+        f'<li><a href="{root}{each.name}">'
+        f'<img src="{root}pictures/{each.number}" alt="" loading="lazy">'
+        f"<b>{each.number} {html.escape(each.title)}</b>"
+        f"<span>{html.escape(each.about)}</span></a></li>"
+        for each in read_index(folder)
+    ]
+    return f'<ul class="lessons">{"".join(items)}</ul>' if items else ""

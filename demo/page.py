@@ -15,9 +15,10 @@ from gradio.components import Component
 from gradio.themes import Default
 from starlette.middleware import Middleware
 
-from demo import examples, export, figures, hosting, lessons, pipeline, strip
+from demo import examples, export, figures, hosting, lessons, links, pipeline, preview, strip
 from demo.api import programs
 from demo.gradio_internals import uploaded
+from demo.learn.routes import routes
 from demo.network import Network, counting, loaded
 from demo.session import (
     KEEP_S,
@@ -113,7 +114,10 @@ def launch_options(accounts: list[tuple[str, str]] | None = None) -> dict[str, A
         "mcp_server": accounts is None and find_spec("mcp") is not None,
         # Each holds some 50 MB with a photo of 12 megapixels, and Gradio forgets none for its age.
         "state_session_capacity": 100,
-        "app_kwargs": {"middleware": [Middleware(hosting.PathOfProxy)]},
+        "app_kwargs": {
+            "middleware": [Middleware(hosting.PathOfProxy), Middleware(preview.Head)],
+            "routes": [*routes(), *preview.routes()],
+        },
     }
 
 
@@ -125,22 +129,28 @@ def build_page(model: DepthPro | Network) -> gr.Blocks:
     ) as page:
         session = gr.State(None)
         with gr.Row(elem_id="top"):
-            gr.Markdown("# Depth Pro\nOne photo in, depth in metres out, without any camera data.")
+            gr.Markdown(
+                "# Depth Pro\nOne photo in, depth in metres out, without any camera data. "
+                f"{lessons.entry()}",
+                elem_id="title",
+            )
             units = gr.Radio(
                 [("metres", "m"), ("feet", "ft")], value="m", label="Units", elem_id="units"
             )
+            share = links.share()
         hosting.restart_notice()
         with gr.Row(elem_id="strip"):
             photo, thumbnails = strip.upload(), strip.thumbnails()
         problem = gr.HTML(elem_id="problem")
         shared = Shared(session, units, _facts(session), partial(_sidebar, network))
         active = gr.State(0)
-        with gr.Tabs(elem_id="tabs"):
+        with gr.Tabs(elem_id="tabs") as tabs:
             panels = [tab.build(network, shared) for tab in _TABS]
         refresh = _wire_panels(shared, active, panels)
-        _wire_photo(network, page, shared, photo, thumbnails, problem, panels, refresh)
+        known = {name: examples.path(name) for name in examples.TITLES}
+        opened = links.wire(page, shared, panels, tabs, active, share, known)
+        _wire_photo(network, opened, shared, photo, thumbnails, problem, panels, refresh)
         if lesson_cards := lessons.cards():
-            gr.set_static_paths([lessons.NOTEBOOKS])
             with gr.Accordion("Learn how it works: the lessons", open=False, elem_id="learn"):
                 gr.HTML(lesson_cards)
         programs.register(network, page)
@@ -202,7 +212,7 @@ def _wire_panels(
 
 def _wire_photo(
     network: Network,
-    page: gr.Blocks,
+    opened: links.Opened,
     shared: Shared,
     photo: gr.Image,
     thumbnails: gr.HTML,
@@ -215,8 +225,9 @@ def _wire_photo(
     # Over the picture of the tab that is open.
     shown: dict[str, Any] = {"show_progress_on": [panel.outputs[0] for panel in panels]}
     shown |= {"trigger_mode": "always_last", "api_visibility": "private"}
-    opened = page.load(partial(_open, network), None, outputs, concurrency_limit=None, **shown)
-    refresh(opened.then)
+    show_first = partial(_open, network)
+    event = opened.event.then(show_first, opened.example, outputs, concurrency_limit=None, **shown)
+    refresh(event.then)
     # Cleared at once, so that it takes the next one.
     chosen = gr.State(None)
     taken = photo.input(
@@ -234,13 +245,16 @@ def _wire_photo(
     refresh(event.then)
 
 
-async def _open(network: Network, progress: gr.Progress = _PROGRESS) -> list[Any]:
-    """Open with the first example, when the weights are there."""
+async def _open(
+    network: Network, example: str | None, progress: gr.Progress = _PROGRESS
+) -> list[Any]:
+    """Open with the example of the link, or the first one, when the weights are there."""
+    name = example or examples.FIRST
     while not network.ready:
         progress(*network.loading())
         await asyncio.sleep(0.5)
-    analysis = await asyncio.to_thread(network.example, examples.FIRST)
-    return [Session(analysis), "", strip.chosen(examples.FIRST)]
+    analysis = await asyncio.to_thread(network.example, name)
+    return [Session(analysis), "", strip.chosen(name)]
 
 
 def _take_example(

@@ -94,6 +94,8 @@ class Panel(NamedTuple):
     show: Callable[..., list[Any]]
     """(Session | None, Units, *inputs) to one update for each output. Called when the tab is
     opened, and, if it is open, when photo, focal length or units change. None: no photo yet."""
+    settings: Sequence[tuple[str, Component]] = ()
+    """What links keep besides the choices among the inputs, by name: see `demo.links`."""
 
 
 def sentence(error: Exception | str) -> str:

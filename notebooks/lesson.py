@@ -7,6 +7,7 @@ import base64
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,9 +16,12 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import plotly.graph_objects as go
+from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib_inline.backend_inline import set_matplotlib_formats
+from PIL import Image
 
 FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parent))
@@ -27,8 +31,70 @@ from depthpro.data.sample import Sample  # noqa: E402
 from depthpro.data.shards import Shard  # noqa: E402
 from depthpro.viz import colorize, depth_range  # noqa: E402
 
-plt.rcParams.update({"figure.dpi": 80, "axes.spines.top": False, "axes.spines.right": False})
-set_matplotlib_formats("jpeg", pil_kwargs={"quality": 85})
+plt.rcParams.update(
+    {
+        "figure.dpi": 80,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "path.simplify_threshold": 0.4,
+        "svg.fonttype": "none",  # letters stay letters
+        "svg.hashsalt": "depthpro",  # the same names in every run
+    }
+)
+_PHOTO_DPI = 112
+"""Of photos inside of figures, whose lines and letters are sharp at any size."""
+_MOST_BYTES = 60_000
+"""Of a figure in lines; with more, what is drawn inside of its axes becomes a picture."""
+
+_SHORTER = (
+    (re.compile(r"<metadata>.*?</metadata>", re.S), ""),
+    (re.compile(r"\n\s+"), "\n"),
+    (re.compile(r"font-family: [^;\"]*"), "font-family: sans-serif"),
+    (re.compile(r' d="[^"]*"'), lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0])),
+)
+"""What a drawing does not need, and what stands for it."""
+
+
+def _figure_svg(figure: Figure) -> str:
+    """Return a figure as SVG, with the photos in it as JPEG."""
+
+    def draw() -> str:
+        buffer = io.BytesIO()
+        figure.savefig(
+            buffer, format="svg", bbox_inches="tight", dpi=_PHOTO_DPI, metadata={"Date": None}
+        )
+        drawing = buffer.getvalue().decode()
+        for words, shorter in _SHORTER:
+            drawing = words.sub(shorter, drawing)
+        return drawing
+
+    text = draw()
+    if len(re.sub('base64,[^"]*', "", text)) > _MOST_BYTES:
+        for axis in figure.axes:
+            for drawn in (*axis.collections, *axis.lines, *axis.patches):
+                drawn.set_rasterized(True)
+        text = draw()
+    return re.sub('data:image/png;base64,([^"]*)', _smaller, text)
+
+
+def _smaller(png: re.Match[str]) -> str:
+    """Return a picture as the address of a smaller one: JPEG, or PNG with few colours."""
+    picture, buffer = Image.open(io.BytesIO(base64.b64decode(png[1]))).convert("RGBA"), io.BytesIO()
+    kind = "png"
+    if np.mean(np.asarray(picture)[..., 3] < 255) > 0.05:  # see-through, not just a photo's rim
+        picture.quantize(128).save(buffer, "PNG", optimize=True)
+    else:
+        kind, ground = "jpeg", Image.new("RGBA", picture.size, "white")
+        ground.alpha_composite(picture)
+        ground.convert("RGB").save(buffer, "JPEG", quality=75, optimize=True)
+    smaller = base64.b64encode(buffer.getvalue()).decode()
+    return png[0] if len(png[1]) <= len(smaller) else f"data:image/{kind};base64,{smaller}"
+
+
+set_matplotlib_formats("svg")
+_FORMATTER = InteractiveShell.instance().display_formatter
+assert _FORMATTER is not None
+_FORMATTER.formatters["image/svg+xml"].for_type(Figure, _figure_svg)
 
 
 def scenes() -> list[Sample]:
@@ -114,14 +180,12 @@ def cloud(points: np.ndarray, colours: np.ndarray) -> None:
         height=420,
     )
     still, axis = plt.subplots(figsize=(6, 4.5), subplot_kw={"projection": "3d"})
-    axis.scatter(x, z, -y, c=colours / 255, s=4, linewidths=0)
+    axis.scatter(x, z, -y, c=colours / 255, s=4, linewidths=0, rasterized=True)
     axis.set(xlabel="x (m)", ylabel="forward (m)", zlabel="up (m)")
     axis.set_aspect("equal")
     axis.locator_params(nbins=5)
     axis.view_init(elev=18, azim=-70)
-    buffer = io.BytesIO()
-    still.savefig(buffer, format="jpeg", pil_kwargs={"quality": 85}, bbox_inches="tight")
+    picture = _figure_svg(still)
     plt.close(still)
-    picture = base64.b64encode(buffer.getvalue()).decode()
-    bundle = {"application/vnd.plotly.v1+json": json.loads(figure.to_json()), "image/jpeg": picture}
-    display(bundle, raw=True)
+    turned = json.loads(figure.to_json())
+    display({"application/vnd.plotly.v1+json": turned, "image/svg+xml": picture}, raw=True)

@@ -52,6 +52,26 @@ def test_lesson_is_committed_as_it_was_run(lesson: Path) -> None:
     assert str(ROOT) not in text
 
 
+@pytest.mark.parametrize("number, lesson", list(enumerate(LESSONS, start=1)))
+def test_lesson_leads_on_and_shows_the_solutions_that_are_tested(number: int, lesson: Path) -> None:
+    cells = [c.source for c in nbformat.read(lesson, as_version=4).cells]
+    links = re.findall(r"\]\(([^) ]+)", cells[0])
+    around = [each.name for each in LESSONS[max(0, number - 2) : number + 1] if each != lesson]
+    assert [link for link in links if link.endswith("ipynb")] == around
+    assert "https://arxiv.org/abs/2410.02073" in links
+    sources = [link for link in links if link.endswith(".py")]
+    assert sources
+    for file in (*sources, *around, "README.md"):
+        assert file in links
+        assert (lesson.parent / file).is_file()
+    assert any(link.startswith("http://127.0.0.1:7860/?tab=") for link in links)
+    shown = re.findall(
+        r"<summary>Solution.*?```python\n(.*?)```\n\n</details>", "\n".join(cells), re.S
+    )
+    assert shown == [code for (_, kind), code in answers(lesson).items() if kind == "right"]
+    assert len(re.findall("<summary>Hint", "\n".join(cells))) == len(shown)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
 def test_lesson_runs_and_its_exercises_tell_right_from_wrong(lesson: Path) -> None:

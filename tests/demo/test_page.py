@@ -10,7 +10,6 @@ from browser import ASTRONAUT, card, choose_example, shot, upload, wait_for_dept
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from demo.lessons import NOTEBOOKS
 from depthpro import Prediction
 
 pytestmark = pytest.mark.browser
@@ -89,17 +88,3 @@ def test_narrow_screens_show_all_tabs_and_scroll_one_way_only(page: Page, width:
         expect(tab).to_have_attribute("aria-selected", "true")
         shot(page, f"{tab.inner_text().split()[0].lower()}-{width}")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-
-
-def test_lessons_are_offered_below(page: Page) -> None:
-    page.get_by_role("button", name="Learn how it works").click()
-    links = page.locator(".lessons a")
-    notebooks = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
-    expect(links).to_have_count(len(notebooks))
-    for picture in page.locator(".lessons img").all():
-        picture.scroll_into_view_if_needed()
-        expect(picture).to_have_js_property("complete", True)
-        assert picture.evaluate("image => image.naturalWidth") > 100
-    with page.expect_download() as download:
-        links.first.click()
-    assert download.value.path().read_bytes() == notebooks[0].read_bytes()

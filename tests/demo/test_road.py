@@ -118,14 +118,20 @@ def test_below_a_path_behind_a_proxy(
         assert download.value.url.startswith(below)
         choose_example(page, "Coffee")
         expect(page.locator(".cards")).to_contain_text("coffee")
-        page.get_by_role("button", name="Learn how it works").click()
-        picture = page.locator(".lessons img").first
-        picture.scroll_into_view_if_needed()
-        expect(picture).to_have_js_property("complete", True)
-        assert picture.evaluate("image => image.naturalWidth") > 100
-        with page.expect_download() as download:
-            page.locator(".lessons a").first.click()
-        assert download.value.url.startswith(below)
+        meta = page.locator('meta[property="og:image"]')
+        assert meta.get_attribute("content") == f"{below}preview.jpg"
+        assert [status(below + path) for path in ("preview.jpg", "learn")] == [200, 200]
+        learner = visitor.new_page()
+        learner.goto(f"{below}learn/")
+        learner.get_by_role("link", name="9 What depth is good for").click()
+        expect(learner.locator("h1")).to_contain_text("What depth is good for")
+        figure = learner.locator("article img").first
+        figure.scroll_into_view_if_needed()
+        expect(figure).to_have_js_property("complete", True)
+        assert figure.evaluate("image => image.naturalWidth") > 100
+        learner.get_by_role("link", name="Depth Pro", exact=True).click()
+        expect(learner).to_have_url(below)
+        learner.close()
         with page.expect_response("**/*.bin") as surface:
             open_tab(page, "3D")
         assert surface.value.ok
@@ -154,6 +160,8 @@ def test_nothing_without_login_and_everything_with_it(
         assert status(f"{url}gradio_api/{path}", b"{}") == 401, path
     for path in ("", "sse", "schema"):
         assert status(f"{url}gradio_api/mcp/{path}") == 404, path
+    for path in ("learn/", "learn/04_the_losses", "preview.jpg"):  # nothing of any visitor's
+        assert status(url + path) == 200, path
     assert status(f"{url}login", b"username=anna&password=other") == 400
     page = visitor.new_page()
     page.goto(url)

@@ -73,7 +73,7 @@ def build(model: DepthPro, shared: Shared) -> Panel:
     ):
         handler = partial(_use_range, typed=typed)
         gr.on(triggers, handler, [*common, *ends], outputs, **REDRAW)
-    return Panel(tab, [*inputs, sent], [*outputs, sent], _show)
+    return Panel(tab, [*inputs, sent], [*outputs, sent], _show, [("span", shown)])
 
 
 def _radio(label: str, elem_id: str, **choices: str) -> gr.Radio:
