@@ -49,6 +49,17 @@ class Network:
         """Whether the weights are there."""
         return self._loaded.is_set()
 
+    @property
+    def device(self) -> torch.device:
+        """Where the network computes, or will."""
+        return self._model.device if self.ready else default_device()
+
+    @property
+    def fov(self) -> torch.nn.Module | None:
+        """The head for the field of view, if the network has one."""
+        self._loaded.wait()
+        return self._model.fov
+
     def infer(self, *args: Any, **kwargs: Any) -> Prediction:
         """Return `DepthPro.infer` of a photo, when the weights are there."""
         self._loaded.wait()
