@@ -21,6 +21,8 @@ ROOM = EXAMPLES / "room.jpg"
 
 def choose(page: Page, kind: str, file: Path) -> None:
     page.get_by_role("radio", name=kind).check()
+    label = {"Other weights": "Weights", "A depth file": "Depth of this photo"}.get(kind, kind)
+    expect(page.locator("#compare-file")).to_contain_text(label)
     page.locator("#compare-file input[type=file]").set_input_files(file)
 
 
