@@ -21,6 +21,8 @@ ROOM = EXAMPLES / "room.jpg"
 
 def choose(page: Page, kind: str, file: Path) -> None:
     page.get_by_role("radio", name=kind).check()
+    label = {"Other weights": "Weights", "A depth file": "Depth of this photo"}.get(kind, kind)
+    expect(page.locator("#compare-file")).to_contain_text(label)
     page.locator("#compare-file input[type=file]").set_input_files(file)
 
 
@@ -28,7 +30,9 @@ def choose(page: Page, kind: str, file: Path) -> None:
 def test_truth_weights_and_another_photo(page: Page, served: Served, tmp_path: Path) -> None:
     photo = load_image(ROOM)
     prediction = served.model.infer(photo.rgb, photo.f_px)
-    analysis = analysis_of(prediction, "room", photo.rgb, provenance=served.model.provenance)
+    made = served.model.provenance
+    fields = {"source": "metadata", "metadata_f_px": photo.f_px, "provenance": made}
+    analysis = analysis_of(prediction, "room", photo.rgb, **fields)
     exact = truth.known(photo.rgb)
     assert exact is not None
     upload(page, ROOM)

@@ -121,10 +121,12 @@ def agreement(maps: Maps) -> Agreement | None:
     plain = depth_metrics(maps.b, maps.a, maps.mask)
     scaled = depth_metrics(maps.b, maps.a, maps.mask, alignment="median_scale")
     return Agreement(
-        float(np.median(maps.b[maps.mask] / maps.a[maps.mask])),
-        *(float(value) for value in (plain.delta1, plain.abs_rel)),
-        *(float(value) for value in (scaled.delta1, scaled.abs_rel)),
-        int(maps.mask.sum()),
+        median_ratio=float(np.median(maps.b[maps.mask] / maps.a[maps.mask])),
+        delta1=float(plain.delta1),
+        abs_rel=float(plain.abs_rel),
+        aligned_delta1=float(scaled.delta1),
+        aligned_abs_rel=float(scaled.abs_rel),
+        pixels=int(maps.mask.sum()),
     )
 
 

@@ -193,7 +193,8 @@ def _other(
     if path is None:
         raise ValueError("Choose a file first.")
     if what == "file":
-        return comparing.of_file(analysis, read_truth(path, *analysis.rgb.shape[:2], scale_m))
+        height, width = analysis.rgb.shape[:2]
+        return comparing.of_file(analysis, read_truth(path, height, width, scale_m))
     photo = pipeline.analyse(model, path)
     return Other(what, photo.name, photo)
 
