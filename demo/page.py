@@ -39,7 +39,9 @@ from demo.tabs.many import ui as many
 from demo.tabs.measure import ui as measure
 from demo.tabs.sharpness import ui as sharpness
 from demo.tabs.view3d import ui as view3d
+from demo.tabs.view3d.scene import first_scene
 from demo.units import Units
+from demo.viewer3d.viewer3d import empty, viewer3d
 from depthpro import DepthPro
 
 _TABS = (
@@ -53,6 +55,7 @@ _TABS = (
     many,
 )
 _PROGRESS = gr.Progress()
+_TURN = "The photo in 3D appears here."
 # The theme's own are too pale to read: at least 4.5 to 1.
 _CONTRAST: dict[str, Any] = {
     "body_text_color_subdued": "*neutral_600",
@@ -163,7 +166,8 @@ def _facts(session: gr.State) -> list[Component]:
     button = gr.Button(label, variant="primary", visible=False, elem_id="prepare", render=False)
     download_on_click(button, _bundle, [session])
     summary = gr.HTML(figures.EMPTY_SUMMARY, elem_id="summary", render=False)
-    return [summary, button, gr.HTML(elem_id="weights", render=False)]
+    solid = viewer3d("The photo in 3D", "first-solid", _TURN, height=330, render=False)
+    return [summary, button, solid, gr.HTML(elem_id="weights", render=False)]
 
 
 def _wire_panels(
@@ -223,7 +227,7 @@ def _wire_photo(
     """Open with an example; predict depth of every photo that is chosen, and show all tabs."""
     outputs = [shared.session, problem, thumbnails]
     # Over the picture of the tab that is open.
-    shown: dict[str, Any] = {"show_progress_on": [panel.outputs[0] for panel in panels]}
+    shown: dict[str, Any] = {"show_progress_on": [p.outputs[0] for p in panels if p.outputs]}
     shown |= {"trigger_mode": "always_last", "api_visibility": "private"}
     show_first = partial(_open, network)
     event = opened.event.then(show_first, opened.example, outputs, concurrency_limit=None, **shown)
@@ -294,9 +298,14 @@ def _sidebar(network: Network, session: Session | None, units: Units) -> list[An
     """Return the figures, the button and the weights below the picture."""
     if session is None:
         weights = figures.weights(network.provenance, network.note)
-        return [figures.EMPTY_SUMMARY, gr.update(visible=False), weights]
-    weights = figures.weights(session.analysis.provenance, network.note)
-    return [figures.summary(session.analysis, units), gr.update(visible=True), weights]
+        return [figures.EMPTY_SUMMARY, gr.update(visible=False), empty(_TURN), weights]
+    analysis = session.analysis
+    return [
+        figures.summary(analysis, units),
+        gr.update(visible=True),
+        first_scene(analysis, session.folder / "first", units),
+        figures.weights(analysis.provenance, network.note),
+    ]
 
 
 def _bundle(session: Session) -> Path:

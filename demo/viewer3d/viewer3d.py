@@ -35,27 +35,23 @@ class Lines(NamedTuple):
 
 
 def viewer3d(
-    label: str,
-    elem_id: str,
-    text: str,
-    height: int = 520,
-    first: dict[str, Any] | None = None,
+    label: str, elem_id: str, text: str, height: int = 520, render: bool = True
 ) -> gr.HTML:
     """Return the component, with a label for screen readers and a text in place of no photo.
 
-    Its height in pixels never changes, but is less on narrow screens. It opens with the value
-    `first`, if there is one.
+    Its height in pixels never changes, but is less on narrow screens.
     """
     template, *scripts = (
         (_FOLDER / name).read_text(encoding="utf-8")
         for name in ("viewer3d.html", "shaders.js", "viewer3d.js")
     )
     return gr.HTML(
-        first or empty(text),
+        empty(text),
         html_template=template.replace("LABEL", html.escape(label)).replace("HEIGHT", str(height)),
         js_on_load="\n".join(scripts),
         elem_id=elem_id,
         elem_classes=["viewer3d"],
+        render=render,
     )
 
 
