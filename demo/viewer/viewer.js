@@ -54,7 +54,7 @@ function draw() {
   find('.drawing').innerHTML = now.svg || '';
   find('.empty').textContent = now.photo ? '' : now.empty || '';
   stage.style.setProperty('--aspect', now.photo ? now.width / now.height : 1.5);
-  divide('percent' in value ? value.percent : percent);
+  divide(percent);
   tell();
 }
 
@@ -62,6 +62,7 @@ async function update(value) {
   if (!value || typeof value !== 'object') return;
   if ('photo' in value) document.body.classList.remove('estimating');
   if ('photo' in value && value.photo !== now.photo) { at = null; codes = null; }
+  percent = value.percent ?? percent;
   const known = value.map && value.map === now.map && codes;
   now = { ...now, ...value };
   draw();
