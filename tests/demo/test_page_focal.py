@@ -96,7 +96,7 @@ def test_sources_are_chosen_with_the_keyboard(lab: Page, expected: Prediction) -
 
 def test_a_known_length_tells_the_focal_length(lab: Page, expected: Prediction) -> None:
     note = lab.locator("#ruler-note")
-    expect(note).to_contain_text("Click on two points")
+    expect(note).to_contain_text("Choose two points")
     depth = expected.depth_at(16, 16)[0].numpy()
     ends = [np.unravel_index(int(find(depth)), depth.shape) for find in (np.argmin, np.argmax)]
     places = [((column + 0.5) / 16, (row + 0.5) / 16) for row, column in ends]
@@ -121,5 +121,5 @@ def test_a_known_length_tells_the_focal_length(lab: Page, expected: Prediction) 
     lab.locator("#units").get_by_text("feet").click()
     expect(field(lab, "true-length")).to_have_value(f"{true / 0.3048:.6g}")
     lab.locator("#clear-ruler").click()
-    expect(note).to_contain_text("Click on two points")
+    expect(note).to_contain_text("Choose two points")
     expect(lab.locator("#ruler-view circle")).to_have_count(0)

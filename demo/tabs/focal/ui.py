@@ -22,11 +22,11 @@ from depthpro import DepthPro
 from depthpro.geometry import focal_from_fov
 from depthpro.photos.exif import focal_px_from_35mm
 
-_EMPTY = "Choose a photo; then click on two points whose distance you know."
+_EMPTY = "Choose a photo; then two points whose distance you know."
 _STEPS = (
-    "Click on two points whose distance you know, one of them clearly farther away: along a "
+    "Choose two points whose distance you know, one of them clearly farther away: along a "
     "floor, a table, a wall that leads away.",
-    "Now click on the second point, clearly nearer or farther than the first.",
+    "Now choose the second point, clearly nearer or farther than the first.",
     "Type the true distance of the two points.",
 )
 # A choice redraws the table; the keyboard focus returns to the chosen source.
@@ -57,7 +57,7 @@ def build(model: DepthPro, shared: Shared) -> Panel:
             f_mm = gr.Number(label="35 mm (mm)", elem_id="f-35mm", min_width=80)
             fov_deg = gr.Number(label="Degrees", elem_id="fov-deg", min_width=80)
         wrong, above = gr.HTML(elem_id="focal-problem"), gr.HTML(elem_id="focal-above")
-        gr.HTML("<h3>Calibrate with a known length</h3>")
+        gr.HTML("<h2>Calibrate with a known length</h2>")
         view = viewer("Photo to calibrate with", "ruler-view", _EMPTY, clickable=True)
         with gr.Row(elem_id="ruler-row"):
             true = gr.Number(label="True length (m)", elem_id="true-length", min_width=110)

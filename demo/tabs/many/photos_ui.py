@@ -24,6 +24,8 @@ _LABELS: dict[str, str] = {
     "obj": "Surface (OBJ)",
     "usdz": "Surface for iPhone (USDZ)",
     "stl": "Relief to print (STL)",
+    "grey-png": "Grey, near is white (PNG)",
+    "normals-png": "Normals (PNG)",
 }
 _CHOSEN = ["colour-png", "depth-png"]
 _SUFFIXES = ["jpg", "jpeg", "png", "webp", "tif", "tiff", "heic", "heif", "avif"]

@@ -26,7 +26,7 @@ from demo.units import Units
 from demo.viewer.viewer import on_click, viewer
 from depthpro import DepthPro
 
-_EMPTY = "Choose a photo; then click on it to measure."
+_EMPTY = "Choose a photo; then points on it, to measure."
 _KINDS: list[tuple[str, Kind]] = [
     ("Distance", "distance"),
     ("Height", "height"),
