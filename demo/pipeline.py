@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+import torch
 from jaxtyping import UInt8
 from numpy import ndarray
 
@@ -101,6 +102,16 @@ class Predictor(Protocol):
 
     infer: Callable[..., Prediction]
     provenance: Provenance
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        ...
+
+    @property
+    def fov(self) -> Any:
+        """The head for the field of view, or None."""
+        ...
 
 
 def analyse(model: Predictor, path: str | Path) -> Analysis:

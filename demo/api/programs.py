@@ -19,13 +19,12 @@ from demo.api import video
 from demo.api.compare import Comparisons
 from demo.api.effects import Effects
 from demo.api.store import Store
-from demo.pipeline import Analysis
+from demo.pipeline import Analysis, Predictor
 from demo.session import KEEP_S, NETWORK, PARALLEL
 from demo.tabs.depth.style import depth_stats
 from demo.tabs.measure import measure as rulers
 from demo.tabs.measure.true_lengths import with_truth
 from demo.tabs.sharpness.truth import known
-from depthpro import DepthPro
 from depthpro.export import fit_size, write_png
 from depthpro.geometry import focal_from_fov
 from depthpro.viz import colorize, depth_range, with_colour_bar
@@ -83,7 +82,7 @@ class Measurement(TypedDict):
 class Programs:
     """The functions that programs call."""
 
-    model: DepthPro
+    model: Predictor
     store: Store
 
     def estimate(self, photo: gr.FileData) -> Estimate:
@@ -221,7 +220,7 @@ class Programs:
         }
 
 
-def register(model: DepthPro, page: gr.Blocks) -> None:
+def register(model: Predictor, page: gr.Blocks) -> None:
     """Offer the functions on the page that is being built."""
     store = Store(age_s=KEEP_S, root=gradio_internals.upload_folder())
     functions = Programs(model, store)

@@ -12,12 +12,12 @@ from gradio_client import handle_file
 
 from demo import gradio_internals
 from demo.movies import describe_film
+from demo.pipeline import Predictor
 from demo.session import KEEP_S, NETWORK
 from demo.tabs.many.clip import cut_film, given_focal, median_focal, predict
 from demo.tabs.many.film import write_film
 from demo.tabs.many.job import Folder, finish
 from demo.tabs.many.smoothing import check_strength
-from depthpro import DepthPro
 
 FPS = 15.0
 """Frames a second of the result, if the video has as many."""
@@ -35,7 +35,7 @@ _EXAMPLES: dict[str, Any] = {
 class Films:
     """The function, and the films that it made, which are kept for a while."""
 
-    model: DepthPro
+    model: Predictor
     kept: TTLCache[Path, Folder] = field(default_factory=lambda: TTLCache(_KEPT, KEEP_S))
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -76,7 +76,7 @@ class Films:
             self.kept.expire()
 
 
-def register(model: DepthPro, page: gr.Blocks) -> None:
+def register(model: Predictor, page: gr.Blocks) -> None:
     """Offer the function on the page that is being built."""
     films = Films(model)
     gradio_internals.offer(page, films.video, _EXAMPLES, **NETWORK)

@@ -11,10 +11,9 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
-from demo.pipeline import Analysis
+from demo.pipeline import Analysis, Predictor
 from demo.screen import SKY_M
 from demo.tabs.sharpness.truth import Truth
-from depthpro import DepthPro
 from depthpro.export import fit_size
 from depthpro.metrics import align_depth, depth_metrics
 from depthpro.viz import DepthRange, colorize, depth_range
@@ -75,7 +74,7 @@ class Pictures(NamedTuple):
     span: DepthRange
 
 
-def with_weights(model: DepthPro, analysis: Analysis) -> Analysis:
+def with_weights(model: Predictor, analysis: Analysis) -> Analysis:
     """Return the same photo by another network, at the same focal length where one is given."""
     given = None if analysis.source == "network" else analysis.f_px
     prediction = model.infer(analysis.rgb, given).to("cpu")

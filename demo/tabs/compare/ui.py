@@ -9,7 +9,7 @@ import gradio as gr
 
 from demo import figures, pipeline, screen
 from demo.gradio_internals import uploaded
-from demo.pipeline import Analysis
+from demo.pipeline import Analysis, Predictor
 from demo.session import NETWORK, REDRAW, Panel, Session, Shared, sentence
 from demo.tabs.compare import compare as comparing
 from demo.tabs.compare import drawing, weights
@@ -17,7 +17,6 @@ from demo.tabs.compare.compare import Kind, Other
 from demo.tabs.sharpness.truth import SUFFIXES, Truth, known, read_truth
 from demo.units import Units
 from demo.viewer.viewer import viewer
-from depthpro import DepthPro
 
 _EMPTY = "Choose a photo to compare its depth."
 _NO_OTHER = "Choose below what to compare it with."
@@ -65,7 +64,7 @@ document.addEventListener('keydown', (event) => {
 """
 
 
-def build(model: DepthPro, shared: Shared) -> Panel:
+def build(model: Predictor, shared: Shared) -> Panel:
     """Return the tab."""
     with gr.Tab("Compare", id="compare") as tab:
         sides = _sides()
@@ -113,7 +112,7 @@ def _sides() -> list[gr.HTML]:
     return [*parts, gr.HTML(elem_id="compare-bar")]
 
 
-def _controls(model: DepthPro) -> tuple[gr.Radio, gr.Radio, gr.File, gr.Number, gr.HTML]:
+def _controls(model: Predictor) -> tuple[gr.Radio, gr.Radio, gr.File, gr.Number, gr.HTML]:
     what = gr.Radio(_KINDS, value="photo", label="Compare with", elem_id="compare-what")
     names = [*weights.choices(model), _OWN]
     label, types = _LABELS["photo"]
@@ -132,7 +131,7 @@ def _controls(model: DepthPro) -> tuple[gr.Radio, gr.Radio, gr.File, gr.Number, 
     )
 
 
-def _choose(model: DepthPro, what: Kind) -> list[Any]:
+def _choose(model: Predictor, what: Kind) -> list[Any]:
     """Show the controls of a kind; a choice of weights only if there is one beside a file."""
     label, types = _LABELS[what]
     named = what == "weights" and bool(weights.choices(model))
@@ -149,7 +148,7 @@ def _offer_file(name: str) -> Any:
 
 
 def _take(
-    model: DepthPro,
+    model: Predictor,
     by_network: bool,
     session: Session | None,
     what: Kind,
@@ -177,7 +176,7 @@ def _take(
 
 
 def _other(
-    model: DepthPro,
+    model: Predictor,
     session: Session,
     what: Kind,
     name: str | None,

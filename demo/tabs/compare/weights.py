@@ -6,7 +6,7 @@ from pathlib import Path
 
 from huggingface_hub import try_to_load_from_cache
 
-from demo.pipeline import EMBEDDED
+from demo.pipeline import EMBEDDED, Predictor
 from depthpro import DepthPro, DepthProConfig, checkpoint
 
 PUBLISHED = {"apple/DepthPro": "depth_pro.pt", "apple/DepthPro-hf": "model.safetensors"}
@@ -17,7 +17,7 @@ MAX_MB = 100
 _MOST_WINDOW = DepthProConfig().window  # larger pictures take memory that no size of file limits
 
 
-def choices(model: DepthPro) -> list[str]:
+def choices(model: Predictor) -> list[str]:
     """Return the names of weights that can be loaded at once, but the ones at work.
 
     The published network takes minutes on a CPU, where all other visitors would wait for it.

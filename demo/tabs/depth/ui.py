@@ -6,12 +6,12 @@ from typing import Any, Literal, NamedTuple
 import gradio as gr
 
 from demo import figures, screen
+from demo.pipeline import Predictor
 from demo.screen import SKY_M, DepthKind
 from demo.session import REDRAW, Panel, Session, Shared
 from demo.tabs.depth.style import CMAPS, DepthStyle, draw, fixed_range, typed_range
 from demo.units import Units
 from demo.viewer.viewer import viewer
-from depthpro import DepthPro
 from depthpro.viz import DepthRange, Scale
 
 _EMPTY = "Depth appears here: near is red, far is blue."
@@ -38,7 +38,7 @@ class _Choices(NamedTuple):
     """The range in metres on the page; None before the first photo."""
 
 
-def build(model: DepthPro, shared: Shared) -> Panel:
+def build(model: Predictor, shared: Shared) -> Panel:
     """Return the tab."""
     with gr.Tab("Depth", id="depth") as tab:
         with gr.Row(elem_id="result"):

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import gradio as gr
 
 from demo import screen
+from demo.pipeline import Predictor
 from demo.session import (
     REDRAW,
     Panel,
@@ -23,7 +24,6 @@ from demo.tabs.effects.choices import Choices, Effect, limits_for, rounded
 from demo.tabs.effects.files import film_uri, on_squares
 from demo.units import PER_METRE, Units
 from demo.viewer.viewer import on_click, viewer
-from depthpro import DepthPro
 
 _EMPTY = "Choose a photo; then play with it here."
 _EFFECTS: dict[Effect, str] = {
@@ -73,7 +73,7 @@ _AROUND = 0.7, 1.4
 """Nearest and farthest depth that stay around a chosen point, as shares of its depth."""
 
 
-def build(model: DepthPro, shared: Shared) -> Panel:
+def build(model: Predictor, shared: Shared) -> Panel:
     """Return the tab."""
     with gr.Tab("Play", id="play") as tab:
         effects = [(label, key) for key, label in _EFFECTS.items()]

@@ -9,7 +9,7 @@ from gradio.components import Component
 
 from demo import pipeline, screen
 from demo.figures import problem
-from demo.pipeline import Analysis, FocalSource
+from demo.pipeline import Analysis, FocalSource, Predictor
 from demo.session import PRIVATE, REDRAW, Panel, Point, Session, Shared, require_photo, sentence
 from demo.tabs.depth.style import depth_stats
 from demo.tabs.focal.drawing import NAMES, calibration_text, from_above, sources_table
@@ -18,7 +18,6 @@ from demo.tabs.measure.drawing import draw
 from demo.tabs.measure.measure import Points3D, locate, measure, sky_sentence
 from demo.units import PER_METRE, Units
 from demo.viewer.viewer import on_click, viewer
-from depthpro import DepthPro
 from depthpro.geometry import focal_from_fov
 from depthpro.photos.exif import focal_px_from_35mm
 
@@ -48,7 +47,7 @@ _Choice = tuple[FocalSource, float | None]
 """A source, and the focal length in pixels if it is "hand"."""
 
 
-def build(model: DepthPro, shared: Shared) -> Panel:
+def build(model: Predictor, shared: Shared) -> Panel:
     """Return the tab."""
     with gr.Tab("Focal length", id="focal") as entry:
         table = gr.HTML(elem_id="focal-sources", js_on_load=_CHOOSE)

@@ -13,10 +13,9 @@ from PIL import Image
 from torch.nn import functional as F
 
 from demo.movies import Film, frame_count, read_film
-from demo.pipeline import FOV_RANGE_DEG
+from demo.pipeline import FOV_RANGE_DEG, Predictor
 from demo.tabs.many.job import Folder, Step, Work
 from demo.tabs.many.smoothing import smooth
-from depthpro import DepthPro
 from depthpro.checkpoint import Provenance
 from depthpro.export import fit_size
 from depthpro.geometry import MAX_DEPTH_M, MIN_DEPTH_M, focal_from_fov, fov_from_focal
@@ -122,7 +121,7 @@ def cut_film(film: Film, start_s: float, length_s: float | None, fps: float) -> 
     return Cut(start_s, length, min(fps, MAX_FPS, max(film.fps, 1.0)))
 
 
-def predict(model: DepthPro, film: Film, cut: Cut, share: float = 1.0) -> Work[Clip]:
+def predict(model: Predictor, film: Film, cut: Cut, share: float = 1.0) -> Work[Clip]:
     """Call the network once a frame; this takes a share of the time of everything."""
     clip = Clip(film, cut, model.provenance)
     total, thumb = frame_count(cut.fps, cut.length_s), None
@@ -184,7 +183,7 @@ def median_focal(clip: Clip) -> Focal:
 
 
 def _estimate(
-    model: DepthPro, rgb: UInt8[ndarray, "h w 3"], clip: Clip
+    model: Predictor, rgb: UInt8[ndarray, "h w 3"], clip: Clip
 ) -> tuple[Float[ndarray, "h2 w2"], float | None]:
     """Return a frame's map, no larger than the depth will be, and its focal length if any."""
     width = rgb.shape[1]
@@ -204,9 +203,9 @@ def _thumbnail(
 ) -> UInt8[ndarray, "h3 w3 3"]:
     """Return a frame beside its depth, small, to show that something happens."""
     height, width = rgb.shape[:2]
-    size = fit_size(height, width, _THUMB_SIDE)[::-1]
+    rows, columns = fit_size(height, width, _THUMB_SIDE)
     small, inverse = (
-        np.asarray(Image.fromarray(each).resize(size, Image.Resampling.NEAREST))
+        np.asarray(Image.fromarray(each).resize((columns, rows), Image.Resampling.NEAREST))
         for each in (rgb, canonical.astype(np.float32))
     )
     return np.concatenate([small, colorize(1 / np.maximum(inverse, 1 / MAX_DEPTH_M))], axis=1)

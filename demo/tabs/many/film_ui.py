@@ -12,6 +12,7 @@ from gradio.components import Component
 from demo.figures import problem
 from demo.gradio_internals import uploaded
 from demo.movies import Film, describe_film
+from demo.pipeline import Predictor
 from demo.session import PARALLEL, PRIVATE, Shared, sentence
 from demo.tabs.many import drawing
 from demo.tabs.many.clip import (
@@ -29,7 +30,6 @@ from demo.tabs.many.job import Job, Work
 from demo.tabs.many.smoothing import MOST, check_strength
 from demo.tabs.many.turns import begin, take_turns
 from demo.units import Units
-from depthpro import DepthPro
 
 _NETWORK_SHARE = 0.8  # of the time; the rest is drawing
 _HINT = (
@@ -50,7 +50,7 @@ class _Show:
     pictures: Path | None = None
 
 
-def build(model: DepthPro, shared: Shared) -> None:
+def build(model: Predictor, shared: Shared) -> None:
     """Add the controls to the group that is being built."""
     source = gr.Video(
         label=f"Video: at most {MAX_SECONDS:.0f} s are used, and 100 MB", elem_id="film"
@@ -154,7 +154,7 @@ def _look_at(source: Any) -> list[Any]:
 
 
 def _start(
-    model: DepthPro,
+    model: Predictor,
     show: _Show | None,
     units: Units,
     source: Any,
@@ -181,7 +181,7 @@ def _start(
     return [fresh, job, *begin(job), *_update(job, units)]
 
 
-def _work(model: DepthPro, show: _Show, film: Film, cut: Cut, layout: Layout) -> Work[None]:
+def _work(model: Predictor, show: _Show, film: Film, cut: Cut, layout: Layout) -> Work[None]:
     """Call the network unless it was called before, and draw."""
     before = 0.0
     if show.clip is None:

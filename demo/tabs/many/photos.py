@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from demo import export, pipeline, screen
-from demo.pipeline import Analysis
+from demo.pipeline import Analysis, Predictor
 from demo.session import sentence
 from demo.tabs.depth.style import DepthStats, depth_stats
 from demo.tabs.many.job import EXPECTED, Folder, Step, Work
-from depthpro import DepthPro
 from depthpro.export import fit_size
 from depthpro.viz import colorize
 
@@ -87,7 +86,7 @@ def own_names(stems: Iterable[str]) -> list[str]:
     return names
 
 
-def work(model: DepthPro, batch: Batch) -> Work[Batch]:
+def work(model: Predictor, batch: Batch) -> Work[Batch]:
     """Call the network for one photo after the other; one that fails does not stop the rest."""
     count = len(batch.paths)
     try:

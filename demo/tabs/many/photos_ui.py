@@ -8,12 +8,12 @@ import gradio as gr
 from demo import export
 from demo.figures import problem
 from demo.gradio_internals import uploaded
+from demo.pipeline import Predictor
 from demo.session import PARALLEL, PRIVATE, Shared, sentence
 from demo.tabs.many import drawing, photos
 from demo.tabs.many.job import Job
 from demo.tabs.many.turns import begin, take_turns
 from demo.units import Units
-from depthpro import DepthPro
 
 _LABELS: dict[str, str] = {
     "colour-png": "Colours with a bar (PNG)",
@@ -31,7 +31,7 @@ _CHOSEN = ["colour-png", "depth-png"]
 _SUFFIXES = ["jpg", "jpeg", "png", "webp", "tif", "tiff", "heic", "heif", "avif"]
 
 
-def build(model: DepthPro, shared: Shared) -> None:
+def build(model: Predictor, shared: Shared) -> None:
     """Add the controls to the group that is being built."""
     files = gr.File(
         label=f"At most {photos.MOST_PHOTOS} photos, {photos.MOST_BYTES / 1e6:.0f} MB together",
@@ -70,7 +70,7 @@ def build(model: DepthPro, shared: Shared) -> None:
     cancel.click(_cancel, [job, shared.units], outputs, queue=False, **PRIVATE)
 
 
-def _start(model: DepthPro, files: Any, formats: Any, units: Units) -> list[Any]:
+def _start(model: Predictor, files: Any, formats: Any, units: Units) -> list[Any]:
     """Begin with the photos, or say why not."""
     try:
         paths = [uploaded(file) for file in files or []]

@@ -4,14 +4,14 @@ from typing import Any, Literal
 
 import gradio as gr
 
+from demo.pipeline import Predictor
 from demo.session import PRIVATE, Panel, Shared
 from demo.tabs.many import film_ui, photos_ui
-from depthpro import DepthPro
 
 _What = Literal["photos", "film"]
 
 
-def build(model: DepthPro, shared: Shared) -> Panel:
+def build(model: Predictor, shared: Shared) -> Panel:
     """Return the tab, which needs no photo on the left."""
     with gr.Tab("Many & video", id="many") as tab:
         what = gr.Radio(

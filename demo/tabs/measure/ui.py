@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from demo import screen
+from demo.pipeline import Predictor
 from demo.session import REDRAW, Panel, Point, Session, Shared, download_on_click, require_photo
 from demo.tabs.measure import table as measure_table
 from demo.tabs.measure.drawing import draw
@@ -24,7 +25,6 @@ from demo.tabs.measure.true_lengths import with_truth
 from demo.tabs.sharpness.truth import Truth, known
 from demo.units import Units
 from demo.viewer.viewer import on_click, viewer
-from depthpro import DepthPro
 
 _EMPTY = "Choose a photo; then points on it, to measure."
 _KINDS: list[tuple[str, Kind]] = [
@@ -35,7 +35,7 @@ _KINDS: list[tuple[str, Kind]] = [
 ]
 
 
-def build(model: DepthPro, shared: Shared) -> Panel:
+def build(model: Predictor, shared: Shared) -> Panel:
     """Return the tab."""
     with gr.Tab("Measure", id="measure") as tab:
         kind = gr.Radio(

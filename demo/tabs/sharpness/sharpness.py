@@ -7,10 +7,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from demo.pipeline import Analysis
+from demo.pipeline import Analysis, Predictor
 from demo.screen import PREVIEW_SIDE
 from demo.tabs.sharpness.truth import Truth
-from depthpro import DepthPro, Prediction
+from depthpro import Prediction
 from depthpro.boundary import boundary_f1, occluding_contours
 from depthpro.export import surface_size
 from depthpro.metrics import DepthMetrics, align_depth, depth_metrics
@@ -86,7 +86,7 @@ def error_map(prediction: Prediction, truth: Truth, scaled: bool) -> Float[ndarr
     return np.where(mask, aligned / np.where(mask, truth.depth, 1) - 1, np.nan).astype(np.float32)
 
 
-def mirrored(model: DepthPro, analysis: Analysis) -> Prediction:
+def mirrored(model: Predictor, analysis: Analysis) -> Prediction:
     """Call the network for the photo's mirror image; return its prediction, mirrored back.
 
     Its focal length is the photo's, so that depths can be compared.

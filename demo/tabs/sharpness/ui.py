@@ -7,6 +7,7 @@ import gradio as gr
 
 from demo import figures, screen
 from demo.gradio_internals import uploaded
+from demo.pipeline import Predictor
 from demo.session import (
     NETWORK,
     PARALLEL,
@@ -24,7 +25,7 @@ from demo.tabs.sharpness import sharpness as measures
 from demo.tabs.sharpness.truth import SUFFIXES, Truth, known, read_truth
 from demo.units import Units
 from demo.viewer.viewer import viewer
-from depthpro import DepthPro, Prediction
+from depthpro import Prediction
 
 Layer = Literal["contours", "error", "mirror"]
 Alignment = Literal["metric", "scaled"]
@@ -43,7 +44,7 @@ _NOT_MIRRORED = (
 _PHOTO_ALONE = {"over": None, "svg": ""}
 
 
-def build(model: DepthPro, shared: Shared) -> Panel:
+def build(model: Predictor, shared: Shared) -> Panel:
     """Return the tab."""
     with gr.Tab("Sharpness", id="sharpness") as tab:
         layer = gr.Radio(
@@ -195,7 +196,7 @@ def _truth(session: Session) -> Truth | None:
     return session.truth or known(session.analysis.rgb)
 
 
-def _mirror(model: DepthPro, session: Session | None) -> None:
+def _mirror(model: Predictor, session: Session | None) -> None:
     """Call the network once more; a new photo would have a new session."""
     session = require_photo(session)
     try:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import gradio as gr
 
 from demo import export
-from demo.pipeline import Analysis
+from demo.pipeline import Analysis, Predictor
 from demo.session import REDRAW, Panel, Session, Shared, download_on_click
 from demo.tabs.view3d import scene
 from demo.tabs.view3d.chart import POINT_SIDE, chart
@@ -17,7 +17,6 @@ from demo.tabs.view3d.plan import ROOF_M, plan
 from demo.tabs.view3d.space import PointMap, grid, unproject_level
 from demo.units import Units, length
 from demo.viewer3d.viewer3d import empty, viewer3d
-from depthpro import DepthPro
 from depthpro.export import surface_size
 from depthpro.geometry import MAX_RATIO
 
@@ -53,7 +52,7 @@ _SIDES: dict[View, int] = {"chart": POINT_SIDE, "map": 640}
 _EMPTY = "Choose a photo to see it in 3D."
 
 
-def build(model: DepthPro, shared: Shared) -> Panel:
+def build(model: Predictor, shared: Shared) -> Panel:
     """Return the tab."""
     with gr.Tab("3D", id="solid") as tab:
         choices = [(label, key) for key, label in _VIEWS.items()]
