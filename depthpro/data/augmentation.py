@@ -1,11 +1,13 @@
 """Random crops, colours, blur and noise of training pictures."""
 
+import io
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -29,10 +31,14 @@ class Augmentation:
     centred: float = 1.0  # share of the crops that are taken around the optical axis
     stretch: float = 0.0  # largest change of a crop's aspect ratio, as a logarithm
     flip: float = 0.0
+    texture: float = 0.0
+    """Share of the pictures that are mixed with a random convolution of themselves: what is learned
+    from rendered surfaces alone is no good on photos."""
+    jpeg: float = 0.0  # share of the pictures that go through JPEG, with a quality of 20 to 90
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        shares = ("colour", "grey", "blur", "noise", "crop", "centred", "flip")
+        shares = ("colour", "grey", "blur", "noise", "crop", "centred", "flip", "texture", "jpeg")
         rules = {name: 0 <= getattr(self, name) <= 1 for name in shares}
         rules |= {"jitter": self.jitter >= 0, "blur_px": self.blur_px >= 0.2}
         rules |= {"noise_level": self.noise_level >= 0, "stretch": self.stretch >= 0}
@@ -77,7 +83,7 @@ def change_colours(
 ) -> Float[Tensor, "b 3 h w"]:
     """Return pictures in [-1, 1] with random colours, blur and noise, each on its share of them.
 
-    `random` has at least 14 numbers in [0, 1) for each picture; the noise itself is drawn here.
+    `random` has at least 19 numbers in [0, 1) for each picture; the noise itself is drawn here.
     """
     draws = random[:, :, None, None]
     image = (image + 1) / 2
@@ -87,6 +93,8 @@ def change_colours(
     )
     if chances.colour:
         image = torch.where(colour, _recoloured(image, draws[:, 4:12], chances), image)
+    if chances.texture:
+        image = torch.where(draws[:, 17:18] < chances.texture, _textured(image), image)
     if chances.grey:
         image = torch.where(grey, _grey(image).expand_as(image), image)
     if chances.blur and blur.any():
@@ -95,6 +103,10 @@ def change_colours(
     if chances.noise:
         strength = chances.noise_level * draws[:, 13:14].square() * noise
         image = (image + strength * torch.randn_like(image)).clamp(0, 1)
+    if chances.jpeg:
+        pairs = zip(image, random[:, 18].tolist(), strict=True)
+        kept = [_through_jpeg(x, n / chances.jpeg) if n < chances.jpeg else x for x, n in pairs]
+        image = torch.stack(kept)
     return image * 2 - 1
 
 
@@ -109,6 +121,30 @@ def _recoloured(
     image = grey + saturation * (image - grey)
     middle = grey.mean((2, 3), keepdim=True)
     return (middle + contrast * (image - middle)).clamp(0, 1)
+
+
+def _textured(image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
+    """Mix pictures with random convolutions of themselves: shapes stay, surfaces change.
+
+    Source: Xu et al. 2021, arXiv 2007.13003 (RandConv).
+    """
+    many, size = len(image), 2 * int(torch.randint(0, 3, ())) + 1
+    kernels = torch.randn(3 * many, 3, size, size, device=image.device)
+    planes = F.pad(image, (size // 2,) * 4, mode="reflect").flatten(0, 1)[None]
+    changed = F.conv2d(planes, kernels, groups=many)[0].unflatten(0, (many, 3))
+    deviation, mean = torch.std_mean(image, (2, 3), keepdim=True)
+    now, middle = torch.std_mean(changed, (2, 3), keepdim=True)
+    changed = (changed - middle) / now.clamp(min=1e-3) * deviation + mean
+    share = torch.rand(many, 1, 1, 1, device=image.device)
+    return (share * image + (1 - share) * changed).clamp(0, 1)
+
+
+def _through_jpeg(image: Float[Tensor, "3 h w"], quality: float) -> Float[Tensor, "3 h w"]:
+    """Store a picture in [0, 1] as JPEG, with a quality from 0 (20) to 1 (90), and read it."""
+    pixels = (image.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+    Image.fromarray(pixels).save(file := io.BytesIO(), "JPEG", quality=20 + round(quality * 70))
+    with Image.open(file) as read:
+        return torch.from_numpy(np.array(read)).to(image).permute(2, 0, 1) / 255
 
 
 def _grey(image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:

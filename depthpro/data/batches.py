@@ -18,7 +18,7 @@ from depthpro.data.augmentation import Augmentation, Box, change_colours, draw_b
 from depthpro.data.sample import Sample
 from depthpro.preprocess import resize_bytes
 
-RANDOM_NUMBERS = 17
+RANDOM_NUMBERS = 19
 
 
 class Batch(NamedTuple):

@@ -163,7 +163,7 @@ def small() -> Recipe:
         ),
         augmentation=Augmentation(
             colour=0.9, jitter=0.4, grey=0.1, noise=0.5, crop=0.9, smallest_crop=0.5, centred=0.5,
-            stretch=0.45, flip=0.5,
+            stretch=0.45, flip=0.5, texture=0.35, jpeg=0.3,
         ),
         pretrained="imagenet",
     )  # fmt: skip

@@ -93,7 +93,7 @@ def test_boxes_lie_inside_and_have_the_formats_asked_for() -> None:
     assert draw_box(np.random.default_rng(0), (300, 400), NOTHING)[0] == Box(0, 0, 300, 400)
 
 
-@pytest.mark.parametrize("name", ["colour", "grey", "blur", "noise"])
+@pytest.mark.parametrize("name", ["colour", "grey", "blur", "noise", "texture", "jpeg"])
 def test_photometry_changes_colour_only(name: str) -> None:
     batch = make_batch(8, 96)
     changed = augment(batch, replace(NOTHING, **{name: 1.0}))
@@ -106,6 +106,18 @@ def test_photometry_changes_colour_only(name: str) -> None:
     if name == "grey":
         assert_close(changed.image[:, 0], changed.image[:, 2])
     assert_close(augment(batch, NOTHING).image, batch.image)
+
+
+def test_a_random_texture_keeps_the_edges_where_they_are() -> None:
+    batch = make_batch(6, 64)
+    image = torch.full((6, 3, 64, 64), -0.5)
+    image[:, 0, :, 32:], image[:, 1, 20:] = 0.4, 0.6
+    changed = augment(batch._replace(image=image), replace(NOTHING, texture=1.0)).image
+    assert ((changed - image).abs().mean((1, 2, 3)) > 0.02).sum() >= 5
+    for flat in (np.s_[..., 3:17, 3:29], np.s_[..., 23:, 3:29], np.s_[..., 23:61, 35:61]):
+        assert changed[flat].std((2, 3)).max() < 1e-3  # within 2 pixels of an edge it may differ
+    parts = [changed[flat].mean((2, 3)) for flat in (np.s_[..., 3:17, 3:29], np.s_[..., 23:, 35:])]
+    assert ((parts[0] - parts[1]).abs().amax(1) > 0.05).sum() >= 5
 
 
 def test_blur_is_that_of_each_pictures_own_gaussian() -> None:
