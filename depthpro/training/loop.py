@@ -31,6 +31,7 @@ from depthpro.data.batches import Batch, TrainingSet, augment
 from depthpro.data.open import metric_and_synthetic
 from depthpro.data.sample import Sample
 from depthpro.model import DepthPro
+from depthpro.training.anchor import Anchor, save_head
 from depthpro.training.fine_crop import random_crops
 from depthpro.training.log import append_line, trim_log
 from depthpro.training.map_pool import MapPool
@@ -113,8 +114,11 @@ def train(model: DepthPro, recipe: Recipe, options: RunOptions) -> None:
 
 def train_phase(model: DepthPro, recipe: Recipe, phase: Phase, options: RunOptions) -> None:
     """Train one phase, from its last checkpoint if there is one, and write its weights."""
+    anchor = Anchor(model, options.out) if phase.anchor else None  # before the finer levels learn
     run = start_phase(model, recipe, phase, options)
     accelerator, network, optimizer, ema = run.accelerator, run.network, run.optimizer, run.ema
+    if anchor:
+        anchor.network.to(accelerator.device)
     saved, mark, parts = run.seconds, time.monotonic(), list[Tensor]()
     bar = tqdm(augmented_batches(run), phase.name, disable=not accelerator.is_main_process)
     for pictures, batch in bar:  # images, or maps of frozen encoders
@@ -126,6 +130,9 @@ def train_phase(model: DepthPro, recipe: Recipe, phase: Phase, options: RunOptio
             with accelerator.autocast():
                 predicted = network(pictures, crops) if crops else network(pictures)
             loss = phase_loss(predicted, batch, phase, crops)  # in float32
+            if anchor:
+                side = batch.mask.shape[-1]
+                loss = loss + phase.anchor * anchor.loss(predicted, pictures, side, crops)
             accelerator.backward(loss)
             if accelerator.sync_gradients:
                 accelerator.clip_grad_norm_(network.parameters(), phase.clip)
@@ -150,6 +157,9 @@ def train_phase(model: DepthPro, recipe: Recipe, phase: Phase, options: RunOptio
         mark = time.monotonic()
     validate_and_save(run)
     if accelerator.is_main_process:
+        trained = ema.module if ema else accelerator.unwrap_model(network)
+        if isinstance(trained, DepthNetwork):
+            save_head(trained, options.out)
         (run.folder / BEST).replace(options.out / f"{phase.name}.safetensors")
         shutil.rmtree(run.folder)
     accelerator.wait_for_everyone()

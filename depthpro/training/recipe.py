@@ -51,6 +51,7 @@ class Phase:
     mage: float = 1.0
     male: float = 1.0
     msge: float = 1.0
+    anchor: float = 0.0  # weight of the difference to what the coarsest level alone predicts
     ema: float | None = None  # decay of the average of weights, which is validated and kept
 
     def __post_init__(self) -> None:
@@ -72,6 +73,7 @@ class Phase:
             "fine_crop": self.fine_crop is None or (self.fine_crop > 2 * MARGIN and depth),
             "fov_spread_deg": self.fov_spread_deg is None or self.fov_spread_deg > 0,
             "crop": self.crop is None or 0 <= self.crop <= 1,
+            "anchor": self.anchor == 0 or (self.anchor > 0 and self.name in ("stage1", "stage2")),
             "ssi": self.ssi in ("own", "truth"),
             "ema": self.ema is None or 0 < self.ema < 1,
         }

@@ -1,0 +1,64 @@
+"""Finer levels that are anchored to the coarsest one."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import TINY, make_model
+from safetensors.torch import load_file
+from training import joined, make_batch, make_recipe, make_samples
+
+from depthpro.training.anchor import HEAD, Anchor, save_head, start_from_coarsest
+from depthpro.training.fine_crop import FineCrops
+from depthpro.training.loop import RunOptions, train_phase
+from depthpro.training.phases import DepthNetwork
+
+
+def test_finer_levels_start_from_nothing() -> None:
+    model, images = make_model(), make_batch(2, TINY.image_size).image
+    maps = model.encoder(images)
+    start_from_coarsest(model)
+    features, _ = model.decoder(model.encoder.project(model.encoder.read_windows(images)))
+    with torch.no_grad():
+        others = [torch.randn_like(each) for each in maps[1:4]]
+        blind, _ = model.decoder([torch.zeros_like(features), *others, maps[4]])
+    torch.testing.assert_close(features, blind)  # whatever finer maps hold, for now
+
+
+def test_the_loss_is_the_difference_in_the_cells_of_the_coarsest_level(tmp_path: Path) -> None:
+    model, images = make_model(), make_batch(2, TINY.image_size).image
+    with pytest.raises(ValueError, match=f"expected {HEAD} in .*trains the coarsest level alone"):
+        Anchor(model, tmp_path)
+    trained = DepthNetwork(model, finest=4)
+    save_head(trained, tmp_path)
+    assert load_file(tmp_path / HEAD).keys() == {"weight", "bias"}
+    with torch.no_grad():
+        coarse = trained(images)
+        anchor = Anchor(model, tmp_path)
+        side = TINY.image_size
+        wide = torch.nn.functional.interpolate(coarse[:, None], (side, side), mode="bilinear")[:, 0]
+        weight = 1 / (coarse.clamp(min=0).mean((1, 2), keepdim=True) + 0.1)
+        edges = torch.zeros(side, side)
+        edges[:, ::2], edges[:, 1::2] = 0.3, -0.3  # finer than the cells: no difference
+        assert anchor.loss(wide + edges, images, side, None) < 1e-6
+        off = 0.2 / weight
+        assert anchor.loss(wide + off, images, side, None).item() == pytest.approx(0.2, rel=1e-4)
+        crops = FineCrops([(0, 0), (64, 32)], side // 2)
+        maps = trained.model.encoder.read_windows(images)
+        assert anchor.loss(crops.cut(wide + off), maps, side, crops).item() == pytest.approx(
+            0.2, rel=1e-4
+        )
+
+
+def test_an_anchored_phase_follows_the_phase_of_the_coarsest_level(tmp_path: Path) -> None:
+    recipe = make_recipe(TINY)
+    coarse = replace(recipe.phase("coarse"), finest=4)
+    anchored = replace(recipe.phase("stage1"), anchor=1.0)
+    options, model = RunOptions(tmp_path, joined(make_samples(4)), []), make_model().train()
+    train_phase(model, recipe, coarse, options)
+    assert (tmp_path / HEAD).is_file()
+    train_phase(model, recipe, anchored, options)
+    assert (tmp_path / "stage1.safetensors").is_file()
+    with pytest.raises(ValueError, match="anchor=1"):
+        replace(coarse, anchor=1.0)
