@@ -103,8 +103,8 @@ class Network:
         self._model, self.note = load(Bar)
         self.provenance = self._model.provenance
         self._loaded.set()
-        if warm_up:
-            self.example(examples.FIRST)
+        if warm_up:  # which an end of the process waits for: torch aborts where it is cut off
+            threading.Thread(target=self.example, args=[examples.FIRST]).start()
 
 
 def start(name: str | None, device: str | None = None) -> Network:

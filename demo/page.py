@@ -229,11 +229,12 @@ def _wire_photo(
     # Over the picture of the tab that is open.
     shown: dict[str, Any] = {"show_progress_on": [p.outputs[0] for p in panels if p.outputs]}
     shown |= {"trigger_mode": "always_last", "api_visibility": "private"}
-    show_first = partial(_open, network)
-    event = opened.event.then(show_first, opened.example, outputs, concurrency_limit=None, **shown)
+    chosen = gr.State(None)
+    wait, open_ = partial(_wait, network), partial(_open, network)
+    event = opened.event.then(wait, None, problem, concurrency_limit=None, **shown)
+    event = event.then(open_, [opened.example, chosen], outputs, **shown, **NETWORK)
     refresh(event.then)
     # Cleared at once, so that it takes the next one.
-    chosen = gr.State(None)
     taken = photo.input(
         lambda photo: (photo, None),
         photo,
@@ -241,31 +242,34 @@ def _wire_photo(
         js=strip.TAKE,
         preprocess=False,  # would open the file, before `load_image` can explain
         queue=False,
+        trigger_mode="multiple",  # else a photo that comes fast would be lost
         **PRIVATE,
     )
     event = taken.then(partial(_estimate, network), chosen, outputs, **shown, **NETWORK)
     refresh(event.then)
-    event = thumbnails.click(partial(_take_example, network), None, outputs, **shown, **NETWORK)
+
+    def take_example(event: gr.EventData, progress: gr.Progress = _PROGRESS) -> list[Any]:
+        name = strip.name_of(event)
+        return [*_answer(network, lambda: network.example(name), progress, name), name]
+
+    event = thumbnails.click(take_example, None, [*outputs, chosen], **shown, **NETWORK)
     refresh(event.then)
 
 
-async def _open(
-    network: Network, example: str | None, progress: gr.Progress = _PROGRESS
-) -> list[Any]:
-    """Open with the example of the link, or the first one, when the weights are there."""
-    name = example or examples.FIRST
+async def _wait(network: Network, progress: gr.Progress = _PROGRESS) -> str:
+    """Show how the weights come, until they are there."""
     while not network.ready:
         progress(*network.loading())
         await asyncio.sleep(0.5)
-    analysis = await asyncio.to_thread(network.example, name)
-    return [Session(analysis), "", strip.chosen(name)]
+    return ""
 
 
-def _take_example(
-    network: Network, event: gr.EventData, progress: gr.Progress = _PROGRESS
-) -> list[Any]:
-    name = strip.name_of(event)
-    return _answer(network, lambda: network.example(name), progress, name)
+def _open(network: Network, example: str | None, chosen: Any) -> list[Any]:
+    """Open with the example of the link, or the first one, unless something has been chosen."""
+    if chosen is not None:
+        return [gr.skip()] * 3
+    name = example or examples.FIRST
+    return [Session(network.example(name)), "", strip.chosen(name)]
 
 
 def _estimate(

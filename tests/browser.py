@@ -88,6 +88,7 @@ def page(browser: Browser, served: Served) -> Iterator[Page]:
 
 def upload(page: Page, photo: Path) -> None:
     """Choose a photo, another one than is shown."""
+    page.wait_for_selector(".cards, #problem .problem", state="attached")  # of the example
     page.evaluate("window.before = document.querySelector('#depth-view .photo')?.src")
     page.locator("#photo input[type=file]").set_input_files(photo)
 

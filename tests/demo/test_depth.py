@@ -110,12 +110,12 @@ def ticks(bar: str) -> list[tuple[float, str]]:
 def test_colour_bar_has_round_numbers_of_the_unit_where_the_scale_has_them() -> None:
     span = DepthRange(2, 10)
     linear = ticks(figures.colour_bar(span, scale="linear"))
-    assert linear[1:-1] == [(25, "8 m"), (50, "6 m"), (75, "4 m")]
+    assert linear[1:-1] == [(75, "8 m"), (50, "6 m"), (25, "4 m")]
     # 2 m is 6.56 ft and 10 m is 32.8 ft; log(32.8 / 10) / log(32.8 / 6.56) = 0.738
     in_feet = ticks(figures.colour_bar(span, scale="log", units="ft"))
-    assert in_feet[0] == (0, "32.8 ft")
-    assert in_feet[-1] == (100, "6.56 ft")
-    assert in_feet[-2] == (pytest.approx(73.8, abs=0.05), "10 ft")
+    assert in_feet[0] == (100, "32.8 ft")
+    assert in_feet[-1] == (0, "6.56 ft")
+    assert in_feet[-2] == (pytest.approx(26.2, abs=0.05), "10 ft")
     far = ticks(figures.colour_bar(DepthRange(3, 3000), scale="linear", units="ft"))
     assert far[1][1] == "8,000 ft"
 

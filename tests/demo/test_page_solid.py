@@ -139,7 +139,11 @@ def test_it_keeps_the_view_and_follows_choices_and_theme(page, served, photo, tm
     for view in ("Points", "Normals"):
         press(page, view)
         np.testing.assert_allclose(settled(page), turned)
-        shown[view] = pixels(page, f"{STAGE} canvas", tmp_path)
+        for _ in range(100):
+            shown[view] = pixels(page, f"{STAGE} canvas", tmp_path)
+            if np.abs(shown[view] - surface).mean() > 5:
+                break
+            page.wait_for_timeout(200)
         assert np.abs(shown[view] - surface).mean() > 5
         shot(page, f"solid-{view}")
     page.locator("#cut input[type=number]").fill("30")
@@ -173,6 +177,7 @@ def test_who_wants_less_motion_sees_none(page: Page, photo: Path) -> None:
     page.set_viewport_size(SMALL)
     open_tab(page, "3D")
     height = page.locator(STAGE).bounding_box()["height"]
+    open_tab(page, "Depth")
     open_view(page, photo)
     assert page.locator(STAGE).bounding_box()["height"] == height  # nothing jumps
     first = pose(page)
