@@ -170,9 +170,7 @@ def _facts(session: gr.State) -> list[Component]:
     return [summary, button, solid, gr.HTML(elem_id="weights", render=False)]
 
 
-def _wire_panels(
-    shared: Shared, active: gr.State, panels: Sequence[Panel]
-) -> Callable[[Any], None]:
+def _wire_panels(shared: Shared, active: gr.State, panels: Sequence[Panel]) -> Callable[[Any], Any]:
     """Update the open tab and the sidebar on events; return a function that adds an event.
 
     Tabs that are not open are computed when they are opened.
@@ -203,8 +201,8 @@ def _wire_panels(
                 updates += [gr.skip()] * len(panel.outputs)
         return updates
 
-    def refresh(listen: Any) -> None:
-        listen(show_all, inputs, outputs, **REDRAW)
+    def refresh(listen: Any) -> Any:
+        return listen(show_all, inputs, outputs, **REDRAW)
 
     refresh(shared.units.input)
     for index, panel in enumerate(panels):
@@ -222,7 +220,7 @@ def _wire_photo(
     thumbnails: gr.HTML,
     problem: gr.HTML,
     panels: Sequence[Panel],
-    refresh: Callable[[Any], None],
+    refresh: Callable[[Any], Any],
 ) -> None:
     """Open with an example; predict depth of every photo that is chosen, and show all tabs."""
     outputs = [shared.session, problem, thumbnails]
@@ -231,7 +229,8 @@ def _wire_photo(
     shown |= {"trigger_mode": "always_last", "api_visibility": "private"}
     chosen = gr.State(None)
     wait, open_ = partial(_wait, network), partial(_open, network)
-    event = opened.event.then(wait, None, problem, concurrency_limit=None, **shown)
+    event = refresh(opened.event.then)  # numbers would show 0 before there are any
+    event = event.then(wait, None, problem, concurrency_limit=None, **shown)
     event = event.then(open_, [opened.example, chosen], outputs, **shown, **NETWORK)
     refresh(event.then)
     # Cleared at once, so that it takes the next one.

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,6 +68,9 @@ def expected(served: Served) -> Prediction:
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+        # A 3D view that sways would take a core without a GPU.
+        for name in ("new_context", "new_page"):
+            setattr(browser, name, partial(getattr(browser, name), reduced_motion="reduce"))
         yield browser
         browser.close()
 

@@ -5,6 +5,7 @@ const stage = find('.stage'), canvas = find('canvas'), scale = find('.scale');
 const RADIAN = Math.PI / 180;
 const FIRST = { yaw: 15 * RADIAN, pitch: 7 * RADIAN, zoom: 1, pan: [0, 0, 0] };
 const SWAY = { yaw: 5 * RADIAN, pitch: 1.5 * RADIAN, seconds: 8 };
+const SLOW_MS = 40, SLOW_SWAY_MS = 15000; // a frame that no GPU draws, and how long it sways
 const MOST_TAN = Math.tan(22.5 * RADIAN); // of half the field of view
 const FAR_M = 2000, STRIDE = 2; // of the points, in vertices
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
@@ -201,9 +202,13 @@ function frame() {
   const fence = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
   const wait = () => {
     const done = !fence || gl.getSyncParameter(fence, gl.SYNC_STATUS) === gl.SIGNALED;
-    // Drawn by a slow processor, it takes a third of its time at most.
-    setTimeout(done ? request : wait, done ? 2 * (performance.now() - before) : 8);
-    if (done) gl.deleteSync(fence);
+    const took = performance.now() - before;
+    if (!done) setTimeout(wait, 8);
+    else {
+      gl.deleteSync(fence);
+      // Drawn by a slow processor, it takes a third of its time, and not for ever.
+      if (took < SLOW_MS || before - began < SLOW_SWAY_MS) setTimeout(request, 2 * took);
+    }
   };
   setTimeout(wait, 4);
 }

@@ -12,7 +12,7 @@ ENOUGH = ("serious", "critical")
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing_serious_on_any_tab(browser: Browser, served: Served, theme: str) -> None:
-    page = browser.new_page(viewport={"width": 1440, "height": 1000}, reduced_motion="reduce")
+    page = browser.new_page(viewport={"width": 1440, "height": 1000})
     page.set_default_timeout(60_000)
     page.goto(f"{served.url}?__theme={theme}")
     wait_for_depth(page)

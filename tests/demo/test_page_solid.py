@@ -74,6 +74,7 @@ def projected(points: np.ndarray, seen: np.ndarray, middle: np.ndarray, size: tu
 def test_it_sways_until_it_is_touched_and_shows_the_points_where_they_are(
     page: Page, served, photo: Path, tmp_path: Path
 ) -> None:
+    page.emulate_media(reduced_motion="no-preference")
     open_view(page, photo)
     first = pose(page)
     for _ in range(40):
