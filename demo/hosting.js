@@ -18,8 +18,8 @@ function say(text, kind = 'banner') {
   element.replaceChildren(...(text ? [notice] : []));
 }
 
-async function found(look) {
-  for (let tries = 0; tries < 100; tries += 1) {
+async function found(look, seconds = 10) {
+  for (let tries = 0; tries < 10 * seconds; tries += 1) {
     const what = look();
     if (what) return what;
     await new Promise((resolve) => { setTimeout(resolve, 100); });
@@ -46,6 +46,7 @@ async function goOn() {
   if (!before.photo) say('The server was restarted.');
   else {
     try {
+      await found(() => document.querySelector('#summary .cards'), 60); // all else is there
       await takeUp(before.photo);
       say('The server was restarted. Your photo was taken up again; give points, numbers and '
         + 'files of yours once more.');

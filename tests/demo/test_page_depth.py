@@ -238,6 +238,6 @@ def test_a_finger_reads_and_what_it_read_stays(browser: Browser, served: Served)
     column, row = (int(number) for number in readout(page)["pixel"].split(", "))
     assert abs(column - 128) <= 2
     assert abs(row - 256) <= 2
-    assert below(page) == place  # nothing jumps
+    assert below(page) == pytest.approx(place, abs=2)  # nothing jumps
     shot(page, "depth-finger")
     context.close()
