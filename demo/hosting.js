@@ -32,7 +32,10 @@ async function takeUp(photo) {
   const answer = await fetch(photo, { cache: 'force-cache' });
   if (!answer.ok) throw new Error('not in the cache');
   const files = new DataTransfer(), bytes = await answer.blob();
-  files.items.add(new File([bytes], name, { type: bytes.type }));
+  // Servers do not know all kinds, and Gradio takes nothing that is not called a picture.
+  const known = bytes.type.startsWith('image/');
+  const type = known ? bytes.type : `image/${name.split('.').pop()}`;
+  files.items.add(new File([bytes], name, { type }));
   const input = await found(() => document.querySelector('#photo input[type=file]'));
   input.files = files.files;
   input.dispatchEvent(new Event('change', { bubbles: true }));
