@@ -77,7 +77,7 @@ def make_table(out: Path) -> str:
         lines += [f"| condition | meaning | {' | '.join(heads)} | seeds |"]
         lines += ["|---" * (len(heads) + 3) + "|"]
         for name, (meaning, _, published) in experiment.conditions.items():
-            runs = [path.parent for path in out.glob(f"{name}, seed */*.safetensors")]
+            runs = [path.parent for path in out.glob(f"{name}, seed */{PHASE.name}.safetensors")]
             scores = [[x["validation"] for x in read_log(run) if "validation" in x] for run in runs]
             cells = [name, meaning, *(f"{value:g}" for value in published)]
             for key, heading in SCORES.items():
