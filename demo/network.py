@@ -18,7 +18,7 @@ from depthpro import DepthPro, Prediction, checkpoint
 from depthpro.checkpoint import OWN_LICENCE, PUBLISHED_LICENCE, Provenance
 from depthpro.model import default_device
 
-_TICK_S = 0.25  # between two updates of a progress bar
+_TICK_S = 0.5  # between two updates of a progress bar: each takes the browser some time
 
 
 class Network:

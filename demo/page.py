@@ -1,6 +1,7 @@
 """The page: a strip to choose a photo from, and the tabs below it."""
 
 import asyncio
+import itertools
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -55,6 +56,8 @@ _TABS = (
     many,
 )
 _PROGRESS = gr.Progress()
+_REDRAW_OPEN_TAB = """() => [...document.querySelectorAll('.redraw')]
+  .find((each) => each.closest('[role=tabpanel]').offsetParent)?.click()"""
 _TURN = "The photo in 3D appears here."
 # The theme's own are too pale to read: at least 4.5 to 1.
 _CONTRAST: dict[str, Any] = {
@@ -171,12 +174,10 @@ def _facts(session: gr.State) -> list[Component]:
 
 
 def _wire_panels(shared: Shared, active: gr.State, panels: Sequence[Panel]) -> Callable[[Any], Any]:
-    """Update the open tab and the sidebar on events; return a function that adds an event.
+    """Draw each tab when it is opened; return a function that has an event draw the open one.
 
-    Tabs that are not open are computed when they are opened.
+    Tabs that are not open are drawn when they are opened.
     """
-    inputs = [shared.session, active, shared.units, *(c for p in panels for c in p.inputs)]
-    outputs = [*shared.sidebar, *(c for p in panels for c in p.outputs)]
 
     def show(number: int, session: Session | None, units: Units, *values: Any) -> list[Any]:
         """Draw a tab, unless it shows this already: then the visitor's view of it stays."""
@@ -190,26 +191,40 @@ def _wire_panels(shared: Shared, active: gr.State, panels: Sequence[Panel]) -> C
         session.drawn[number] = analysis, units
         return updates
 
-    def show_all(session: Session | None, active: int, units: Units, *values: Any) -> list[Any]:
-        updates, start = shared.sidebar_updates(session, units), 0
-        for number, panel in enumerate(panels):
-            own = values[start : start + len(panel.inputs)]
-            start += len(panel.inputs)
-            if session is None or number == active:
-                updates += show(number, session, units, *own)
-            else:
-                updates += [gr.skip()] * len(panel.outputs)
-        return updates
+    for index, panel in enumerate(panels):
+        with panel.tab:
+            again = gr.Button(visible="hidden", elem_classes=["redraw"])
+        own = [shared.session, shared.units, *panel.inputs]
+        panel.tab.select(lambda index=index: index, None, active, queue=False, **PRIVATE)
+        gr.on(
+            [panel.tab.select, again.click],
+            partial(show, index),
+            own,
+            list(panel.outputs),
+            **REDRAW,
+        )
 
     def refresh(listen: Any) -> Any:
-        return listen(show_all, inputs, outputs, **REDRAW)
+        # Not one event for all tabs: each output that could change costs the browser some time.
+        listen(None, None, None, js=_REDRAW_OPEN_TAB, **PRIVATE)
+        inputs = [shared.session, shared.units]
+        return listen(shared.sidebar_updates, inputs, list(shared.sidebar), **REDRAW)
 
     refresh(shared.units.input)
-    for index, panel in enumerate(panels):
-        panel.tab.select(lambda index=index: index, None, active, queue=False, **PRIVATE)
-        own = [shared.session, shared.units, *panel.inputs]
-        panel.tab.select(partial(show, index), own, list(panel.outputs), **REDRAW)
     return refresh
+
+
+def _empty_panels(listen: Any, shared: Shared, panels: Sequence[Panel]) -> Any:
+    """Have an event draw every tab without a photo: numbers would show 0 instead; return it."""
+
+    def show(units: Units, *values: Any) -> list[Any]:
+        given = iter(values)
+        shown = [p.show(None, units, *itertools.islice(given, len(p.inputs))) for p in panels]
+        return [*shared.sidebar_updates(None, units), *itertools.chain(*shown)]
+
+    inputs = [shared.units, *(each for panel in panels for each in panel.inputs)]
+    outputs = [*shared.sidebar, *(each for panel in panels for each in panel.outputs)]
+    return listen(show, inputs, outputs, **REDRAW)
 
 
 def _wire_photo(
@@ -229,7 +244,7 @@ def _wire_photo(
     shown |= {"trigger_mode": "always_last", "api_visibility": "private"}
     chosen = gr.State(None)
     wait, open_ = partial(_wait, network), partial(_open, network)
-    event = refresh(opened.event.then)  # numbers would show 0 before there are any
+    event = _empty_panels(opened.event.then, shared, panels)
     event = event.then(wait, None, problem, concurrency_limit=None, **shown)
     event = event.then(open_, [opened.example, chosen], outputs, **shown, **NETWORK)
     refresh(event.then)

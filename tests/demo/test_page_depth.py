@@ -1,7 +1,5 @@
 """The tab "Depth" and the picture component, as a person uses them."""
 
-import base64
-import io
 import re
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from browser import ASTRONAUT, PHOTOS, Served, open_tab, shot, upload, wait_for_
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from demo import screen
 from demo.tabs.depth import style
 from demo.tabs.depth.style import DepthStyle
 from depthpro import Prediction, load_image
@@ -133,8 +132,7 @@ def test_choices_draw_what_they_say(page: Page, expected: Prediction, tmp_path: 
     wanted = style.draw(depth, expected.f_px.item(), DepthStyle("cividis", "log", "ray", span))
     expect(page.locator(".legend")).to_contain_text(f"{wanted.nearer:.0%} nearer than")
     expect(page.locator(".legend")).to_contain_text(f"{wanted.farther:.0%} farther than")
-    with Image.open(io.BytesIO(base64.b64decode(drawn(page).split(",")[1]))) as image:
-        np.testing.assert_array_equal(np.asarray(image), wanted.rgb)
+    assert drawn(page) == screen.picture_uri(wanted.rgb, "JPEG")
     shot(page, "depth-fixed")
     before = drawn(page)
     page.get_by_label("Mark sky").uncheck()
