@@ -43,23 +43,24 @@ class Film(NamedTuple):
 
 
 def write_mp4(
-    path: str | Path, frames: Iterable[UInt8[ndarray, "h w 3"]], fps: float | Fraction
+    path: str | Path, frames: Iterable[UInt8[ndarray, "h w 3"]], fps: float | Fraction, notice: str
 ) -> None:
     """Write RGB frames of one size as H.264, yuv420p; an odd last row or column is left out.
 
     Nothing is written unless all frames came.
     """
-    with mp4_writer(path, fps) as add:
+    with mp4_writer(path, fps, notice) as add:
         for rgb in frames:
             add(rgb)
 
 
 @contextmanager
 def mp4_writer(
-    path: str | Path, fps: float | Fraction
+    path: str | Path, fps: float | Fraction, notice: str
 ) -> Iterator[Callable[[UInt8[ndarray, "h w 3"]], None]]:
     """Give a function that adds a frame to a film, which appears whole when the block succeeds.
 
+    The notice stands in the film's comment, as in pictures.
     Colours are those of sRGB in the matrix of BT.709, with the tags that say so: without them
     players guess by the film's size.
     """
@@ -67,6 +68,7 @@ def mp4_writer(
         whole_file(path) as temporary,
         av.open(str(temporary), "w", format="mp4", options={"movflags": "faststart"}) as film,
     ):
+        film.metadata["comment"] = notice
         rate = Fraction(fps).limit_denominator(1000)
         stream = film.add_stream("libx264", rate)
         stream.pix_fmt, stream.options = "yuv420p", {"crf": "18", "preset": "veryfast"}

@@ -58,6 +58,12 @@ _TABS = (
 _PROGRESS = gr.Progress()
 _REDRAW_OPEN_TAB = """() => [...document.querySelectorAll('.redraw')]
   .find((each) => each.closest('[role=tabpanel]').offsetParent)?.click()"""
+# Where people want less motion, a film waits until it is started by hand.
+_STILL = """document.addEventListener('play', ({ target }) => {
+  if (!target.autoplay || !matchMedia('(prefers-reduced-motion: reduce)').matches) return;
+  target.autoplay = false;
+  target.pause();
+}, true);"""
 _TURN = "The photo in 3D appears here."
 # The theme's own are too pale to read: at least 4.5 to 1.
 _CONTRAST: dict[str, Any] = {
@@ -109,7 +115,8 @@ def launch_options(accounts: list[tuple[str, str]] | None = None) -> dict[str, A
         "css": (Path(__file__).parent / "page.css").read_text(encoding="utf-8"),
         # Gradio puts `css` inside the page's margins; narrower ones for phones come from outside.
         "head": '<link rel="icon" href="favicon.ico"><style>@media (max-width: 767px) '
-        "{ .gradio-container .main.fillable { padding: 12px !important; } }</style>",
+        "{ .gradio-container .main.fillable { padding: 12px !important; } }</style>"
+        f"<script>{_STILL}</script>",
         "max_file_size": "100mb",
         "footer_links": ["api", "gradio"],
         "run_history": False,

@@ -15,9 +15,10 @@ def frames_of(path, fps=10.0, start_s=0.0, length_s=10.0, side=1280):
 
 
 def test_a_films_colours_are_those_of_bt_709_and_tagged_so(tmp_path) -> None:
-    write_mp4(tmp_path / "film.mp4", [patches()] * 5, 10)
+    write_mp4(tmp_path / "film.mp4", [patches()] * 5, 10, "notice")
     with av.open(str(tmp_path / "film.mp4")) as film:
         frame = next(film.decode(video=0))
+        assert film.metadata["comment"] == "notice"
     tags = (frame.colorspace, frame.color_primaries, frame.color_trc, frame.color_range)
     assert tags == (1, 1, 1, 1)
     planes = frame.to_ndarray().astype(float)  # 64 rows of Y, then U, then V at half the size
@@ -69,7 +70,7 @@ def test_odd_sizes_are_read_whole_and_written_without_the_last_row(tmp_path) -> 
     frames = frames_of(path)
     assert [frame.shape for frame in frames] == [(33, 47, 3)] * 2
     assert [int(frame.mean()) for frame in frames] == [60, 90]
-    write_mp4(tmp_path / "even.mp4", frames, 10)
+    write_mp4(tmp_path / "even.mp4", frames, 10, "notice")
     assert describe_film(tmp_path / "even.mp4")[1:3] == (46, 32)
     assert frames_of(path, side=24)[0].shape == (17, 24, 3)
 

@@ -35,7 +35,7 @@ def write_picture(path: Path, picture: UInt8[ndarray, "h w c"], notice: str) -> 
 def write_film(path: Path, frames: Frames, notice: str) -> None:
     """Write a sway as MP4, or as GIF, which repeats, with the licence notice."""
     if path.suffix == ".mp4":
-        write_mp4(path, [frame for _ in range(_SWAYS) for frame in frames], FPS)
+        write_mp4(path, [frame for _ in range(_SWAYS) for frame in frames], FPS, notice)
         return
     palette = Image.fromarray(np.concatenate(frames[:: len(frames) // 4])[::3, ::3])
     palette = palette.quantize(256, Image.Quantize.MEDIANCUT)
@@ -53,11 +53,11 @@ def write_film(path: Path, frames: Frames, notice: str) -> None:
         )
 
 
-def film_uri(frames: Frames) -> str:
+def film_uri(frames: Frames, notice: str) -> str:
     """Return one sway as MP4 in a data URI."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "sway.mp4"
-        write_mp4(path, frames, FPS)
+        write_mp4(path, frames, FPS, notice)
         return f"data:video/mp4;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 

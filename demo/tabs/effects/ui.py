@@ -262,7 +262,8 @@ def _pictures(session: Session, chosen: Choices) -> tuple[dict[str, Any], str]:
         frames = make.sway(session.analysis, chosen)
         height, width = frames[0].shape[:2]
         play = f'autoplay loop muted playsinline controls style="aspect-ratio: {width} / {height}"'
-        return {}, f'<video src="{film_uri(frames)}" aria-label="{label}" {play}></video>'
+        uri = film_uri(frames, session.analysis.provenance.notice)
+        return {}, f'<video src="{uri}" aria-label="{label}" {play}></video>'
     rgb = make.picture(make.page_scene(session.analysis), chosen)
     if chosen.effect == "stereo" and chosen.kind == "side-by-side":
         uri = screen.picture_uri(rgb, "JPEG")

@@ -34,7 +34,7 @@ def write_film(
     compose = _composer(span, height, layout)
     frames, maps = clip.frames(), clip.maps(smoothing)
     thumb = None
-    with mp4_writer(path, clip.cut.fps) as add:
+    with mp4_writer(path, clip.cut.fps, clip.provenance.notice) as add:
         for number in range(clip.count):
             share = before + (1 - before) * number / clip.count
             yield Step(share, f"Frame {number + 1} of {clip.count}: drawing the film", False, thumb)
