@@ -27,7 +27,7 @@ Precision = Literal["auto", "float32", "float16", "bfloat16"]
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _NO_MEMORY = re.compile("out of memory|not enough memory|allocate memory")
-_FOV_RANGE_DEG = (1.0, 175.0)  # outside, tan() would give no focal length; no camera is outside
+FOV_RANGE_DEG = (1.0, 175.0)  # outside, tan() would give no focal length; no camera is outside
 
 
 class DepthPro(nn.Module):
@@ -115,6 +115,16 @@ class DepthPro(nn.Module):
         provenance = dataclasses.replace(self.provenance, record=record)
         return checkpoint.save(self, path, self.config, provenance)
 
+    def push_to_hub(self, name: str, *, private: bool | None = None) -> str:
+        """Upload weights, config and a model card; return their page's address.
+
+        The repository `name`, as "me/name", is made if it is not there; `from_pretrained(name)`
+        reads it. Raises a ValueError if the hub does not take them.
+        """
+        from depthpro.deploy.hub import push
+
+        return push(self, name, private)
+
     @torch.inference_mode()
     def infer(
         self,
@@ -149,7 +159,7 @@ class DepthPro(nn.Module):
             image = network_input(pictures.to(self.device), self.config.image_size)
             canonical, fov_deg = self(image)
         if fov_deg is not None:
-            estimated = focal_from_fov(fov_deg.clamp(*_FOV_RANGE_DEG), width)
+            estimated = focal_from_fov(fov_deg.clamp(*FOV_RANGE_DEG), width)
         used = cast(Tensor, estimated if given is None else given)
         return Prediction(canonical, used, estimated, height, width)
 
