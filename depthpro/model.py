@@ -136,8 +136,8 @@ class DepthPro(nn.Module):
         """Return depth in metres for photos of any size.
 
         Args:
-            rgb: A PIL image, uint8 (h, w, 3), or float (b, 3, h, w) in [0, 1]. EXIF orientation
-                is ignored; `load_image` turns a photo upright.
+            rgb: A PIL image, uint8 (h, w, 3) or (b, h, w, 3), or float (b, 3, h, w) in [0, 1]. EXIF
+                orientation is ignored; `load_image` turns a photo upright.
             f_px: Focal length in pixels, one for all photos or one for each; None uses the
                 network's estimate, clamped to a field of view of 1 to 175 degrees.
             precision: Of the network; depth is always float32. "auto" is float16 on CUDA and
@@ -162,6 +162,17 @@ class DepthPro(nn.Module):
             estimated = focal_from_fov(fov_deg.clamp(*FOV_RANGE_DEG), width)
         used = cast(Tensor, estimated if given is None else given)
         return Prediction(canonical, used, estimated, height, width)
+
+    def compile(self) -> "DepthPro":  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Compile the transformer blocks for the GPU, and return the network.
+
+        It takes a minute and runs the network twice. Where torch.compile cannot run, a warning says
+        so and nothing changes.
+        """
+        from depthpro.deploy.compiled import compile_blocks
+
+        compile_blocks(self)
+        return self
 
     @property
     def device(self) -> torch.device:
