@@ -28,6 +28,7 @@ from depthpro.model import DepthPro
 BATCHES = (1, 2, 4, 8)
 LIMIT_S = 400.0  # no batch is begun later: all is to end within eight minutes
 BATCH_S = 10.0  # to measure one, after it is warm
+RUNS = (3, 10)  # at least and at most
 PHOTO, LARGE_PHOTO = (1920, 1080), (4032, 3024)
 
 
@@ -140,7 +141,7 @@ def compile_both(backends: Sequence[Backend]) -> None:
 
 def latency(backends: Sequence[Backend], photo: Path, device: torch.device) -> dict[str, Any]:
     """Print and return what a visitor waits for: a file of 12 megapixels to depth at its size."""
-    runs, _ = speed.take_turns(backends, photo, 1, 5, device)
+    runs, _ = speed.take_turns(backends, photo, 1, RUNS[0], device)
     medians = speed.print_medians(runs)
     return {"photo": LARGE_PHOTO} | {
         name: value["file to metres"] for name, value in medians.items()
@@ -156,7 +157,7 @@ def time_batch(
     for backend in backends:
         row[f"{backend.name}_peak_gb"] = peak_gb(backend, photo, batch, device)
     runs = int(BATCH_S / (time.perf_counter() - start))
-    rows, _ = speed.take_turns(backends, photo, batch, min(max(runs, 3), 10), device)
+    rows, _ = speed.take_turns(backends, photo, batch, min(max(runs, RUNS[0]), RUNS[1]), device)
     ours, theirs = (pd.DataFrame(rows[backend.name]).median() for backend in backends)
     for name, part in (("network", "forward"), ("photo_to_metres", "photo to metres")):
         row[f"depthpro_{name}_s"] = ours[part]
