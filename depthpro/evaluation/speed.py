@@ -89,6 +89,7 @@ def _time(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
 def _on_gpu(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     from depthpro.evaluation import gpu
 
+    print(*_machine().values(), sep=", ")
     return gpu.measure(DepthProConfig(), usable_device(options.device or "cuda"))
 
 
