@@ -15,6 +15,7 @@ COMMANDS = {  # module and summary
     "evaluate": ("evaluation.run", "measures of a network on held-out samples, beside baselines"),
     "calibrate": ("evaluation.calibrate", "errors of depth, measured and stored with the weights"),
     "ablate": ("training.ablate", "the paper's ablations in miniature, beside the paper's numbers"),
+    "export": ("deploy.onnx", "the network as an ONNX file, checked against PyTorch"),
     "benchmark": ("evaluation.speed", "time and memory from photo to depth"),
 }
 

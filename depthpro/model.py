@@ -27,7 +27,7 @@ Precision = Literal["auto", "float32", "float16", "bfloat16"]
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _NO_MEMORY = re.compile("out of memory|not enough memory|allocate memory")
-_FOV_RANGE_DEG = (1.0, 175.0)  # outside, tan() would give no focal length; no camera is outside
+FOV_RANGE_DEG = (1.0, 175.0)  # outside, tan() would give no focal length; no camera is outside
 
 
 class DepthPro(nn.Module):
@@ -115,6 +115,16 @@ class DepthPro(nn.Module):
         provenance = dataclasses.replace(self.provenance, record=record)
         return checkpoint.save(self, path, self.config, provenance)
 
+    def push_to_hub(self, name: str, *, private: bool | None = None) -> str:
+        """Upload weights, config and a model card; return their page's address.
+
+        The repository `name`, as "me/name", is made if it is not there; `from_pretrained(name)`
+        reads it. Raises a ValueError if the hub does not take them.
+        """
+        from depthpro.deploy.hub import push
+
+        return push(self, name, private)
+
     @torch.inference_mode()
     def infer(
         self,
@@ -126,8 +136,8 @@ class DepthPro(nn.Module):
         """Return depth in metres for photos of any size.
 
         Args:
-            rgb: A PIL image, uint8 (h, w, 3), or float (b, 3, h, w) in [0, 1]. EXIF orientation
-                is ignored; `load_image` turns a photo upright.
+            rgb: A PIL image, uint8 (h, w, 3) or (b, h, w, 3), or float (b, 3, h, w) in [0, 1]. EXIF
+                orientation is ignored; `load_image` turns a photo upright.
             f_px: Focal length in pixels, one for all photos or one for each; None uses the
                 network's estimate, clamped to a field of view of 1 to 175 degrees.
             precision: Of the network; depth is always float32. "auto" is float16 on CUDA and
@@ -149,9 +159,20 @@ class DepthPro(nn.Module):
             image = network_input(pictures.to(self.device), self.config.image_size)
             canonical, fov_deg = self(image)
         if fov_deg is not None:
-            estimated = focal_from_fov(fov_deg.clamp(*_FOV_RANGE_DEG), width)
+            estimated = focal_from_fov(fov_deg.clamp(*FOV_RANGE_DEG), width)
         used = cast(Tensor, estimated if given is None else given)
         return Prediction(canonical, used, estimated, height, width)
+
+    def compile(self) -> "DepthPro":  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Compile the transformer blocks for the GPU, and return the network.
+
+        It takes a minute and runs the network twice. Where torch.compile cannot run, a warning says
+        so and nothing changes.
+        """
+        from depthpro.deploy.compiled import compile_blocks
+
+        compile_blocks(self)
+        return self
 
     @property
     def device(self) -> torch.device:

@@ -70,7 +70,7 @@ def focals_disagree(f_px: float, estimated_f_px: float) -> bool:
 def focal_per_picture(f_px: float | Tensor, like: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
     """Return one positive focal length a picture, from one for all or one each, in float32."""
     try:
-        focal = torch.as_tensor(f_px, dtype=torch.float32, device=like.device).expand(like.shape)
+        focal = torch.as_tensor(f_px, dtype=torch.float32).expand(like.shape)
     except (TypeError, ValueError, RuntimeError):
         raise ValueError(
             f"f_px must be a number of pixels, or one for each of the {like.numel()} pictures; "
@@ -78,4 +78,4 @@ def focal_per_picture(f_px: float | Tensor, like: Float[Tensor, " b"]) -> Float[
         ) from None
     if not ((focal > 0) & (focal < math.inf)).all():
         raise ValueError(f"f_px must be positive and finite, in pixels; got {f_px}")
-    return focal.clone()
+    return focal.clone().to(like.device)  # checked before, as a GPU would be waited for

@@ -19,15 +19,15 @@ def to_batch(rgb: Image.Image | ndarray | Tensor) -> Num[Tensor, "b 3 h w"]:
         dtype = np.uint8 if picture.dtype == np.uint8 else np.float32
         picture = torch.from_numpy(picture.astype(dtype, order="C"))
     if isinstance(picture, Tensor) and picture.numel():
-        if picture.dtype == torch.uint8 and picture.dim() == 3 and picture.shape[-1] == 3:
-            return picture.permute(2, 0, 1)[None]
+        if picture.dtype == torch.uint8 and picture.dim() in (3, 4) and picture.shape[-1] == 3:
+            return picture.movedim(-1, -3).reshape(-1, 3, *picture.shape[-3:-1])
         floats = picture.is_floating_point() and picture.dim() == 4 and picture.shape[1] == 3
         if floats and picture.min() >= 0 and picture.max() <= 1:
             return picture
-    kind = getattr(rgb, "dtype", getattr(rgb, "mode", ""))
+    kind, shape = getattr(rgb, "dtype", getattr(rgb, "mode", "")), getattr(rgb, "shape", ())
     raise ValueError(
-        "expected a PIL image of 8 bits a channel, uint8 (h, w, 3), or float (b, 3, h, w) in "
-        f"[0, 1]; got {type(rgb).__name__} {kind} {tuple(getattr(rgb, 'shape', ()))}. "
+        "expected a PIL image of 8 bits a channel, uint8 (h, w, 3) or (b, h, w, 3), or float "
+        f"(b, 3, h, w) in [0, 1]; got {type(rgb).__name__} {kind} {tuple(shape)}. "
         "load_image(path).rgb reads files of every kind as uint8"
     )
 

@@ -33,6 +33,12 @@ def test_every_kind_of_picture_means_the_same(picture) -> None:
     torch.testing.assert_close(network_input(batch, 32), network_input(FLOATS, 32))
 
 
+def test_a_batch_of_bytes_is_its_pictures() -> None:
+    both = np.stack([RGB, RGB[::-1]])
+    for batch in (to_batch(both), to_batch(torch.from_numpy(both))):
+        assert torch.equal(batch, torch.cat([to_batch(RGB), to_batch(RGB[::-1])]))
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "CMYK"])
 def test_pil_modes_become_rgb(mode: str) -> None:
     image = Image.fromarray(RGB).convert(mode)

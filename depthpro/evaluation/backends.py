@@ -24,13 +24,10 @@ class Backend(NamedTuple):
 
 
 def our_backend(model: DepthPro, precision: Precision) -> Backend:
-    """Return this package's backend. Several photos go in as one batch of floats."""
+    """Return this package's backend."""
 
     def estimate_depth(photos: list[ndarray]) -> Tensor:
-        if len(photos) == 1:
-            return model.infer(photos[0], precision=precision).depth.cpu()
-        pixels = torch.from_numpy(np.stack(photos)).permute(0, 3, 1, 2)
-        return model.infer(pixels.float().div_(255), precision=precision).depth.cpu()
+        return model.infer(np.stack(photos), precision=precision).depth.cpu()
 
     return Backend("depthpro", model, estimate_depth)
 
@@ -62,7 +59,7 @@ def random_backends(
     with tempfile.TemporaryDirectory() as folder:
         theirs.save_pretrained(folder, max_shard_size="100GB")
         ours = DepthPro.from_pretrained(folder, device=device, dtype=dtype)
-    return [our_backend(ours, precision), _transformers_backend(theirs.to(dtype), precision)]
+    return [our_backend(ours, precision), transformers_backend(theirs.to(dtype), precision)]
 
 
 def _transformers_config(config: DepthProConfig):
@@ -92,7 +89,7 @@ def _transformers_config(config: DepthProConfig):
     )
 
 
-def _transformers_backend(network: Any, precision: Precision) -> Backend:
+def transformers_backend(network: Any, precision: Precision) -> Backend:
     """Return the backend of a `DepthProForDepthEstimation`; its postprocessing is in float32."""
     from transformers import DepthProImageProcessor
 

@@ -29,7 +29,7 @@ from depthpro.version import __version__
 PARTS = ("load", "preprocess", "forward", "postprocess")
 _PHOTO = (4032, 3024)  # of a phone
 # Largest difference of inverse depths, by their mean, that rounding in another order explains.
-_AGREEMENT = {"float32": 1e-3, "float16": 0.05, "bfloat16": 0.2}
+AGREEMENT = {"float32": 1e-3, "float16": 0.05, "bfloat16": 0.2}
 Times = dict[str, float]
 
 
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--batch", type=int, nargs="+", default=[1], help="photos at once")
     add("--model", default="small", help="'small', a file, a folder or a hub name")
     add("--device", help="cuda, mps or cpu; if not given, the CPU and the GPU")
-    add("--dtype", choices=list(_AGREEMENT), help="of weights and arithmetic; else as `predict`")
+    add("--dtype", choices=list(AGREEMENT), help="of weights and arithmetic; else as `predict`")
     add("--runs", type=int, default=15, help="counted runs, after one that is not")
     add("--out", type=Path, metavar="FILE", help="also write all of it as JSON")
     text = "also the published network at random weights: 9 GB and minutes a run on a CPU"
@@ -50,6 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--vs", choices=["transformers"], help=text)
     text = "instead, count parameters and FLOPs, of the published network too"
     add("--cost", action="store_true", help=text)
+    text = "instead, all figures of a GPU for the published network, beside transformers"
+    add("--gpu", action="store_true", help=text)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -58,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
     results = []
-    for result in _count(options) if options.cost else _time(options):
+    for result in (_count if options.cost else _on_gpu if options.gpu else _time)(options):
         results.append(result)
         if options.out:  # after each one, since the next may take long or not fit into memory
             write_json(options.out, {"machine": _machine(), "results": results})
@@ -82,6 +84,13 @@ def _time(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
                     result = about | {"batch": batch, "photo": [width, height]}
                     result["seconds"] = print_medians(runs)
                     yield result | _verdict(depths, precision, device)
+
+
+def _on_gpu(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    from depthpro.evaluation import gpu
+
+    print(*_machine().values(), sep=", ")
+    return gpu.measure(DepthProConfig(), usable_device(options.device or "cuda"))
 
 
 def _backends(
@@ -108,7 +117,7 @@ def _verdict(depths: list[Tensor], precision: Precision, device: torch.device) -
         return {"peak_memory_mb": peak}
     inverse, other = (1 / depth for depth in depths)
     difference = float((inverse - other).abs().max() / other.mean())
-    agree = difference < _AGREEMENT[precision]
+    agree = difference < AGREEMENT[precision]
     verdict = "agree" if agree else "DISAGREE"
     print(f"inverse depths {verdict} within {difference:.1e} of their mean")
     return {"difference": difference, "agree": agree}

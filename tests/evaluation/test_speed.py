@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from depthpro import DepthPro, DepthProConfig
 from depthpro.__main__ import COMMANDS, main
-from depthpro.evaluation import backends, cost, speed
+from depthpro.evaluation import backends, cost, gpu, speed
 from depthpro.image import load_image
 
 CPU = torch.device("cpu")
@@ -144,6 +144,34 @@ def test_other_depths_are_noticed(
     given = f"--vs transformers --runs 1 --size 64x48 --device cpu --model {weights}"
     (result,) = benchmark(tmp_path, given, exit_status=1)
     assert not result["agree"]
+
+
+@pytest.mark.slow
+def test_all_of_a_gpu_in_one_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(speed, "DepthProConfig", lambda: TINY)  # in place of the published one
+    monkeypatch.setattr(gpu, "BATCHES", (2,))
+    monkeypatch.setattr(gpu, "RUNS", (1, 1))
+    monkeypatch.setattr(gpu, "PHOTO", (64, 48))
+    monkeypatch.setattr(gpu, "LARGE_PHOTO", (64, 48))
+    compiled: list[nn.Module] = []
+    monkeypatch.setattr(nn.Module, "compile", lambda block, **_: compiled.append(block))
+    full, *half, limit, _, row, latency, again = benchmark(tmp_path, "--gpu --device cpu")
+    assert full["precision"] == "float32"
+    assert full["largest"] < 1e-5
+    assert [each["what"] for each in half] == ["depthpro", "transformers"]
+    assert half[0]["agree"]
+    for each in half:
+        assert 1e-5 < each["largest"] < 0.05  # half precision was at work
+    assert 0 < limit["limit_s"] < 60
+    assert (row["compiled"], latency["compiled"], again["compiled"]) == (False, True, True)
+    ours, theirs = row["depthpro_network_s"], row["transformers_network_s"]
+    assert row["network_ratio"] == pytest.approx(theirs / ours)
+    assert row["times_limit"] == pytest.approx(ours / 2 / limit["limit_s"])
+    assert latency["depthpro"] > 0
+    assert len(compiled) == 2 * 3 * TINY.depth  # three encoders each
+    assert "agrees with transformers in float32" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -1,0 +1,1 @@
+"""The network for other places: ONNX files, the hub, a compiled graph."""
