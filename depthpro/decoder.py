@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -85,8 +84,3 @@ def build_head(config: DepthProConfig) -> nn.Sequential:
     )
     nn.init.zeros_(head[4].bias)  # pyright: ignore[reportArgumentType]
     return head
-
-
-def in_float32(x: Tensor) -> torch.autocast:
-    """Return a context without autocast: in bfloat16 a depth map would have some 500 values."""
-    return torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False)

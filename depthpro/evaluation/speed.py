@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -18,12 +18,13 @@ from torch import Tensor
 from tqdm import trange
 
 from depthpro.config import DepthProConfig
-from depthpro.evaluation import cost
+from depthpro.evaluation import cost, limits
 from depthpro.evaluation.backends import Backend, our_backend, random_backends, random_network
 from depthpro.evaluation.paper_tables import published
 from depthpro.export import write_json
 from depthpro.image import load_image
-from depthpro.model import DepthPro, Precision, default_device, usable_device
+from depthpro.model import DepthPro, default_device, usable_device
+from depthpro.precision import Precision, chosen_dtype
 from depthpro.version import __version__
 
 PARTS = ("load", "preprocess", "forward", "postprocess")
@@ -50,6 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--vs", choices=["transformers"], help=text)
     text = "instead, count parameters and FLOPs, of the published network too"
     add("--cost", action="store_true", help=text)
+    text = "instead, share the time among the parts, beside what their operations take alone"
+    add("--limits", action="store_true", help=text)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -58,7 +61,8 @@ def run(options: argparse.Namespace) -> int:
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
     results = []
-    for result in _count(options) if options.cost else _time(options):
+    way = _count if options.cost else _share if options.limits else _time
+    for result in way(options):
         results.append(result)
         if options.out:  # after each one, since the next may take long or not fit into memory
             write_json(options.out, {"machine": _machine(), "results": results})
@@ -98,6 +102,20 @@ def _backends(
     if options.vs:
         return name, random_backends(config, device, dtype, precision)
     return name, [our_backend(random_network(config, device, dtype), precision)]
+
+
+def _share(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Print where the time of one picture goes on the CPU, beside what is possible there."""
+    device, precision = torch.device("cpu"), options.dtype or "auto"
+    name, (backend,) = _backends(options, device, options.full, precision)
+    model = cast(DepthPro, backend.network)
+    dtype = chosen_dtype(precision, next(model.decoder.parameters()).dtype, device)
+    rows, rate = limits.measure(model, precision), limits.best_rate(dtype)
+    print(f"{name} in {dtype}; two matrices of 2048 x 2048: {rate:.0f} GFLOP/s")
+    print(limits.as_table(rows))
+    yield {"network": name, "dtype": str(dtype), "matmul_gflops": rate} | {
+        "rows": [row._asdict() for row in rows]
+    }
 
 
 def _verdict(depths: list[Tensor], precision: Precision, device: torch.device) -> dict[str, Any]:
