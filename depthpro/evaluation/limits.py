@@ -58,7 +58,9 @@ def measure(model: DepthPro, precision: Precision = "auto") -> list[Row]:
         model.infer(picture, precision=precision)
     seconds, calls = _attribute(profiler.events() or [])
     operations = {operation for group in calls.values() for operation in group}
-    alone = {each: time_alone(each, dtype) for each in tqdm(operations, leave=False)}
+    alone = {
+        each: time_alone(each, dtype) for each in tqdm(operations, leave=False, unit="operation")
+    }
     rows = []
     for (part, kind), total_s in seconds.items():
         group = calls[part, kind]
@@ -107,17 +109,16 @@ def _attribute(
         part = next((name for name in above if name.startswith(_PART)), None)
         key = (part or _PART + "between").removeprefix(_PART)
         kind = _KINDS.get(event.name)
+        outermost = event.cpu_parent is None or (event.name.startswith(_PART) and part is None)
+        if outermost:  # a part as a whole, or what is in none
+            name = event.name if event.name.startswith(_PART) else _PART + "between"
+            seconds[name.removeprefix(_PART), "other"] += event.cpu_time_total / 1e6
         if kind and not any(name in _KINDS for name in above):
             shapes = tuple(tuple(shape) for shape in event.input_shapes[:3] if shape)
             settings = repr(event.concrete_inputs[3:]) if kind == "convolution" else "[]"
             calls[key, kind].append(Operation(event.name, shapes, settings))
             seconds[key, kind] += event.cpu_time_total / 1e6
             seconds[key, "other"] -= event.cpu_time_total / 1e6
-        elif event.name.startswith(_PART) and part is None:
-            seconds[event.name.removeprefix(_PART), "other"] += event.cpu_time_total / 1e6
-            seconds["between", "other"] -= event.cpu_time_total / 1e6
-        elif event.cpu_parent is None:
-            seconds["between", "other"] += event.cpu_time_total / 1e6
     return seconds, calls
 
 
