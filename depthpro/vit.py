@@ -59,7 +59,8 @@ def in_parts(x: Tensor) -> bool:
 
     Results are the same. An exported network has one part, for any batch.
     """
-    exported = torch.jit.is_tracing() or torch.compiler.is_compiling()
+    traced = torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+    exported = traced or torch.compiler.is_compiling()
     return x.device.type == "cpu" and not torch.is_grad_enabled() and not exported
 
 

@@ -6,7 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pandas as pd
 import torch
@@ -114,7 +114,8 @@ def _attribute(
             name = event.name if event.name.startswith(_PART) else _PART + "between"
             seconds[name.removeprefix(_PART), "other"] += event.cpu_time_total / 1e6
         if kind and not any(name in _KINDS for name in above):
-            shapes = tuple(tuple(shape) for shape in event.input_shapes[:3] if shape)
+            given = cast(list[list[int]], event.input_shapes)[:3]  # a tensor that is None has []
+            shapes = tuple(tuple(shape) for shape in given if shape)
             settings = repr(event.concrete_inputs[3:]) if kind == "convolution" else "[]"
             calls[key, kind].append(Operation(event.name, shapes, settings))
             seconds[key, kind] += event.cpu_time_total / 1e6
@@ -176,9 +177,10 @@ def best_rate(dtype: torch.dtype, side: int = 2048) -> float:
 
 def as_table(rows: list[Row]) -> str:
     """Return a line for each part and kind, the sum of each kind, and that of all."""
+    numbers = ("seconds", "gflops", "limit_s")
     frame = pd.DataFrame(rows).sort_values("seconds", ascending=False)
-    sums = frame.groupby("kind", sort=False).sum(numeric_only=True).reset_index()
-    whole = frame.sum(numeric_only=True).to_frame().T
+    sums = frame.pivot_table(index="kind", aggfunc="sum", values=list(numbers)).reset_index()
+    whole = pd.DataFrame([frame[list(numbers)].sum()])
     table = pd.concat([frame, sums.assign(part="all"), whole.assign(part="all", kind="all")])
     table["share %"] = 100 * table["seconds"] / whole["seconds"].item()
     table["GFLOP/s"] = table["gflops"] / table["seconds"]
