@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from depthpro import checkpoint
 from depthpro.config import DepthProConfig
-from depthpro.decoder import Decoder, build_head
+from depthpro.decoder import Decoder, FusionBlock, build_head
 from depthpro.encoder import Encoder
 from depthpro.fov import FieldOfView
 from depthpro.geometry import focal_from_fov
@@ -61,7 +61,7 @@ class DepthPro(nn.Module):
             )
         if in_parts(image):
             finest, *maps = self.encoder.read_windows(image)
-            x, lowres = self.decoder(self.encoder.project(maps))
+            x, lowres = self.decoder.fuse(self.encoder.project(maps))
             inverse = self._finish(x, finest).relu()
         else:
             features, lowres = self.decoder(self.encoder(image))
@@ -83,16 +83,18 @@ class DepthPro(nn.Module):
 
         Each of the maps between takes 0.6 GB at the published size, and six of them live at once.
         """
+        coarser, last = (cast(FusionBlock, self.decoder.fusions[level]) for level in (1, 0))
         cells = finest.shape[2]
-        ups = x.shape[2] // cells
-        margin, height = -(-_REACH // ups), max(1, _STRIP_PIXELS // (x.shape[3] * ups))
+        scale = x.shape[2] // cells  # the last level has twice the rows of x, depth four times
+        margin = -(-_REACH // (2 * scale))
+        height = max(1, _STRIP_PIXELS // (4 * scale * x.shape[3]))
         strips = []
         for top in range(0, cells, height):
             start, stop = max(top - margin, 0), min(top + height + margin, cells)
+            doubled = coarser.double(x[:, :, start * scale : stop * scale])
             skip = self.encoder.upsample_latent0(finest[:, :, start:stop])
-            features = self.decoder.fusions[0](x[:, :, start * ups : stop * ups], skip)
-            strip = self.read_depth(features)[:, 2 * ups * (top - start) :]
-            strips.append(strip[:, : 2 * ups * height])
+            strip = self.read_depth(last(doubled, skip))[:, 4 * scale * (top - start) :]
+            strips.append(strip[:, : 4 * scale * height])
         return torch.cat(strips, dim=1)
 
     @classmethod

@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--model", default="small", help="'small', a file, a folder or a hub name")
     add("--device", help="cuda, mps or cpu; if not given, the CPU and the GPU")
     add("--dtype", choices=list(_AGREEMENT), help="of weights and arithmetic; else as `predict`")
+    add("--weights", choices=list(_AGREEMENT), help="type of weights alone, in memory")
     add("--runs", type=int, default=15, help="counted runs, after one that is not")
     add("--out", type=Path, metavar="FILE", help="also write all of it as JSON")
     text = "also the published network at random weights: 9 GB and minutes a run on a CPU"
@@ -75,7 +76,8 @@ def _time(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         photo = options.photo or write_sample_photo(Path(folder) / "sample.jpg", *options.size)
         for device in map(usable_device, devices):
-            precision = options.dtype or ("float16" if device.type == "cuda" else "float32")
+            usual = chosen_dtype("auto", torch.float32, device)
+            precision = options.dtype or str(usual).removeprefix("torch.")
             for full in (False, True) if options.full else (False,):
                 name, backends = _backends(options, device, full, precision)
                 about = {"network": name, "device": str(device), "precision": precision}
@@ -92,7 +94,8 @@ def _backends(
     options: argparse.Namespace, device: torch.device, full: bool, precision: Precision
 ) -> tuple[str, list[Backend]]:
     """Return the network's name and its backends."""
-    dtype, config = getattr(torch, options.dtype or "float32"), DepthProConfig()
+    stored = options.weights or options.dtype or "float32"
+    dtype, config = getattr(torch, stored), DepthProConfig()
     if not full:
         model = DepthPro.from_pretrained(options.model, device=device, dtype=dtype)
         if not options.vs:

@@ -48,7 +48,8 @@ def test_every_part_has_its_share(
 ) -> None:
     model = make_model(replace(TINY, stem=stem))
     weights, out = model.save_pretrained(tmp_path / "tiny.safetensors"), tmp_path / "out.json"
-    given = ["benchmark", "--limits", "--dtype", "float32", "--model", str(weights)]
+    given = ["benchmark", "--limits", "--dtype", "float32", "--weights", "float16"]
+    given += ["--model", str(weights)]
     assert main([*given, "--out", str(out)]) == 0
     (result,) = json.loads(out.read_text())["results"]
     flops: dict[str, float] = {}
