@@ -41,7 +41,7 @@ class FusionBlock(nn.Module):
         self, x: Float[Tensor, "b d h w"], skip: Float[Tensor, "b d h w"] | None = None
     ) -> Float[Tensor, "b d _h _w"]:
         """Return the fused map."""
-        return self.double(self.fuse(x, skip))
+        return self.upscale(self.fuse(x, skip))
 
     def fuse(
         self, x: Float[Tensor, "b d h w"], skip: Float[Tensor, "b d h w"] | None = None
@@ -51,7 +51,7 @@ class FusionBlock(nn.Module):
             x = x + self.resnet1(skip)
         return self.resnet2(x)
 
-    def double(self, x: Float[Tensor, "b d h w"]) -> Float[Tensor, "b d _h _w"]:
+    def upscale(self, x: Float[Tensor, "b d h w"]) -> Float[Tensor, "b d _h _w"]:
         """Return a fused map at the next level's resolution."""
         return self.out_conv(self.deconv(x))
 
@@ -75,7 +75,7 @@ class Decoder(nn.Module):
         Without the finest maps, the result has twice the resolution of the finest one given.
         """
         x, lowres = self.fuse(features)
-        return cast(FusionBlock, self.fusions[5 - len(features)]).double(x), lowres
+        return cast(FusionBlock, self.fusions[5 - len(features)]).upscale(x), lowres
 
     def fuse(
         self, features: Sequence[Float[Tensor, "b _d _h _h"]]
@@ -87,7 +87,7 @@ class Decoder(nn.Module):
         fusions = cast(list[FusionBlock], list(self.fusions)[first:])
         x = fusions[-1].fuse(lowres)
         for coarser, fusion in pairwise(fusions[::-1]):
-            x = fusion.fuse(coarser.double(x), projected.pop())
+            x = fusion.fuse(coarser.upscale(x), projected.pop())
         return x, lowres
 
 

@@ -91,7 +91,7 @@ class DepthPro(nn.Module):
         strips = []
         for top in range(0, cells, height):
             start, stop = max(top - margin, 0), min(top + height + margin, cells)
-            doubled = coarser.double(x[:, :, start * scale : stop * scale])
+            doubled = coarser.upscale(x[:, :, start * scale : stop * scale])
             skip = self.encoder.upsample_latent0(finest[:, :, start:stop])
             strip = self.read_depth(last(doubled, skip))[:, 4 * scale * (top - start) :]
             strips.append(strip[:, : 4 * scale * height])

@@ -77,7 +77,7 @@ def _time(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         photo = options.photo or write_sample_photo(Path(folder) / "sample.jpg", *options.size)
         for device in map(usable_device, devices):
             usual = chosen_dtype("auto", torch.float32, device)
-            precision = options.dtype or str(usual).removeprefix("torch.")
+            precision = cast(Precision, options.dtype or str(usual).removeprefix("torch."))
             for full in (False, True) if options.full else (False,):
                 name, backends = _backends(options, device, full, precision)
                 about = {"network": name, "device": str(device), "precision": precision}
