@@ -8,6 +8,7 @@ import sys
 # Before torch is loaded: threads that sleep while they wait, instead of spinning, keep the network
 # from becoming several times slower whenever another process wants the same cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # large maps in large pages of memory
 with contextlib.suppress(ImportError):
     import spaces  # noqa: F401  # pyright: ignore  # also before torch, on ZeroGPU
 

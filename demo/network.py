@@ -116,9 +116,11 @@ def start(name: str | None, device: str | None = None) -> Network:
     Raises:
         ValueError: If there are no such weights on this machine, or they cannot be read.
     """
-    cuda = (device or str(default_device())).startswith("cuda")
-    dtype = torch.float16 if cuda else torch.float32
+    target = device or str(default_device())
+    cuda = target.startswith("cuda")
     wanted = name or (PUBLISHED if cuda else EMBEDDED)
+    half = cuda or (target == "cpu" and checkpoint.is_on_hub(wanted))  # as they are published
+    dtype = torch.float16 if half else torch.float32
 
     def load(bar: type[tqdm]) -> tuple[DepthPro, str]:
         try:

@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import io
+import os
 import sys
 from collections.abc import Sequence
 
@@ -22,6 +23,7 @@ COMMANDS = {  # module and summary
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0, 1 if some inputs failed, 2 for wrong usage."""
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch's large maps in large pages
     parser = argparse.ArgumentParser(
         prog="python -m depthpro", description="Sharp metric depth from one photo."
     )

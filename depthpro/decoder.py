@@ -1,8 +1,9 @@
 """The decoder: five feature maps fused from coarse to fine, and the head that makes depth."""
 
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import cast
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -40,9 +41,19 @@ class FusionBlock(nn.Module):
         self, x: Float[Tensor, "b d h w"], skip: Float[Tensor, "b d h w"] | None = None
     ) -> Float[Tensor, "b d _h _w"]:
         """Return the fused map."""
+        return self.upscale(self.fuse(x, skip))
+
+    def fuse(
+        self, x: Float[Tensor, "b d h w"], skip: Float[Tensor, "b d h w"] | None = None
+    ) -> Float[Tensor, "b d h w"]:
+        """Return the fused map at its own resolution."""
         if skip is not None:
             x = x + self.resnet1(skip)
-        return self.out_conv(self.deconv(self.resnet2(x)))
+        return self.resnet2(x)
+
+    def upscale(self, x: Float[Tensor, "b d h w"]) -> Float[Tensor, "b d _h _w"]:
+        """Return a fused map at the next level's resolution."""
+        return self.out_conv(self.deconv(x))
 
 
 class Decoder(nn.Module):
@@ -61,14 +72,22 @@ class Decoder(nn.Module):
     ) -> tuple[Float[Tensor, "b d h h"], Float[Tensor, "b d l l"]]:
         """Return the fused map, and the projected coarsest one, which the field of view reads.
 
-        Without the finest maps, the result has the resolution of the finest one given.
+        Without the finest maps, the result has twice the resolution of the finest one given.
         """
+        x, lowres = self.fuse(features)
+        return cast(FusionBlock, self.fusions[5 - len(features)]).upscale(x), lowres
+
+    def fuse(
+        self, features: Sequence[Float[Tensor, "b _d _h _h"]]
+    ) -> tuple[Float[Tensor, "b d h h"], Float[Tensor, "b d l l"]]:
+        """Return the same at the resolution of the finest map given."""
         first = 5 - len(features)
         projected = [conv(x) for conv, x in zip(list(self.convs)[first:], features, strict=True)]
         lowres = projected.pop()
-        x = self.fusions[-1](lowres)
-        for fusion in list(self.fusions)[first:-1][::-1]:
-            x = fusion(x, projected.pop())
+        fusions = cast(list[FusionBlock], list(self.fusions)[first:])
+        x = fusions[-1].fuse(lowres)
+        for coarser, fusion in pairwise(fusions[::-1]):
+            x = fusion.fuse(coarser.upscale(x), projected.pop())
         return x, lowres
 
 
@@ -85,8 +104,3 @@ def build_head(config: DepthProConfig) -> nn.Sequential:
     )
     nn.init.zeros_(head[4].bias)  # pyright: ignore[reportArgumentType]
     return head
-
-
-def in_float32(x: Tensor) -> torch.autocast:
-    """Return a context without autocast: in bfloat16 a depth map would have some 500 values."""
-    return torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False)

@@ -50,7 +50,7 @@ def metric_depth(
     inverse = canonical.float() * (width / f_px)[:, None, None]
     if inverse.shape[-2:] != (height, width):
         inverse = F.interpolate(inverse[:, None], (height, width), mode="bilinear")[:, 0]
-    return inverse.clamp(1 / MAX_DEPTH_M, 1 / MIN_DEPTH_M).reciprocal_()
+    return inverse.clamp_(1 / MAX_DEPTH_M, 1 / MIN_DEPTH_M).reciprocal_()
 
 
 def canonical_inverse_depth(

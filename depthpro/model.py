@@ -6,7 +6,7 @@ import re
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -16,18 +16,20 @@ from torch import Tensor, nn
 
 from depthpro import checkpoint
 from depthpro.config import DepthProConfig
-from depthpro.decoder import Decoder, build_head, in_float32
+from depthpro.decoder import Decoder, FusionBlock, build_head
 from depthpro.encoder import Encoder
 from depthpro.fov import FieldOfView
 from depthpro.geometry import focal_from_fov
+from depthpro.precision import DTYPES, Precision, chosen_dtype, computing, in_float32
 from depthpro.prediction import Prediction, focal_per_picture
 from depthpro.preprocess import network_input, to_batch
+from depthpro.stem import ConvStem
+from depthpro.vit import in_parts
 
-Precision = Literal["auto", "float32", "float16", "bfloat16"]
-
-_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _NO_MEMORY = re.compile("out of memory|not enough memory|allocate memory")
 FOV_RANGE_DEG = (1.0, 175.0)  # outside, tan() would give no focal length; no camera is outside
+_REACH = 6  # rows around a strip that it depends on: five convolutions, and a half one
+_STRIP_PIXELS = 192 * 768  # of the decoder's last level: a quarter of the published one
 
 
 class DepthPro(nn.Module):
@@ -57,17 +59,43 @@ class DepthPro(nn.Module):
                 f"the network reads pictures of shape (b, 3, {side}, {side}) in [-1, 1], got "
                 f"{tuple(image.shape)}; infer() takes any size"
             )
-        features, lowres = self.decoder(self.encoder(image))
-        inverse = self.read_depth(features).relu()
+        if in_parts(image):
+            finest, *maps = self.encoder.read_windows(image)
+            x, lowres = self.decoder.fuse(self.encoder.project(maps))
+            inverse = self._finish(x, finest).relu()
+        else:
+            features, lowres = self.decoder(self.encoder(image))
+            inverse = self.read_depth(features).relu()
         return inverse, None if self.fov is None else self.fov(image, lowres).float()
 
-    def read_depth(self, features: Float[Tensor, "b d h h"]) -> Float[Tensor, "b s s"]:
+    def read_depth(self, features: Float[Tensor, "b d h w"]) -> Float[Tensor, "b _h _w"]:
         """Return canonical inverse depth before the last ReLU, from the decoder's features.
 
         Training needs the negative values: a ReLU that is 0 everywhere passes no gradient.
         """
         with in_float32(features):
             return self.head[:-1](features.float())[:, 0]
+
+    def _finish(
+        self, x: Float[Tensor, "b d h h"], finest: Float[Tensor, "b _d _h _h"]
+    ) -> Float[Tensor, "b s s"]:
+        """Return `read_depth` of the decoder's last level, from strip to strip of its input.
+
+        Each of the maps between takes 0.6 GB at the published size, and six of them live at once.
+        """
+        coarser, last = (cast(FusionBlock, self.decoder.fusions[level]) for level in (1, 0))
+        cells = finest.shape[2]
+        scale = x.shape[2] // cells  # the last level has twice the rows of x, depth four times
+        margin = -(-_REACH // (2 * scale))
+        height = max(1, _STRIP_PIXELS // (4 * scale * x.shape[3]))
+        strips = []
+        for top in range(0, cells, height):
+            start, stop = max(top - margin, 0), min(top + height + margin, cells)
+            doubled = coarser.upscale(x[:, :, start * scale : stop * scale])
+            skip = self.encoder.upsample_latent0(finest[:, :, start:stop])
+            strip = self.read_depth(last(doubled, skip))[:, 4 * scale * (top - start) :]
+            strips.append(strip[:, : 4 * scale * height])
+        return torch.cat(strips, dim=1)
 
     @classmethod
     def from_pretrained(
@@ -85,14 +113,14 @@ class DepthPro(nn.Module):
                 and "apple/DepthPro-hf" are the published weights, licensed for research only.
             config: Sizes, for a file that does not hold them; None means the published ones.
             device: None takes CUDA or MPS where available, else the CPU.
-            dtype: float32, or float16 or bfloat16 for half of the memory; `infer` then computes in
-                that type, which is slow on a CPU.
+            dtype: Of the weights in memory: float32, or float16 or bfloat16 for half of it. A CPU
+                computes in the type of `infer` all the same, a GPU in this one.
 
         Raises:
             ValueError: If the weights cannot be found, read, or do not fit.
         """
-        if dtype not in _DTYPES.values():
-            raise ValueError(f"dtype must be one of {list(_DTYPES.values())}, got {dtype}")
+        if dtype not in DTYPES.values():
+            raise ValueError(f"dtype must be one of {list(DTYPES.values())}, got {dtype}")
         target = default_device() if device is None else usable_device(device)
         weights = checkpoint.load(name, config)
         with torch.device("meta"):  # no memory and no time for random weights
@@ -102,7 +130,7 @@ class DepthPro(nn.Module):
         # Convolutions are about a third faster in this memory order; results are the same.
         model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         model = model.to(device=target, dtype=dtype).eval()
-        model.head.float()  # see `read_depth`
+        keep_in_float32(model)
         return model
 
     def save_pretrained(self, path: str | Path, record: str | None = None) -> Path:
@@ -140,8 +168,9 @@ class DepthPro(nn.Module):
                 orientation is ignored; `load_image` turns a photo upright.
             f_px: Focal length in pixels, one for all photos or one for each; None uses the
                 network's estimate, clamped to a field of view of 1 to 175 degrees.
-            precision: Of the network; depth is always float32. "auto" is float16 on CUDA and
-                float32 elsewhere; for weights in half precision it is their own type.
+            precision: Of the network; depth is always float32. "auto" is bfloat16 on CPUs that
+                compute in it and float32 on others; elsewhere the type of weights in half
+                precision, of others float16 on CUDA and float32 without.
 
         Raises:
             ValueError: If the photo or the focal length is not as above, or neither given nor
@@ -155,7 +184,9 @@ class DepthPro(nn.Module):
             given = focal_per_picture(f_px, torch.empty(len(pictures), device=self.device))
         elif self.fov is None:
             raise ValueError("this network estimates no field of view: pass f_px, in pixels")
-        with _explain_memory(self.device, len(pictures)), self._autocast(precision):
+        stored = next(self.decoder.parameters()).dtype
+        dtype = chosen_dtype(precision, stored, self.device)
+        with _explain_memory(self.device, len(pictures)), computing(dtype, stored, self.device):
             image = network_input(pictures.to(self.device), self.config.image_size)
             canonical, fov_deg = self(image)
         if fov_deg is not None:
@@ -179,19 +210,12 @@ class DepthPro(nn.Module):
         """Device of the weights."""
         return next(self.parameters()).device
 
-    def _autocast(self, precision: Precision) -> torch.autocast:
-        stored = next(self.parameters()).dtype
-        on_cuda = stored == torch.float32 and self.device.type == "cuda"
-        dtypes = {"auto": torch.float16 if on_cuda else stored, **_DTYPES}
-        if precision not in dtypes:
-            raise ValueError(f"precision must be one of {list(dtypes)}, got {precision!r}")
-        dtype = dtypes[precision]
-        if stored not in (torch.float32, dtype):
-            raise ValueError(
-                f"weights in {stored} cannot compute in {dtype}; "
-                "from_pretrained(..., dtype=torch.float32) loads weights for any precision"
-            )
-        return torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32)
+
+def keep_in_float32(model: DepthPro) -> None:
+    """Make those weights float32 that half precision is too coarse for: of the head and stems."""
+    for module in model.modules():
+        if module is model.head or isinstance(module, ConvStem):
+            module.float()
 
 
 def default_device() -> torch.device:

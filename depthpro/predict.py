@@ -7,12 +7,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import torch
 from tqdm import tqdm
 
+from depthpro.checkpoint import is_on_hub
 from depthpro.export import FORMATS, USUAL, Shape, result_files, write_prediction
 from depthpro.geometry import focal_from_fov
 from depthpro.image import load_image
-from depthpro.model import DepthPro
+from depthpro.model import DepthPro, default_device
 from depthpro.photos.album import Outcome, find_photos, summary
 from depthpro.prediction import focals_disagree
 from depthpro.surfaces.exchange import require_usd
@@ -68,7 +70,9 @@ def run(options: argparse.Namespace) -> int:
 
         state = PartialState(cpu=options.device == "cpu")
     device = state.device if state and options.device is None else options.device
-    model = DepthPro.from_pretrained(options.model, device=device)
+    half = is_on_hub(options.model) and str(device or default_device()) == "cpu"  # as published
+    dtype = torch.float16 if half else torch.float32
+    model = DepthPro.from_pretrained(options.model, device=device, dtype=dtype)
     rank, processes = (state.process_index, state.num_processes) if state else (0, 1)
     if rank == 0:
         print(model.provenance.notice, f"on {model.device}", file=sys.stderr)

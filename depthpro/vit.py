@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # timm takes as long to import as torch
     from timm.models.vision_transformer import VisionTransformer
 
 LAYER_SCALE = 1e-5  # DINOv2's initial LayerScale; pretrained weights replace it
+_TOKENS_AT_ONCE = 2400  # of four published windows: what a block computes then stays in the caches
 
 
 def build_encoder(config: DepthProConfig) -> nn.Module:
@@ -44,6 +45,26 @@ def encode(
 
     Of a ViT these are the raw tokens of the blocks `taps`; a hybrid encoder always returns its own.
     """
+    if not in_parts(windows):
+        return _encode(encoder, windows, taps)
+    at_once = max(1, _TOKENS_AT_ONCE // (windows.shape[-1] // 16) ** 2)
+    maps, tapped = zip(
+        *(_encode(encoder, each, taps) for each in windows.split(at_once)), strict=True
+    )
+    return torch.cat(maps), [torch.cat(tap) for tap in zip(*tapped, strict=True)]
+
+
+def in_parts(x: Tensor) -> bool:
+    """Whether large maps are better made part by part: on a CPU, where no gradient is wanted.
+
+    Results are the same. An exported network has one part, for any batch.
+    """
+    traced = torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+    exported = traced or torch.compiler.is_compiling()
+    return x.device.type == "cpu" and not torch.is_grad_enabled() and not exported
+
+
+def _encode(encoder: nn.Module, windows: Tensor, taps: Sequence[int]) -> TokensAndTaps:
     if isinstance(encoder, HybridEncoder):
         return encoder(windows)
     encoder = cast("VisionTransformer", encoder)

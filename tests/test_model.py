@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import reference
+import skimage.data
 import torch
 from conftest import TINY, make_model
 from numpy import ndarray
 from torch import Tensor
 
-from depthpro import DepthPro, DepthProConfig
+import depthpro.model
+from depthpro import DepthPro, DepthProConfig, vit
 
 DATA = Path(__file__).parent / "data"
 NO_FOV = dataclasses.replace(TINY, fov=False)
@@ -41,8 +43,6 @@ def test_published_names_and_shapes() -> None:
 
 def test_published_code_computes_the_same() -> None:
     model = make_model(DepthProConfig(384, 16, 64, 4, 2, (0, 1), (32, 48, 64, 64), 32))
-    maps: list[Tensor] = []
-    model.encoder.register_forward_hook(lambda _, __, output: maps.extend(output))
     along = np.arange(1536) / 1536
     x, y = along[None], along[:, None]
     channels = [
@@ -50,8 +50,10 @@ def test_published_code_computes_the_same() -> None:
         + 0.4 * np.sign(np.sin(2 * np.pi * (17 * x + 11 * y) + c))
         for c in range(3)
     ]
+    image = torch.from_numpy(np.stack(channels)[None].astype(np.float32))
     with torch.inference_mode():
-        inverse, fov_deg = model(torch.from_numpy(np.stack(channels)[None].astype(np.float32)))
+        inverse, fov_deg = model(image)
+        maps = model.encoder(image)
     inverse, expected = inverse[0].numpy(), np.load(DATA / "network_small.npz")
     for part, ours in {"inv": inverse[::16, ::16], "crop": inverse[700:764, 700:764]}.items():
         error = np.abs(ours - expected[part])
@@ -161,19 +163,53 @@ def test_half_precision_is_near_and_comes_out_in_float32(tiny_model, precision) 
     assert len(half.canonical_inverse_depth.unique()) > 0.5 * 512 * 512
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_weights_compute_in_their_own_precision(tiny_model, tmp_path, dtype) -> None:
-    path = tiny_model.save_pretrained(tmp_path)
-    model = DepthPro.from_pretrained(path, device="cpu", dtype=dtype)
-    inner = [p for name, p in model.named_parameters() if not name.startswith("head.")]
-    assert {p.dtype for p in inner} == {dtype}
-    assert {p.dtype for p in model.head.parameters()} == {torch.float32}
-    prediction = model.infer(photo())
-    assert prediction.depth.dtype == prediction.f_px.dtype == torch.float32
-    assert median_relative(prediction.depth, tiny_model.infer(photo()).depth) < 0.02
-    other = r"cannot compute in torch\.float32.*dtype=torch\.float32"
-    with pytest.raises(ValueError, match=rf"weights in {dtype} {other}"):
-        model.infer(photo(), precision="float32")
+@pytest.mark.parametrize("stem", ["patch", "efficientnet_lite0"])
+def test_half_weights_take_half_the_memory_and_compute_in_any_precision(stem, tmp_path) -> None:
+    half = make_model(dataclasses.replace(TINY, stem=stem)).half().save_pretrained(tmp_path)
+    full = DepthPro.from_pretrained(half, device="cpu")
+    model = DepthPro.from_pretrained(half, device="cpu", dtype=torch.float16)
+    coarse = {
+        id(p) for name, p in model.named_parameters() if "stem" in name or "head." in name[:5]
+    }
+    assert {p.dtype for p in model.parameters() if id(p) not in coarse} == {torch.float16}
+    assert {p.dtype for p in model.parameters() if id(p) in coarse} == {torch.float32}
+    # A file in float16 loses nothing: each weight is widened where it is used.
+    expected = full.infer(photo(), precision="float32")
+    assert torch.equal(model.infer(photo(), precision="float32").depth, expected.depth)
+    for precision in ("float16", "bfloat16"):
+        near = model.infer(photo(), precision=precision)
+        assert near.depth.dtype == near.f_px.dtype == torch.float32
+        assert not torch.equal(near.depth, expected.depth)
+        assert median_relative(near.depth, expected.depth) < 0.02
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_auto_is_bfloat16_on_processors_that_compute_in_it(tiny_model, monkeypatch, has) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: has)
+    expected = tiny_model.infer(photo(), precision="bfloat16" if has else "float32")
+    assert torch.equal(tiny_model.infer(photo()).depth, expected.depth)
+
+
+@pytest.mark.slow  # where bfloat16 is emulated
+@pytest.mark.parametrize("name", ["coffee", "chelsea"])
+def test_bfloat16_stays_near_on_photos(name: str) -> None:
+    rgb, model = getattr(skimage.data, name)(), DepthPro.from_pretrained("small", device="cpu")
+    full, half = (model.infer(rgb, precision=each).depth for each in ("float32", "bfloat16"))
+    deviation = (half / full - 1).abs().flatten()
+    assert 0 < deviation.median() < 0.01
+    assert deviation.quantile(0.99) < 0.05
+
+
+def test_parts_and_strips_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, image = make_model(), 2 * torch.rand(2, 3, 512, 512) - 1
+    expected, _ = model(image)  # with gradients: all windows and rows at once
+    monkeypatch.setattr(vit, "_TOKENS_AT_ONCE", 200)
+    monkeypatch.setattr(depthpro.model, "_STRIP_PIXELS", 40 * 256)
+    with torch.no_grad():
+        inverse, _ = model(image)
+    torch.testing.assert_close(inverse, expected, rtol=0, atol=1e-5)
+    assert expected.std() > 0.01
 
 
 @pytest.mark.usefixtures("unchecked")

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from depthpro.config import DepthProConfig
 from depthpro.evaluation.transformers_models import import_transformers
-from depthpro.model import DepthPro, Precision
+from depthpro.model import DepthPro, keep_in_float32
+from depthpro.precision import Precision
 
 
 class Backend(NamedTuple):
@@ -40,7 +41,7 @@ def random_network(
         model = DepthPro(config)
     model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     model = model.to(dtype).eval()
-    model.head.float()
+    keep_in_float32(model)
     return model
 
 

@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -18,12 +18,13 @@ from torch import Tensor
 from tqdm import trange
 
 from depthpro.config import DepthProConfig
-from depthpro.evaluation import cost
+from depthpro.evaluation import cost, limits
 from depthpro.evaluation.backends import Backend, our_backend, random_backends, random_network
 from depthpro.evaluation.paper_tables import published
 from depthpro.export import write_json
 from depthpro.image import load_image
-from depthpro.model import DepthPro, Precision, default_device, usable_device
+from depthpro.model import DepthPro, default_device, usable_device
+from depthpro.precision import Precision, chosen_dtype
 from depthpro.version import __version__
 
 PARTS = ("load", "preprocess", "forward", "postprocess")
@@ -42,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--model", default="small", help="'small', a file, a folder or a hub name")
     add("--device", help="cuda, mps or cpu; if not given, the CPU and the GPU")
     add("--dtype", choices=list(AGREEMENT), help="of weights and arithmetic; else as `predict`")
+    add("--weights", choices=list(AGREEMENT), help="type of weights alone, in memory")
     add("--runs", type=int, default=15, help="counted runs, after one that is not")
     add("--out", type=Path, metavar="FILE", help="also write all of it as JSON")
     text = "also the published network at random weights: 9 GB and minutes a run on a CPU"
@@ -52,6 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--cost", action="store_true", help=text)
     text = "instead, all figures of a GPU for the published network, beside transformers"
     add("--gpu", action="store_true", help=text)
+    text = "instead, share the time among the parts, beside what their operations take alone"
+    add("--limits", action="store_true", help=text)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -60,7 +64,9 @@ def run(options: argparse.Namespace) -> int:
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
     results = []
-    for result in (_count if options.cost else _on_gpu if options.gpu else _time)(options):
+    ways = {"cost": _count, "gpu": _on_gpu, "limits": _share}
+    way = next((way for name, way in ways.items() if getattr(options, name)), _time)
+    for result in way(options):
         results.append(result)
         if options.out:  # after each one, since the next may take long or not fit into memory
             write_json(options.out, {"machine": _machine(), "results": results})
@@ -73,7 +79,8 @@ def _time(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         photo = options.photo or write_sample_photo(Path(folder) / "sample.jpg", *options.size)
         for device in map(usable_device, devices):
-            precision = options.dtype or ("float16" if device.type == "cuda" else "float32")
+            usual = chosen_dtype("auto", torch.float32, device)
+            precision = cast(Precision, options.dtype or str(usual).removeprefix("torch."))
             for full in (False, True) if options.full else (False,):
                 name, backends = _backends(options, device, full, precision)
                 about = {"network": name, "device": str(device), "precision": precision}
@@ -97,7 +104,8 @@ def _backends(
     options: argparse.Namespace, device: torch.device, full: bool, precision: Precision
 ) -> tuple[str, list[Backend]]:
     """Return the network's name and its backends."""
-    dtype, config = getattr(torch, options.dtype or "float32"), DepthProConfig()
+    stored = options.weights or options.dtype or "float32"
+    dtype, config = getattr(torch, stored), DepthProConfig()
     if not full:
         model = DepthPro.from_pretrained(options.model, device=device, dtype=dtype)
         if not options.vs:
@@ -107,6 +115,20 @@ def _backends(
     if options.vs:
         return name, random_backends(config, device, dtype, precision)
     return name, [our_backend(random_network(config, device, dtype), precision)]
+
+
+def _share(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Print where the time of one picture goes on the CPU, beside what is possible there."""
+    device, precision = torch.device("cpu"), options.dtype or "auto"
+    name, (backend,) = _backends(options, device, options.full, precision)
+    model = cast(DepthPro, backend.network)
+    dtype = chosen_dtype(precision, next(model.decoder.parameters()).dtype, device)
+    rows, rate = limits.measure(model, precision), limits.best_rate(dtype)
+    print(f"{name} in {dtype}; two matrices of 2048 x 2048: {rate:.0f} GFLOP/s")
+    print(limits.as_table(rows))
+    yield {"network": name, "dtype": str(dtype), "matmul_gflops": rate} | {
+        "rows": [row._asdict() for row in rows]
+    }
 
 
 def _verdict(depths: list[Tensor], precision: Precision, device: torch.device) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from torch.optim.swa_utils import PARAM_LIST, AveragedModel, get_ema_multi_avg_f
 
 from depthpro import losses
 from depthpro.data.batches import Batch, shrink_truth
-from depthpro.decoder import in_float32
 from depthpro.model import DepthPro
+from depthpro.precision import in_float32
 from depthpro.stem import HybridEncoder
 from depthpro.training.fine_crop import FineCrops
 from depthpro.training.recipe import Phase, Recipe

@@ -14,6 +14,7 @@ from depthpro.data.open import open_dataset
 from depthpro.data.sample import Sample
 from depthpro.files import whole_file
 from depthpro.model import DepthPro
+from depthpro.precision import computes_in_bfloat16
 from depthpro.training.loop import RunOptions, train
 from depthpro.training.phases import prepare_scratch
 from depthpro.training.recipe import PHASES, PRESETS, Recipe
@@ -125,14 +126,8 @@ def first_model(recipe: Recipe, init: str | None) -> DepthPro:
 
 
 def mixed_precision(precision: str) -> str:
-    """Return Accelerate's name of a precision; "auto" is bfloat16 where the device computes in it.
-
-    A CPU without bfloat16 instructions emulates it, slower than float32.
-    """
-    if precision != "auto":
-        return {"bfloat16": "bf16", "float32": "no"}[precision]
-    if torch.cuda.is_available():
-        fast = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return "bf16" if fast else "no"
+    """Return Accelerate's name of a precision; "auto" is bfloat16 on devices that have it."""
+    if precision == "auto":
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        precision = "bfloat16" if computes_in_bfloat16(device) else "float32"
+    return {"bfloat16": "bf16", "float32": "no"}[precision]

@@ -17,8 +17,9 @@ from torch.nn import functional as F
 
 from depthpro.config import DepthProConfig
 from depthpro.data.batches import Batch, shrink_truth
-from depthpro.decoder import FusionBlock, in_float32
+from depthpro.decoder import FusionBlock
 from depthpro.model import DepthPro
+from depthpro.precision import in_float32
 from depthpro.preprocess import resize
 from depthpro.stem import TAP_DIMS, HybridEncoder, load_imagenet
 from depthpro.vit import build_encoder, build_vit, encode

@@ -149,6 +149,8 @@ def test_published_weights_are_tried_on_cuda_and_the_page_says_if_they_fail(
     assert asked[0][0] == "small"
     assert ("apple/DepthPro", torch.float16) in asked
     assert asked[-1] == ("small", torch.float32)
+    wait(lambda: network.start("apple/DepthPro", "cpu").ready)
+    assert asked[-1] == ("apple/DepthPro", torch.float16)
 
 
 def test_weights_that_are_not_there_are_told_before_the_page_opens() -> None:
