@@ -67,7 +67,8 @@ def measure(config: DepthProConfig, device: torch.device) -> Iterator[dict[str, 
                     continue
                 row["times_limit"] = row["depthpro_network_s"] / (batch * limit_s)
                 row = {"batch": batch, "compiled": compiled} | row
-                print(pd.Series(row, name="").to_string(float_format="{:.4g}".format))
+                for name, value in row.items():
+                    print(f"{name:28}{f'{value:.4g}' if isinstance(value, float) else value}")
                 yield row
 
 
@@ -120,7 +121,7 @@ def _rate(rows: int, inner: int, columns: int, device: torch.device, runs: int =
     for _ in range(4):  # the first warms up
         start = _now(device)
         for _ in range(runs):
-            a @ b
+            torch.mm(a, b)
         seconds.append((_now(device) - start) / runs)
     return 2 * rows * inner * columns / min(seconds[1:])
 
