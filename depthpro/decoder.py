@@ -1,7 +1,6 @@
 """The decoder: five feature maps fused from coarse to fine, and the head that makes depth."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import cast
 
 from jaxtyping import Float
@@ -74,21 +73,22 @@ class Decoder(nn.Module):
 
         Without the finest maps, the result has twice the resolution of the finest one given.
         """
-        x, lowres = self.fuse(features)
-        return cast(FusionBlock, self.fusions[5 - len(features)]).upscale(x), lowres
+        first = 5 - len(features)
+        projected = [conv(x) for conv, x in zip(list(self.convs)[first:], features, strict=True)]
+        lowres = projected.pop()
+        x = self.fusions[-1](lowres)
+        for fusion in list(self.fusions)[first:-1][::-1]:
+            x = fusion(x, projected.pop())
+        return x, lowres
 
     def fuse(
         self, features: Sequence[Float[Tensor, "b _d _h _h"]]
     ) -> tuple[Float[Tensor, "b d h h"], Float[Tensor, "b d l l"]]:
-        """Return the same at the resolution of the finest map given."""
-        first = 5 - len(features)
-        projected = [conv(x) for conv, x in zip(list(self.convs)[first:], features, strict=True)]
-        lowres = projected.pop()
-        fusions = cast(list[FusionBlock], list(self.fusions)[first:])
-        x = fusions[-1].fuse(lowres)
-        for coarser, fusion in pairwise(fusions[::-1]):
-            x = fusion.fuse(coarser.upscale(x), projected.pop())
-        return x, lowres
+        """Return the same before the last doubling: at the resolution of the finest map given."""
+        level = 5 - len(features)
+        x, lowres = self(features[1:])
+        last = cast(FusionBlock, self.fusions[level])
+        return last.fuse(x, self.convs[level](features[0])), lowres
 
 
 def build_head(config: DepthProConfig) -> nn.Sequential:
