@@ -60,7 +60,7 @@ def limits_for(scene: Scene) -> dict[str, Limits]:
         "up_m": Limits(-step, step, 0.0),
         "forward_m": Limits(-near, 0.4 * near, 0.0),
         "sway_m": Limits(0.0, step / 2, step / 6),
-        "visibility_m": Limits(near, max(20 * near, 6 * middle), 2 * middle),
+        "visibility_m": Limits(near, max(20 * near, 6 * middle), 4 * middle),
         "near_m": Limits(0.0, most, 0.0),
         "far_m": Limits(0.0, most, cut),
     }
