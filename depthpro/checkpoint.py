@@ -160,7 +160,7 @@ def _find(name: str | Path) -> tuple[Path, str]:
 def is_on_hub(name: str | Path) -> bool:
     """Return whether a name is one of the hub: the form of one, and nothing here has it."""
     path = Path(name).expanduser()
-    weights = path.suffix in (".pt", ".pth", ".safetensors")
+    weights = path.suffix in (".pt", ".pth", ".safetensors", ".onnx")
     return not (weights or path.exists()) and bool(_HUB_NAME.fullmatch(str(name)))
 
 

@@ -110,7 +110,8 @@ class DepthPro(nn.Module):
 
         Args:
             name: "small" (in the package), a file, a folder, or a name on the hub: "apple/DepthPro"
-                and "apple/DepthPro-hf" are the published weights, licensed for research only.
+                and "apple/DepthPro-hf" are the published weights, licensed for research only. ONNX
+                Runtime computes a file that ends in .onnx, on the CPU and for `infer` alone.
             config: Sizes, for a file that does not hold them; None means the published ones.
             device: None takes CUDA or MPS where available, else the CPU.
             dtype: Of the weights in memory: float32, or float16 or bfloat16 for half of it. A CPU
@@ -121,6 +122,10 @@ class DepthPro(nn.Module):
         """
         if dtype not in DTYPES.values():
             raise ValueError(f"dtype must be one of {list(DTYPES.values())}, got {dtype}")
+        if Path(name).suffix == ".onnx":
+            from depthpro.deploy.runtime import OnnxNetwork
+
+            return OnnxNetwork(Path(name), device)
         target = default_device() if device is None else usable_device(device)
         weights = checkpoint.load(name, config)
         with torch.device("meta"):  # no memory and no time for random weights

@@ -137,7 +137,8 @@ class _FloatEnds(nn.Module):
 def _metadata(model: DepthPro) -> dict[str, str]:
     """Return what a reader of the file has to know."""
     side, (narrow, wide) = model.config.image_size, FOV_RANGE_DEG
-    return {
+    error = model.provenance.depth_error
+    return ({"depth_error": error.to_json()} if error else {}) | {
         "notice": model.provenance.notice,
         "licence": model.provenance.licence,
         "record": model.provenance.record,

@@ -27,7 +27,7 @@ from demo.tabs.effects import lens, stereo
 from demo.tabs.effects.scene import scene_of
 from depthpro import load_image
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+DOCUMENTED = (Path(__file__).parents[2] / "docs/page.md").read_text()
 FILES = {"image", "file", "uploadbutton", "video"}
 EFFECTS = ("/cut_out", "/fog", "/move", "/refocus", "/stereo")
 FUNCTIONS = ("/compare", "/estimate", "/export", "/measure", "/rescale", "/video", *EFFECTS)
@@ -238,14 +238,13 @@ def test_an_agent_cannot_name_a_path_or_a_private_address(served: Served) -> Non
     assert len(served.calls) == before
 
 
-def test_what_the_readme_says_to_programs_works(served, tmp_path, monkeypatch, capsys) -> None:
+def test_what_the_documentation_says_to_programs_works(served, tmp_path, monkeypatch, capsys) -> None:
     Image.open(ASTRONAUT).convert("RGB").save(tmp_path / "photo.jpg")
     monkeypatch.chdir(tmp_path)
-    section = README[README.index("## For programs") :]
-    section = section.replace("http://127.0.0.1:7860", served.url.rstrip("/"))
+    section = DOCUMENTED.replace("http://127.0.0.1:7860", served.url.rstrip("/"))
     code = section.split("```python\n")[1].split("```")[0]
     names: dict[str, Any] = {}
-    exec(compile(code, "README.md", "exec"), names)
+    exec(compile(code, "docs/page.md", "exec"), names)
     printed = capsys.readouterr().out
     assert re.search(r"degrees; .*metres\n.*distance [\d.]+ ± [\d.e-]+ m", printed, re.DOTALL)
     with np.load(names["depth"]) as file:

@@ -83,6 +83,36 @@ def test_the_documented_example_runs(
 
 
 @pytest.mark.slow
+def test_the_file_takes_the_network_s_place(exported: tuple[DepthPro, Path]) -> None:
+    model, path = exported
+    there = DepthPro.from_pretrained(path)
+    rgb = np.random.default_rng(0).integers(0, 256, (2, 90, 120, 3), dtype=np.uint8)
+    found, expected = there.infer(rgb), model.infer(rgb)
+    np.testing.assert_allclose(found.depth, expected.depth, rtol=1e-4)
+    np.testing.assert_allclose(found.fov_deg, expected.fov_deg, rtol=1e-4)
+    assert (there.provenance.licence, there.provenance.record) == ("Apache-2.0", "by hand")
+    folder = path.parent
+    rgb = Image.fromarray(rgb[0])
+    rgb.save(folder / "a.png")
+    given = f"predict {folder / 'a.png'} --model {path} -o {folder / 'out'} --formats npz"
+    assert main(given.split()) == 0
+    with np.load(folder / "out" / "a.png.npz") as file:
+        np.testing.assert_allclose(file["depth"], expected.depth[0], rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_what_is_no_such_file_is_refused(exported: tuple[DepthPro, Path]) -> None:
+    folder = exported[1].parent
+    with pytest.raises(ValueError, match="no weights at .*here.onnx"):
+        DepthPro.from_pretrained("not/here.onnx")
+    (folder / "bad.onnx").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="ONNX Runtime cannot read 'bad.onnx'"):
+        DepthPro.from_pretrained(folder / "bad.onnx")
+    with pytest.raises(ValueError, match="run on the CPU, got device='cuda'"):
+        DepthPro.from_pretrained(exported[1], device="cuda")
+
+
+@pytest.mark.slow
 @pytest.mark.usefixtures("unchecked")
 def test_half_precision_without_field_of_view(tmp_path: Path) -> None:
     weights = make_model().save_pretrained(tmp_path / "tiny.safetensors")
