@@ -86,7 +86,7 @@ def write_onnx(model: DepthPro, path: Path) -> None:
     names = OUTPUTS if model.fov is not None else OUTPUTS[:1]
     side = model.config.image_size
     program: Any = torch.onnx.export(
-        _FloatEnds(model).eval(),
+        FloatEnds(model).eval(),
         (torch.zeros(2, 3, side, side),),  # a batch of 1 would be taken for a fixed one
         input_names=[INPUT],
         output_names=list(names),
@@ -121,15 +121,17 @@ def deviation(path: Path, pictures: Float[Tensor, "b 3 s s"], expected: Iterable
     )
 
 
-class _FloatEnds(nn.Module):
+class FloatEnds(nn.Module):
     """The network with float32 as its input, and without outputs that are None."""
 
     def __init__(self, network: DepthPro) -> None:
+        """Wrap a network of any precision."""
         super().__init__()
         self.network = network
         self.dtype = next(network.parameters()).dtype
 
     def forward(self, picture: Tensor) -> tuple[Tensor, ...]:
+        """Return C and, if the network has that head, the field of view."""
         outputs = self.network(picture.to(self.dtype))
         return tuple(each for each in outputs if each is not None)
 

@@ -238,7 +238,7 @@ def test_an_agent_cannot_name_a_path_or_a_private_address(served: Served) -> Non
     assert len(served.calls) == before
 
 
-def test_what_the_documentation_says_to_programs_works(served, tmp_path, monkeypatch, capsys) -> None:
+def test_what_the_documentation_says_works(served, tmp_path, monkeypatch, capsys) -> None:
     Image.open(ASTRONAUT).convert("RGB").save(tmp_path / "photo.jpg")
     monkeypatch.chdir(tmp_path)
     section = DOCUMENTED.replace("http://127.0.0.1:7860", served.url.rstrip("/"))

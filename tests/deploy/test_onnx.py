@@ -103,26 +103,26 @@ def test_the_file_takes_the_network_s_place(exported: tuple[DepthPro, Path]) -> 
 @pytest.mark.slow
 def test_what_is_no_such_file_is_refused(exported: tuple[DepthPro, Path]) -> None:
     folder = exported[1].parent
-    with pytest.raises(ValueError, match="no weights at .*here.onnx"):
+    with pytest.raises(ValueError, match=r"no weights at 'not/here\.onnx'"):
         DepthPro.from_pretrained("not/here.onnx")
     (folder / "bad.onnx").write_bytes(b"nothing")
-    with pytest.raises(ValueError, match="ONNX Runtime cannot read 'bad.onnx'"):
+    with pytest.raises(ValueError, match=r"ONNX Runtime cannot read 'bad\.onnx'"):
         DepthPro.from_pretrained(folder / "bad.onnx")
     with pytest.raises(ValueError, match="run on the CPU, got device='cuda'"):
         DepthPro.from_pretrained(exported[1], device="cuda")
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("unchecked")
-def test_half_precision_without_field_of_view(tmp_path: Path) -> None:
-    weights = make_model().save_pretrained(tmp_path / "tiny.safetensors")
-    given = f"--model {weights} --dtype float16 --no-fov -o {tmp_path / 'half.onnx'}"
-    assert main(["export", *given.split()]) == 0
-    session = onnxruntime.InferenceSession(tmp_path / "half.onnx")
-    assert [each.name for each in session.get_outputs()] == ["canonical_inverse_depth"]
-    assert {each.type for each in session.get_inputs()} == {"tensor(float)"}
-    whole = sum(weight.numel() * 4 for weight in make_model().parameters())
-    assert (tmp_path / "half.onnx").stat().st_size < whole  # with the graph
+def test_half_precision_without_field_of_view_is_close() -> None:
+    pictures = 2 * torch.rand(1, 3, 512, 512, generator=torch.Generator().manual_seed(0)) - 1
+    model = make_model()
+    model.fov = None
+    with torch.no_grad():
+        (expected,) = exporter.FloatEnds(model)(pictures)
+        model.half().head.float()
+        (found,) = exporter.FloatEnds(model)(pictures)  # what is exported for --dtype float16
+    assert found.dtype == torch.float32
+    worst = float((found - expected).abs().max() / expected.mean())
+    assert 0 < worst < exporter.TOLERANCES["float16"]
 
 
 @pytest.mark.usefixtures("unchecked")
