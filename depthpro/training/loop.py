@@ -31,7 +31,7 @@ from depthpro.data.batches import Batch, TrainingSet, augment
 from depthpro.data.open import metric_and_synthetic
 from depthpro.data.sample import Sample
 from depthpro.model import DepthPro
-from depthpro.training.anchor import Anchor, save_head
+from depthpro.training.anchor import Anchor, loss_with_anchor, save_head
 from depthpro.training.fine_crop import random_crops
 from depthpro.training.log import append_line, trim_log
 from depthpro.training.map_pool import MapPool
@@ -41,7 +41,6 @@ from depthpro.training.phases import (
     average_weights,
     make_network,
     parameter_groups,
-    phase_loss,
 )
 from depthpro.training.recipe import Phase, Recipe
 from depthpro.training.validate import validate
@@ -114,7 +113,8 @@ def train(model: DepthPro, recipe: Recipe, options: RunOptions) -> None:
 
 def train_phase(model: DepthPro, recipe: Recipe, phase: Phase, options: RunOptions) -> None:
     """Train one phase, from its last checkpoint if there is one, and write its weights."""
-    anchor = Anchor(model, options.out) if phase.anchor else None  # before the finer levels learn
+    anchored = phase.anchor or phase.name == "interpolation"
+    anchor = Anchor(model, options.out) if anchored else None
     run = start_phase(model, recipe, phase, options)
     accelerator, network, optimizer, ema = run.accelerator, run.network, run.optimizer, run.ema
     if anchor:
@@ -129,10 +129,7 @@ def train_phase(model: DepthPro, recipe: Recipe, phase: Phase, options: RunOptio
             crops = random_crops(phase.fine_crop, batch)
             with accelerator.autocast():
                 predicted = network(pictures, crops) if crops else network(pictures)
-            loss = phase_loss(predicted, batch, phase, crops)  # in float32
-            if anchor:
-                side = batch.mask.shape[-1]
-                loss = loss + phase.anchor * anchor.loss(predicted, pictures, side, crops)
+            loss = loss_with_anchor(predicted, pictures, batch, phase, anchor, crops)
             accelerator.backward(loss)
             if accelerator.sync_gradients:
                 accelerator.clip_grad_norm_(network.parameters(), phase.clip)

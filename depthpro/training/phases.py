@@ -24,6 +24,8 @@ from depthpro.training.window_pretraining import (
 
 FROZEN_STAGES = 3
 """Of a convolutional stem: those up to stride 8, whose filters suit any picture."""
+COARSEST = 4
+"""The number of the decoder's coarsest level."""
 USUAL_FOV_DEG, FOV_SPREAD_DEG = 60.0, 10.0
 """Initial estimates of a field-of-view head: mean and standard deviation."""
 LEAST_FOV_WEIGHT = 0.05
@@ -114,6 +116,46 @@ class DepthNetwork(nn.Module):
         return Estimate(self(image).clamp(min=0), None)
 
 
+class InterpolationNetwork(DepthNetwork):
+    """The decoder without finer maps, and the head: only what is finer than the level learns."""
+
+    def __init__(self, model: DepthPro) -> None:
+        """Let the model's finer levels add nothing, and train the rest of them."""
+        super().__init__(model)
+        start_from_coarsest(model)
+        model.requires_grad_(False)
+        for fusion in [*model.decoder.fusions][:COARSEST]:
+            for name in ("resnet2", "deconv", "out_conv"):
+                fusion.get_submodule(name).requires_grad_(True)
+        model.head.requires_grad_(True)
+
+    def forward(
+        self, pictures: Float[Tensor, "b 3 s s"] | list[Tensor], crops: FineCrops | None = None
+    ) -> Float[Tensor, "b _h _h"]:
+        """Return canonical inverse depth, which may be negative, for images or their maps."""
+        maps = pictures if isinstance(pictures, list) else self.read_windows(pictures)
+        decoder = self.model.decoder
+        x = decoder.convs[-1](self.model.encoder.project(maps)[-1])
+        for fusion in [*decoder.fusions][:0:-1]:
+            x = fusion(x)
+        return self.model.read_depth(decoder.fusions[0](crops.cut(x, 2) if crops else x))
+
+    def read_windows(self, image: Float[Tensor, "b 3 s s"]) -> list[Float[Tensor, "b _d _h _h"]]:
+        """Return the maps that frozen encoders make of the coarsest windows."""
+        return self.model.encoder.read_windows(image, COARSEST)
+
+
+@torch.no_grad()
+def start_from_coarsest(model: DepthPro) -> None:
+    """Let the finer levels add nothing at first: their projections are 0, and learn from there."""
+    for projection in [*model.decoder.convs][1:COARSEST]:
+        cast(nn.Conv2d, projection).weight.zero_()
+    cast(nn.Module, model.encoder.upsample_latent0[-1]).get_parameter("weight").zero_()
+    for fusion in [*model.decoder.fusions][:COARSEST]:
+        for name in ("weight", "bias"):
+            fusion.get_parameter(f"resnet1.residual.3.{name}").zero_()
+
+
 class FovNetwork(nn.Module):
     """The field-of-view head on the frozen depth network."""
 
@@ -161,9 +203,16 @@ def make_network(model: DepthPro, recipe: Recipe, phase: Phase) -> PhaseNetwork:
         bias = cast(Tensor, model.fov.head[-1].bias)
         if bias.detach().abs().item() < 1:  # not trained yet
             nn.init.constant_(bias, USUAL_FOV_DEG)
+    elif phase.name == "interpolation":
+        network = InterpolationNetwork(model)
     else:
         network = DepthNetwork(model, phase.finest)
         _freeze_unused(model, phase.finest)
+        if phase.anchor:  # what the coarsest level knows stays
+            model.decoder.fusions[-1].requires_grad_(False)
+            model.decoder.convs[-1].requires_grad_(False)
+            for name in ("upsample2", "upsample_lowres", "fuse_lowres"):
+                model.encoder.get_submodule(name).requires_grad_(False)
     for encoder in network.encoders:
         encoder.requires_grad_(phase.encoder_lr > 0)
         if isinstance(encoder, HybridEncoder):

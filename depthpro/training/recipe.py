@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from depthpro.config import DepthProConfig
 from depthpro.data.augmentation import Augmentation, require
 
-PhaseName = Literal["encoders", "coarse", "stage1", "stage2", "fov"]
+PhaseName = Literal["encoders", "coarse", "interpolation", "stage1", "stage2", "fov"]
 PHASES: tuple[PhaseName, ...] = get_args(PhaseName)
 MARGIN = 16
 """Pixels at the inner border of a `fine_crop` that do not count: what surrounds them is missing."""
@@ -56,7 +56,7 @@ class Phase:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        depth = self.name in ("coarse", "stage1", "stage2")
+        depth = self.name in ("coarse", "interpolation", "stage1", "stage2")
         rules = {
             "name": self.name in PHASES,
             "steps": self.steps > 0,
