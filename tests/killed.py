@@ -73,7 +73,7 @@ def commands(folder: Path) -> dict[str, Sequence[str]]:
         Image.fromarray(noise).resize((1600, 1200)).save(album / f"{number}.jpg")
     render = ["render", "--samples", str(SAMPLES), "--size", "192", "--shard-samples", "3"]
     run([*render, "--seed", "1", "-o", str(data)])
-    train = ["train", "--data", str(data), "--phases", "encoders", "stage1", "--steps", "6"]
+    train = ["train", "--data", str(data), "--phases", "encoders", "coarse", "--steps", "6"]
     return {
         "predict": ["predict", str(album), "--formats", "npz", "depth-png", "colour-png"],
         "predict 3D files": ["predict", str(album), "--formats", "glb", "ply"],
