@@ -28,6 +28,7 @@ def client(path: Path) -> NotebookClient:
         timeout=LIMIT_S,
         kernel_name="python3",
         record_timing=False,
+        coalesce_streams=True,  # else what is printed is split differently each time
         extra_arguments=["--IPKernelApp.log_level=40"],  # it warns of each local kernel
         resources={"metadata": {"path": str(FOLDER)}},
     )

@@ -15,7 +15,6 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import plotly.graph_objects as go
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 from matplotlib.axes import Axes
@@ -105,13 +104,18 @@ def scenes() -> list[Sample]:
     return list(Shard(FOLDER / "scenes.tar"))
 
 
-def show(pictures: Sequence[np.ndarray], titles: Sequence[str], height: float = 3.0) -> None:
-    """Show pictures in a row, each with its title: (h, w, 3) colours, or (h, w) as grey."""
+def show(
+    pictures: Sequence[np.ndarray], titles: Sequence[str], height: float = 3.0, finding: str = ""
+) -> None:
+    """Show pictures in a row, each with its title: (h, w, 3) colours, or (h, w) as grey.
+
+    The finding stands above all of them.
+    """
     widths = [picture.shape[1] / picture.shape[0] for picture in pictures]
-    _, axes = plt.subplots(
+    figure, axes = plt.subplots(
         1,
         len(pictures),
-        figsize=(height * sum(widths), height * 1.12),
+        figsize=(height * sum(widths), height * 1.12 + (0.3 if finding else 0)),
         squeeze=False,
         width_ratios=widths,
         layout="constrained",
@@ -119,6 +123,8 @@ def show(pictures: Sequence[np.ndarray], titles: Sequence[str], height: float = 
     for axis, picture, title in zip(axes[0], pictures, titles, strict=True):
         axis.imshow(picture, cmap=None if picture.ndim == 3 else "gray")
         plain(axis, title)
+    if finding:
+        figure.suptitle(finding, fontsize=11)
     plt.show()
 
 
@@ -167,6 +173,8 @@ def cloud(points: np.ndarray, colours: np.ndarray) -> None:
 
     To turn with Plotly where the viewer of the notebook can, and as a still picture elsewhere.
     """
+    import plotly.graph_objects as go  # slow to load, and few lessons turn points
+
     x, y, z = points.T
     rgb = [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in colours]
     figure = go.Figure(
