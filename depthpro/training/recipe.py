@@ -62,7 +62,8 @@ class Phase:
             "steps": self.steps > 0,
             "batch": self.batch > 0,
             "accumulation": self.accumulation > 0 and self.batch % self.accumulation == 0,
-            "encoder_lr": self.encoder_lr > 0 or (self.encoder_lr == 0 and self.name != "encoders"),
+            "encoder_lr": (self.encoder_lr > 0 and self.name != "interpolation")
+            or (self.encoder_lr == 0 and self.name != "encoders"),
             "stem_lr": self.stem_lr >= 0,
             "decoder_lr": self.decoder_lr > 0,
             "clip": self.clip > 0,

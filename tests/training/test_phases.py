@@ -45,7 +45,8 @@ def test_what_is_trained_is_listed_once_and_gets_a_gradient(name: str) -> None:
     rates = {"encoder_lr": 1e-5, "decoder_lr": 1e-4}
     recipe, model = make_recipe(TINY, weight_decay=0.1, **rates), make_model()
     prepare_scratch(model, recipe)
-    phase = recipe.phase(name)
+    frozen = replace(recipe.phase("stage1"), name="interpolation", encoder_lr=0.0)
+    phase = frozen if name == "interpolation" else recipe.phase(name)
     network = make_network(model, recipe, phase)
     groups = parameter_groups(network, phase)
     listed = [p for group in groups for p in group["params"]]
