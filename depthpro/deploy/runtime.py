@@ -43,8 +43,8 @@ class OnnxNetwork(DepthPro):
     ) -> tuple[Float[Tensor, "b s s"], Float[Tensor, " b"] | None]:
         """Return what `DepthPro.forward` does, as the file computes it."""
         results = self.session.run(None, {INPUT: image.float().numpy()})
-        canonical, fov_deg = (*map(torch.from_numpy, results), None)[:2]
-        return canonical, fov_deg
+        canonical, *rest = map(torch.from_numpy, results)
+        return canonical, rest[0] if rest else None
 
     @property
     def device(self) -> torch.device:
