@@ -4,6 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+MAKEFLAGS += --jobs=2  # types are checked while a browser is installed
 
 .PHONY: demo test check chromium vulkan clean
 
@@ -38,7 +39,7 @@ chromium: .venv/test
 	else $(BIN)/playwright install chromium; fi
 
 # A Vulkan driver for rendering scenes: that of a GPU, or else Mesa's for the CPU.
-vulkan:
+vulkan: | chromium
 	@find /usr/share/vulkan /etc/vulkan -path "*icd.d/*.json" 2> /dev/null | grep -q . || \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then apt-get update -qq && \
 		apt-get install -y -qq libvulkan1 mesa-vulkan-drivers > /dev/null; \

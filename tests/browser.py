@@ -1,5 +1,6 @@
 """The page in headless Chromium: a server for all tests, a new visitor for each."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from functools import partial
@@ -17,7 +18,8 @@ from depthpro import DepthPro, Prediction, load_image
 
 PHOTOS = Path(skimage.__file__).parent / "data"
 ASTRONAUT = PHOTOS / "astronaut.png"
-SCREENSHOTS = Path(__file__).parents[1] / "build" / "screenshots"
+SCREENSHOTS = os.environ.get("SCREENSHOTS")
+"""Folder for pictures of the page, if there shall be any: they take half a minute in all."""
 FLAGS = (
     "--no-sandbox",  # containers have none
     "--disable-background-networking",
@@ -121,9 +123,9 @@ def open_tab(page: Page, name: str) -> None:
 
 
 def shot(page: Page, name: str) -> None:
-    """Keep a picture of the page, for people."""
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+    """Keep a picture of the page, for people who ask for it."""
+    if SCREENSHOTS:
+        page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png", full_page=True)
 
 
 def card(page: Page, title: str) -> str:

@@ -2,12 +2,14 @@
 
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import numpy as np
 import pytest
+from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 ROOT = Path(__file__).parents[1]
@@ -72,33 +74,61 @@ def test_lesson_leads_on_and_shows_the_solutions_that_are_tested(number: int, le
     assert len(re.findall("<summary>Hint", "\n".join(cells))) == len(shown)
 
 
+@pytest.fixture(scope="module")
+def kernel() -> Iterator[NotebookClient]:
+    """Start one kernel for all lessons: to load the packages takes as long as some lessons do."""
+    client = execute.client(LESSONS[0])
+    with client.setup_kernel():
+        yield client
+
+
+@pytest.fixture
+def run(kernel: NotebookClient, lesson: Path) -> NotebookClient:
+    """Open a lesson in the kernel, which has forgotten the one before."""
+    kernel.nb = execute.client(lesson).nb
+    kernel.reset_execution_trackers()
+    forget = nbformat.v4.new_code_cell(FORGET)
+    kernel.nb.cells.append(forget)
+    kernel.execute_cell(forget, len(kernel.nb.cells) - 1)
+    kernel.nb.cells.pop()
+    return kernel
+
+
+FORGET = """%reset -f
+import torch
+from matplotlib import pyplot
+torch.set_grad_enabled(True)
+pyplot.close("all")
+%reset -f"""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
-def test_lesson_runs_and_its_exercises_tell_right_from_wrong(lesson: Path) -> None:
-    run = execute.client(lesson)
+def test_lesson_runs_and_its_exercises_tell_right_from_wrong(
+    lesson: Path, run: NotebookClient
+) -> None:
     before = [printed(cell) for cell in run.nb.cells]
-    with run.setup_kernel():
-        for index, cell in enumerate(run.nb.cells):
-            run.execute_cell(cell, index)
-            if not tagged(cell, "varies"):
-                same_words_and_numbers(printed(cell), before[index])
-        exercises = [i for i, cell in enumerate(run.nb.cells) if tagged(cell, "exercise")]
-        known = answers(lesson)
-        assert sorted(known) == sorted((n + 1, k) for n in range(len(exercises)) for k in KINDS)
-        assert exercises
-        for number, index in enumerate(exercises, start=1):
-            checks = index + 1
-            assert tagged(run.nb.cells[checks], "check")
-            assert printed(run.nb.cells[checks]) == "not tried\n"
-            assert solved(run, index, checks, known[number, "right"]) == "right\n"
-            with pytest.raises(CellExecutionError, match="not right yet"):
-                solved(run, index, checks, known[number, "wrong"])
+    for index, cell in enumerate(run.nb.cells):
+        run.execute_cell(cell, index)
+        if not tagged(cell, "varies"):
+            same_words_and_numbers(printed(cell), before[index])
+    exercises = [i for i, cell in enumerate(run.nb.cells) if tagged(cell, "exercise")]
+    known = answers(lesson)
+    assert sorted(known) == sorted((n + 1, k) for n in range(len(exercises)) for k in KINDS)
+    assert exercises
+    for number, index in enumerate(exercises, start=1):
+        checks = index + 1
+        assert tagged(run.nb.cells[checks], "check")
+        assert printed(run.nb.cells[checks]) == "not tried\n"
+        assert solved(run, index, checks, known[number, "right"]) == "right\n"
+        with pytest.raises(CellExecutionError, match="not right yet"):
+            solved(run, index, checks, known[number, "wrong"])
 
 
 KINDS = ("right", "wrong")
 
 
-def solved(run: Any, index: int, checks: int, code: str) -> str:
+def solved(run: NotebookClient, index: int, checks: int, code: str) -> str:
     """Run an answer in the place of an exercise, then its check; return what that prints."""
     for at, source in ((index, code), (checks, run.nb.cells[checks].source)):
         cell = nbformat.v4.new_code_cell(source)

@@ -1,15 +1,16 @@
-"""An anchor for the finer levels: they add edges to what the coarsest level knows, and no more.
+"""An anchor for the finer levels: they add details to what the coarsest level knows, and no more.
 
 On photos the coarsest level alone orders depth better than the whole embedded network does that was
 trained on rendered scenes by losses of depth: what finer windows learn about depth itself is about
 the renderings. So the finer levels first learn to interpolate the coarsest one (the phase
 `interpolation`), without which its cells show as a grid: deconvolutions without overlap repeat what
-they read. Then they learn gradients, held to the coarsest level.
+they read. Then they learn the truth's details around what the coarsest level predicts. Gradients
+alone do not teach them: of an edge whose place is uncertain, the likeliest gradient is none.
 """
 
 import copy
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from jaxtyping import Float
@@ -25,6 +26,25 @@ from depthpro.training.recipe import Phase
 
 HEAD = "coarse_head.safetensors"
 GRADIENT_SCALES = (1, 2, 4, 8, 16)
+LEAST = 1e-4  # inverse depth, and so the sky, that has no details
+MOST = 4.0  # largest ratio of a detail to its surroundings
+LARGEST_STEP = 0.3, 0.05  # of the head's scale and offset
+
+
+class Fit(NamedTuple):
+    """Scale and offset of predictions."""
+
+    scale: Float[Tensor, ""]
+    offset: Float[Tensor, ""]
+
+    @torch.no_grad()
+    def fold_into(self, model: DepthPro) -> None:
+        """Change the head's last convolution so that it predicts what was fitted."""
+        last = cast(nn.Conv2d, model.head[-2])
+        most, far = LARGEST_STEP
+        scale = self.scale.clamp(1 - most, 1 + most)
+        last.weight.mul_(scale)
+        cast(Tensor, last.bias).mul_(scale).add_(self.offset.clamp(-far, far))
 
 
 class Anchor:
@@ -40,14 +60,33 @@ class Anchor:
         self.network = DepthNetwork(copy.deepcopy(model), COARSEST).requires_grad_(False).eval()
         cast(nn.Conv2d, self.network.coarse_head).load_state_dict(load_file(folder / HEAD))
 
-    def loss(
+    def target(self, batch: Batch, pictures: Tensor | list[Tensor]) -> Batch:
+        """Return pictures with the level's inverse depth and the details of the true one.
+
+        The prediction is multiplied by the truth's ratio to itself, both blurred to two cells.
+        """
+        coarse, side = self._predict(pictures).clamp(min=0), batch.mask.shape[-1]
+        cell = 2 * side // coarse.shape[-1]
+        valid, truth = batch.mask[:, None], batch.inverse.float()[:, None]
+        truth = truth.where(valid, 0.0)
+        share = F.avg_pool2d(valid.float(), cell).clamp(min=1 / cell**2)
+        blurred = _enlarged(F.avg_pool2d(truth, cell) / share, side)
+        ratio = torch.where(blurred > LEAST, truth / blurred.clamp(min=LEAST), 1.0)
+        smooth = F.avg_pool2d(_enlarged(coarse[:, None], side), cell)
+        inverse = _enlarged(smooth, side) * ratio.clamp(max=MOST)
+        return batch._replace(inverse=inverse[:, 0])
+
+    def fit(
         self,
         predicted: Float[Tensor, "b h h"],
         pictures: Tensor | list[Tensor],
         side: int,
         crops: FineCrops | None,
-    ) -> Float[Tensor, ""]:
-        """Return how far predictions are off, blurred to two cells of the level.
+    ) -> Fit:
+        """Return the scale and offset that bring a batch's predictions next to the level's.
+
+        A decoder without normalisation swings in both from step to step, by more than its details
+        change. With this fit they have no gradient, and `Fit.fold_into` brings the weights along.
 
         Args:
             predicted: Canonical inverse depth of pictures, or of their `crops`.
@@ -56,10 +95,15 @@ class Anchor:
             crops: What was predicted, if not all.
         """
         coarse = self._predict(pictures)
-        cells = 2 * side // coarse.shape[-1]
-        difference = self._difference(predicted, coarse, side, crops)
-        scale = (crops.side if crops else side) // predicted.shape[-1]
-        return F.avg_pool2d(difference, cells // scale).abs().mean()
+        wanted = self._wanted(coarse, predicted, side, crops)
+        cell = 2 * side // coarse.shape[-1] * predicted.shape[-1] // (crops.side if crops else side)
+        x, y = F.avg_pool2d(predicted.float()[:, None], cell), F.avg_pool2d(wanted, cell)
+        weight = self._weight(coarse).square().expand_as(x)
+        weight = weight / weight.sum()
+        mean_x, mean_y = (weight * x).sum(), (weight * y).sum()
+        spread = (weight * (x - mean_x).square()).sum()
+        scale = (weight * (x - mean_x) * (y - mean_y)).sum() / spread
+        return Fit(scale, mean_y - scale * mean_x)
 
     def interpolation_loss(
         self,
@@ -70,12 +114,13 @@ class Anchor:
     ) -> Float[Tensor, ""]:
         """Return how far predictions and their gradients are off from the smoothed level.
 
-        Arguments are those of `loss`. Gradients are taken at five scales, from a pixel on.
+        Arguments are those of `fit`. Gradients are taken at five scales, from a pixel on.
         """
         coarse = F.pad(self._predict(pictures)[:, None], (1, 1, 1, 1), mode="replicate")
         line = torch.tensor([0.25, 0.5, 0.25], device=coarse.device)
         coarse = F.conv2d(coarse, torch.outer(line, line)[None, None])[:, 0]
-        difference = self._difference(predicted, coarse, side, crops)
+        wanted = self._wanted(coarse, predicted, side, crops)
+        difference = (predicted.float()[:, None] - wanted) * self._weight(coarse)
         loss = difference.abs().mean()
         for scale in GRADIENT_SCALES:
             blurred = F.avg_pool2d(difference, scale)
@@ -89,18 +134,25 @@ class Anchor:
         return self.network(maps[-2:])  # of the coarsest windows and of the whole image
 
     @staticmethod
-    def _difference(
-        predicted: Float[Tensor, "b h h"],
+    def _wanted(
         coarse: Float[Tensor, "b l l"],
+        predicted: Float[Tensor, "b h h"],
         side: int,
         crops: FineCrops | None,
     ) -> Float[Tensor, "b 1 h h"]:
-        """Return the difference to the level's prediction, relative to the picture's mean."""
-        wanted = F.interpolate(coarse[:, None], size=(side, side), mode="bilinear")[:, 0]
+        """Return the level's prediction where and as fine as the network's."""
+        wanted = _enlarged(coarse[:, None], side)[:, 0]
         wanted = crops.cut(wanted) if crops else wanted
-        wanted = F.avg_pool2d(wanted[:, None], wanted.shape[-1] // predicted.shape[-1])
-        weight = 1 / (coarse.clamp(min=0).mean((1, 2)) + 0.1)
-        return (predicted.float()[:, None] - wanted) * weight[:, None, None, None]
+        return F.avg_pool2d(wanted[:, None], wanted.shape[-1] // predicted.shape[-1])
+
+    @staticmethod
+    def _weight(coarse: Float[Tensor, "b l l"]) -> Float[Tensor, "b 1 1 1"]:
+        """Return what makes differences relative to the pictures' means."""
+        return 1 / (coarse.clamp(min=0).mean((1, 2))[:, None, None, None] + 0.1)
+
+
+def _enlarged(maps: Float[Tensor, "b 1 _h _h"], side: int) -> Float[Tensor, "b 1 s s"]:
+    return F.interpolate(maps, size=(side, side), mode="bilinear")
 
 
 def loss_with_anchor(
@@ -110,13 +162,16 @@ def loss_with_anchor(
     phase: Phase,
     anchor: Anchor | None,
     crops: FineCrops | None,
-) -> Float[Tensor, ""]:
-    """Return the loss that a phase minimises: its own, and what an anchor adds."""
+) -> tuple[Float[Tensor, ""], Fit | None]:
+    """Return the loss that a phase minimises, and the fit of what was predicted to an anchor."""
     side = batch.mask.shape[-1]
-    if anchor and phase.name == "interpolation":
-        return anchor.interpolation_loss(predicted, pictures, side, crops)
-    loss = phase_loss(predicted, batch, phase, crops)
-    return loss + phase.anchor * anchor.loss(predicted, pictures, side, crops) if anchor else loss
+    if anchor is None:
+        return phase_loss(predicted, batch, phase, crops), None
+    if phase.name == "interpolation":
+        return anchor.interpolation_loss(predicted, pictures, side, crops), None
+    fit = anchor.fit(predicted, pictures, side, crops)
+    predicted = fit.scale * predicted.float() + fit.offset
+    return phase_loss(predicted, anchor.target(batch, pictures), phase, crops), fit
 
 
 def save_head(network: DepthNetwork, folder: Path) -> None:

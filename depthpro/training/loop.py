@@ -31,7 +31,7 @@ from depthpro.data.batches import Batch, TrainingSet, augment
 from depthpro.data.open import metric_and_synthetic
 from depthpro.data.sample import Sample
 from depthpro.model import DepthPro
-from depthpro.training.anchor import Anchor, loss_with_anchor, save_head
+from depthpro.training.anchor import Anchor, Fit, loss_with_anchor, save_head
 from depthpro.training.fine_crop import random_crops
 from depthpro.training.log import append_line, trim_log
 from depthpro.training.map_pool import MapPool
@@ -129,13 +129,16 @@ def train_phase(model: DepthPro, recipe: Recipe, phase: Phase, options: RunOptio
             crops = random_crops(phase.fine_crop, batch)
             with accelerator.autocast():
                 predicted = network(pictures, crops) if crops else network(pictures)
-            loss = loss_with_anchor(predicted, pictures, batch, phase, anchor, crops)
+            loss, fit = loss_with_anchor(predicted, pictures, batch, phase, anchor, crops)
             accelerator.backward(loss)
             if accelerator.sync_gradients:
                 accelerator.clip_grad_norm_(network.parameters(), phase.clip)
             set_rate(optimizer, rate(share, phase))
             optimizer.step()
             optimizer.zero_grad()
+            if fit and accelerator.sync_gradients:  # the same in all processes
+                both = accelerator.reduce(torch.stack(fit).detach(), "mean")
+                Fit(*cast(Tensor, both)).fold_into(run.model)
         parts.append(loss.detach())
         if not accelerator.sync_gradients:  # a batch in `accumulation` parts
             continue

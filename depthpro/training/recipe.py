@@ -51,7 +51,7 @@ class Phase:
     mage: float = 1.0
     male: float = 1.0
     msge: float = 1.0
-    anchor: float = 0.0  # weight of the difference to what the coarsest level alone predicts
+    anchor: bool = False  # learn details around what the coarsest level predicts
     ema: float | None = None  # decay of the average of weights, which is validated and kept
 
     def __post_init__(self) -> None:
@@ -74,7 +74,7 @@ class Phase:
             "fine_crop": self.fine_crop is None or (self.fine_crop > 2 * MARGIN and depth),
             "fov_spread_deg": self.fov_spread_deg is None or self.fov_spread_deg > 0,
             "crop": self.crop is None or 0 <= self.crop <= 1,
-            "anchor": self.anchor == 0 or (self.anchor > 0 and self.name in ("stage1", "stage2")),
+            "anchor": not self.anchor or self.name in ("stage1", "stage2"),
             "ssi": self.ssi in ("own", "truth"),
             "ema": self.ema is None or 0 < self.ema < 1,
         }
@@ -156,14 +156,14 @@ def small() -> Recipe:
         "final_lr": 0.01, "ema": 0.998, "ssi": "truth", "weight_by_mean_depth": True,
     }  # fmt: skip
     frozen: dict[str, Any] = {"encoder_lr": 0.0, "reuse": 5}
-    edges: dict[str, Any] = {"anchor": 6.0, "mae": 0.0, "mse": 0.0}
+    details: dict[str, Any] = {"anchor": True, "decoder_lr": 5e-4}
     return Recipe(
         config=DepthProConfig.small(),
         phases=(
             Phase("encoders", 8_000, 24, encoder_lr=6e-4, stem_lr=1e-4, decoder_lr=6e-4, **common),
             Phase("coarse", 4_000, 16, finest=4, **frozen, decoder_lr=9e-4, **common),
             Phase("interpolation", 300, 8, fine_crop=192, **frozen, decoder_lr=6e-4, **common),
-            Phase("stage2", 6_000, 8, fine_crop=256, **frozen, decoder_lr=2e-4, **edges, **common),
+            Phase("stage2", 6_000, 8, fine_crop=256, **frozen, **details, **common),
             Phase("fov", 300, 24, encoder_lr=0.0, decoder_lr=1e-3, fov_spread_deg=12, **common),
         ),
         augmentation=Augmentation(

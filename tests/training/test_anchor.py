@@ -7,9 +7,10 @@ import pytest
 import torch
 from conftest import TINY, make_model
 from safetensors.torch import load_file
+from torch.nn import functional as F
 from training import joined, make_batch, make_recipe, make_samples
 
-from depthpro.training.anchor import HEAD, Anchor, save_head
+from depthpro.training.anchor import HEAD, Anchor, Fit, save_head
 from depthpro.training.fine_crop import FineCrops
 from depthpro.training.loop import RunOptions, train_phase
 from depthpro.training.phases import DepthNetwork, make_network, start_from_coarsest
@@ -26,29 +27,77 @@ def test_finer_levels_start_from_nothing() -> None:
     torch.testing.assert_close(features, blind)  # whatever finer maps hold, for now
 
 
-def test_the_loss_is_the_difference_in_the_cells_of_the_coarsest_level(tmp_path: Path) -> None:
+def test_the_target_has_the_depth_of_the_level_and_the_details_of_the_truth(tmp_path: Path) -> None:
+    anchor, coarse, images = make_anchor(tmp_path)
+    batch, side = make_batch(2, TINY.image_size), TINY.image_size
+    steps = torch.ones(2, side, side)
+    steps[:, :, side // 2 :] = 3.0  # an edge between two cells
+    batch = batch._replace(inverse=0.1 * steps, mask=torch.ones_like(batch.mask))
+    target = anchor.target(batch, images).inverse
+    # It is as sharp as the truth, and means over two cells are those of the level.
+    edge = slice(side // 2 - 1, side // 2 + 1)
+    ratio = target[:, :, edge][..., 1] / target[:, :, edge][..., 0]
+    torch.testing.assert_close(ratio, torch.full_like(ratio, 3.0), rtol=0.05, atol=0)
+    cell = 2 * side // coarse.shape[-1]
+    wide = F.interpolate(coarse[:, None], (side, side), mode="bilinear")
+    means, wanted = (F.avg_pool2d(x, cell) for x in (target[:, None], wide))
+    assert ((means - wanted).abs().mean() / wanted.mean()) < 0.15
+    # Depth itself is not the truth's: a truth of half the distance has the same details.
+    torch.testing.assert_close(anchor.target(batch._replace(inverse=steps), images).inverse, target)
+    # Invalid pixels change nothing around them, and sky has no details.
+    holes = batch.mask.clone()
+    holes[:, ::7] = False
+    holed = batch._replace(inverse=batch.inverse.where(holes, torch.nan), mask=holes)
+    far = (..., slice(0, side // 4))
+    torch.testing.assert_close(
+        anchor.target(holed, images).inverse[far][holes[far]], target[far][holes[far]]
+    )
+    sky = anchor.target(batch._replace(inverse=torch.zeros_like(steps)), images).inverse
+    torch.testing.assert_close(F.avg_pool2d(sky[:, None], cell), means, rtol=0.3, atol=0.01)
+
+
+def test_what_is_fitted_has_the_scale_and_offset_of_the_level(tmp_path: Path) -> None:
+    anchor, coarse, images = make_anchor(tmp_path)
+    side = TINY.image_size
+    wide = F.interpolate(coarse[:, None], (side, side), mode="bilinear")[:, 0]
+    edges = torch.zeros(side, side)
+    edges[:, ::2], edges[:, 1::2] = 0.3, -0.3  # finer than the cells: no difference
+    off = (0.5 * wide + edges + 0.2).requires_grad_()
+    fit = anchor.fit(off, images, side, None)
+    torch.testing.assert_close(torch.stack(fit), torch.tensor([2.0, -0.4]), rtol=1e-3, atol=1e-3)
+    crops = FineCrops([(0, 0), (64, 32)], side // 2)
+    maps = anchor.network.read_windows(images)
+    of_crops = anchor.fit(crops.cut(off), maps, side, crops)
+    torch.testing.assert_close(torch.stack(of_crops), torch.stack(fit), rtol=1e-3, atol=1e-3)
+    # What a loss says of fitted predictions asks for no other scale and no other offset.
+    (fit.scale * off + fit.offset - wide).square().sum().backward()
+    assert off.grad is not None
+    assert abs(off.grad.mean()) < 1e-4 * off.grad.abs().mean()
+    assert abs((off.grad * off.detach()).mean()) < 1e-4 * off.grad.abs().mean()
+    model = make_model()
+    with torch.no_grad():
+        before = model.head[:-1](torch.ones(1, TINY.decoder_dim, 8, 8))
+        Fit(torch.tensor(1.2), torch.tensor(-0.01)).fold_into(model)
+        after = model.head[:-1](torch.ones(1, TINY.decoder_dim, 8, 8))
+    torch.testing.assert_close(after, 1.2 * before - 0.01)
+
+
+def make_anchor(folder: Path) -> tuple[Anchor, torch.Tensor, torch.Tensor]:
+    """Return an anchor, and what its level predicts for two pictures, always above 0."""
     model, images = make_model(), make_batch(2, TINY.image_size).image
     with pytest.raises(ValueError, match=f"expected {HEAD} in .*trains the coarsest level alone"):
-        Anchor(model, tmp_path)
+        Anchor(model, folder)
     trained = DepthNetwork(model, finest=4)
-    save_head(trained, tmp_path)
-    assert load_file(tmp_path / HEAD).keys() == {"weight", "bias"}
     with torch.no_grad():
         coarse = trained(images)
-        anchor = Anchor(model, tmp_path)
-        side = TINY.image_size
-        wide = torch.nn.functional.interpolate(coarse[:, None], (side, side), mode="bilinear")[:, 0]
-        weight = 1 / (coarse.clamp(min=0).mean((1, 2), keepdim=True) + 0.1)
-        edges = torch.zeros(side, side)
-        edges[:, ::2], edges[:, 1::2] = 0.3, -0.3  # finer than the cells: no difference
-        assert anchor.loss(wide + edges, images, side, None) < 1e-6
-        off = 0.2 / weight
-        assert anchor.loss(wide + off, images, side, None).item() == pytest.approx(0.2, rel=1e-4)
-        crops = FineCrops([(0, 0), (64, 32)], side // 2)
-        maps = trained.model.encoder.read_windows(images)
-        assert anchor.loss(crops.cut(wide + off), maps, side, crops).item() == pytest.approx(
-            0.2, rel=1e-4
-        )
+        assert trained.coarse_head is not None
+        trained.coarse_head.weight.mul_(0.1 / coarse.std())
+        trained.coarse_head.bias.copy_(0.5 - 0.1 / coarse.std() * coarse.mean())
+        coarse = trained(images)
+    assert coarse.min() > 0.05
+    save_head(trained, folder)
+    assert load_file(folder / HEAD).keys() == {"weight", "bias"}
+    return Anchor(model, folder), coarse, images
 
 
 def test_interpolation_learns_to_draw_the_coarsest_level_smoothly(tmp_path: Path) -> None:
@@ -83,7 +132,7 @@ def test_interpolation_learns_to_draw_the_coarsest_level_smoothly(tmp_path: Path
 def test_an_anchored_phase_follows_the_phase_of_the_coarsest_level(tmp_path: Path) -> None:
     recipe = make_recipe(TINY)
     coarse = replace(recipe.phase("coarse"), finest=4)
-    anchored = replace(recipe.phase("stage1"), anchor=1.0)
+    anchored = replace(recipe.phase("stage1"), anchor=True)
     options, model = RunOptions(tmp_path, joined(make_samples(4)), []), make_model().train()
     train_phase(model, recipe, coarse, options)
     assert (tmp_path / HEAD).is_file()
@@ -98,5 +147,5 @@ def test_an_anchored_phase_follows_the_phase_of_the_coarsest_level(tmp_path: Pat
         assert any(part in name for name in changed), part
     for part in ("fusions.4", "convs.4", "fuse_lowres", "upsample2"):  # the coarsest level stays
         assert not any(part in name for name in changed), part
-    with pytest.raises(ValueError, match="anchor=1"):
-        replace(coarse, anchor=1.0)
+    with pytest.raises(ValueError, match="anchor=True"):
+        replace(coarse, anchor=True)
