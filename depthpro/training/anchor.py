@@ -8,7 +8,6 @@ they read. Then they learn the truth's details around what the coarsest level pr
 alone do not teach them: of an edge whose place is uncertain, the likeliest gradient is none.
 """
 
-import copy
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -50,14 +49,16 @@ class Fit(NamedTuple):
 class Anchor:
     """The coarsest level as its phase has left it, with the head that only training has."""
 
-    def __init__(self, model: DepthPro, folder: Path) -> None:
-        """Keep a copy of the level, which the model's training may change."""
-        if not (folder / HEAD).is_file():
+    def __init__(self, folder: Path) -> None:
+        """Read the level from a run's folder."""
+        weights = folder / "coarse.safetensors"
+        if not (weights.is_file() and (folder / HEAD).is_file()):
             raise ValueError(
-                f"expected {HEAD} in {folder}: an anchor needs a phase that trains the coarsest "
-                f"level alone (finest={COARSEST}) in the same folder"
+                f"expected {weights.name} and {HEAD} in {folder}: an anchor needs the phase "
+                f"coarse, of the coarsest level alone (finest={COARSEST}), in the same folder"
             )
-        self.network = DepthNetwork(copy.deepcopy(model), COARSEST).requires_grad_(False).eval()
+        model = DepthPro.from_pretrained(weights, device="cpu")
+        self.network = DepthNetwork(model, COARSEST).requires_grad_(False).eval()
         cast(nn.Conv2d, self.network.coarse_head).load_state_dict(load_file(folder / HEAD))
 
     def target(self, batch: Batch, pictures: Tensor | list[Tensor]) -> Batch:

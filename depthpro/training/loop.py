@@ -114,7 +114,7 @@ def train(model: DepthPro, recipe: Recipe, options: RunOptions) -> None:
 def train_phase(model: DepthPro, recipe: Recipe, phase: Phase, options: RunOptions) -> None:
     """Train one phase, from its last checkpoint if there is one, and write its weights."""
     anchored = phase.anchor or phase.name == "interpolation"
-    anchor = Anchor(model, options.out) if anchored else None
+    anchor = Anchor(options.out) if anchored else None
     run = start_phase(model, recipe, phase, options)
     accelerator, network, optimizer, ema = run.accelerator, run.network, run.optimizer, run.ema
     if anchor:

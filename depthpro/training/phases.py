@@ -208,11 +208,6 @@ def make_network(model: DepthPro, recipe: Recipe, phase: Phase) -> PhaseNetwork:
     else:
         network = DepthNetwork(model, phase.finest)
         _freeze_unused(model, phase.finest)
-        if phase.anchor:  # what the coarsest level knows stays
-            model.decoder.fusions[-1].requires_grad_(False)
-            model.decoder.convs[-1].requires_grad_(False)
-            for name in ("upsample2", "upsample_lowres", "fuse_lowres"):
-                model.encoder.get_submodule(name).requires_grad_(False)
     for encoder in network.encoders:
         encoder.requires_grad_(phase.encoder_lr > 0)
         if isinstance(encoder, HybridEncoder):
