@@ -1,7 +1,7 @@
 """The pictures of the page, in README and of links: `python tests/pictures.py` draws them anew.
 
 `demo/page.gif` shows the page at work, `demo/page.jpg` four of its tabs, `demo/preview.jpg` a
-street and its depth; all with the embedded weights.
+rendered wood and its depth; all with the embedded weights.
 """
 
 import io
@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import matplotlib
 import numpy as np
-from browser import FLAGS, find_chromium, open_tab, wait_for_depth
+from browser import FLAGS, choose_example, find_chromium, open_tab, wait_for_depth
 from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import Page, expect, sync_playwright
 
@@ -40,12 +40,17 @@ def main() -> None:
         page.set_default_timeout(60_000)
         page.goto(f"{url}?__theme=light")
         wait_for_depth(page)
+        page.evaluate("window.before = document.querySelector('#depth-view .photo')?.src")
+        choose_example(page, "Nature")
+        wait_for_depth(page)
         film = [*depth(page), *solid(page), *measured(page), *effects(page)]
         browser.close()
     served.close(verbose=False)
     frames = [frame.resize(SMALL, Image.Resampling.LANCZOS) for frame, _ in film]
-    colours = Image.fromarray(np.hstack(frames[::3])).quantize(160)
-    frames = [frame.quantize(palette=colours, dither=Image.Dither.NONE) for frame in frames]
+    colours = Image.fromarray(np.hstack(frames[::2])).quantize(255)
+    frames = [
+        frame.quantize(palette=colours, dither=Image.Dither.FLOYDSTEINBERG) for frame in frames
+    ]
     times = [milliseconds for _, milliseconds in film]
     frames[0].save(
         ROOT / "demo/page.gif", save_all=True, append_images=frames[1:], duration=times, loop=0
@@ -76,7 +81,7 @@ def depth(page: Page) -> list[tuple[Image.Image, int]]:
         page.mouse.move(*at(page, DEPTH, x, 0.5))
         film.append(seen(page, 150))
     page.mouse.up()
-    for place in ((0.3, 0.6), (0.57, 0.72)):
+    for place in ((0.3, 0.6), (0.69, 0.5)):
         page.mouse.move(*at(page, DEPTH, *place))
         film.append(seen(page, 1000))
     return film
@@ -100,7 +105,7 @@ def measured(page: Page) -> list[tuple[Image.Image, int]]:
     expect(page.locator(f"{MEASURE} .stage img").first).to_be_visible()
     page.wait_for_timeout(1500)
     film = []
-    for number, place in enumerate(((0.3, 0.8), (0.72, 0.75)), start=1):
+    for number, place in enumerate(((0.08, 0.86), (0.69, 0.82)), start=1):
         page.mouse.click(*at(page, f"{MEASURE} .stage", *place))
         expect(page.locator(f"{MEASURE} svg .number")).to_have_count(number)
         film.append(seen(page, 1200))
@@ -120,9 +125,9 @@ def effects(page: Page) -> list[tuple[Image.Image, int]]:
 
 
 def draw_preview(model: DepthPro) -> None:
-    """Draw a street and its depth under a divider, with the project's name."""
+    """Draw a wood and its depth under a divider, with the project's name."""
     width, height = SIZE
-    image = load_image(ROOT / "demo/examples/street.jpg")
+    image = load_image(ROOT / "demo/examples/nature.jpg")
     found = model.infer(image.rgb, image.f_px).depth[0].numpy()
     photo, coloured = (Image.fromarray(np.asarray(x)) for x in (image.rgb, colorize(found)))
     tall = round(width * photo.height / photo.width)
