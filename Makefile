@@ -12,7 +12,7 @@ demo: .venv/demo
 	$(BIN)/python app.py $(ARGS)
 
 test: check chromium vulkan
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check: .venv/test
 	$(BIN)/ruff format --check

@@ -47,6 +47,13 @@ def make_model(config: DepthProConfig = TINY) -> DepthPro:
     return model
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Take files that take long first, so that no process waits for the last one's last file."""
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    long |= {item.path for item in items if item.get_closest_marker("browser")}
+    items.sort(key=lambda item: item.path not in long)
+
+
 @pytest.fixture(scope="session")
 def tiny_config() -> DepthProConfig:
     """Return sizes of a network that runs in milliseconds, no two channel counts alike."""
