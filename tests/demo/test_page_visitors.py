@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -25,15 +26,17 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-def slow_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the network take its time, as the published one does on a CPU."""
-    analyse = pipeline.analyse
+def slow_network(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Let the network take its time, as the published one does on a CPU; return when it began."""
+    analyse, begun = pipeline.analyse, threading.Event()
 
     def slowly(*values: object) -> pipeline.Analysis:
-        time.sleep(1)
+        begun.set()
+        time.sleep(2)
         return analyse(*values)
 
     monkeypatch.setattr(pipeline, "analyse", slowly)
+    return begun
 
 
 def shown(page: Page, name: str) -> None:
@@ -63,11 +66,13 @@ def test_two_visitors_at_once_never_see_each_others_photo(browser, served, slow_
 
 
 def test_who_takes_another_photo_before_the_first_is_done_sees_the_other(
-    page: Page, slow_network: None, tmp_path: Path
+    page: Page, slow_network: threading.Event, tmp_path: Path
 ) -> None:
     # What browsers cannot show comes back as a picture, and must not when it is too late.
     from_pillow(Image.open(ASTRONAUT).convert("RGB")).save(tmp_path / "astronaut.heic")
+    slow_network.clear()
     upload(page, tmp_path / "astronaut.heic")
+    assert slow_network.wait(60)
     upload(page, PHOTOS / "coffee.png")
     shown(page, "coffee")
     page.wait_for_timeout(1500)  # nothing comes late
