@@ -48,10 +48,16 @@ def make_model(config: DepthProConfig = TINY) -> DepthPro:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Take files that take long first, so that no process waits for the last one's last file."""
-    long = {item.path for item in items if item.get_closest_marker("slow")}
-    long |= {item.path for item in items if item.get_closest_marker("browser")}
-    items.sort(key=lambda item: item.path not in long)
+    """Spread the files that wait for a browser among those that compute, the slow ones first."""
+    marked = {
+        mark: {item.path for item in items if item.get_closest_marker(mark)}
+        for mark in ("browser", "slow")
+    }
+    files = sorted({item.path: None for item in items}, key=lambda path: path not in marked["slow"])
+    pages = [path for path in files if path in marked["browser"]]
+    others = [path for path in files if path not in marked["browser"]]
+    place = {path: i / len(kind) for kind in (pages, others) for i, path in enumerate(kind)}
+    items.sort(key=lambda item: (place[item.path], item.path))
 
 
 @pytest.fixture(scope="session")
