@@ -64,7 +64,7 @@ def room(rng: Generator) -> Scene:
         lamps.append(Lamp(-low, np.array([1, 0.93, 0.82]), rng.uniform(1, 3.5) * 1e5))
     light = indoor_light(rng)._replace(lamps=tuple(lamps))
     eye = spot(0.3, -0.46, -0.2)
-    eye[2] = rng.uniform(0.8, 1.8)
+    eye[2] = rng.uniform(0.8, 1.8) if rng.random() < 0.75 else rng.uniform(0.15, 0.8)
     targets = rng.uniform([-0.42, 0.1, 0], [0.42, 0.5, 1], (8, 3)) * [wide, deep, 1.7]
     return Scene(thing, light, eye, np.array([0.3, 0.2, 0.25]), targets)
 

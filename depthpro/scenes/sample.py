@@ -15,11 +15,19 @@ from depthpro.scenes.nature import nature
 from depthpro.scenes.objects import objects
 from depthpro.scenes.rooms import room
 from depthpro.scenes.streets import street
+from depthpro.scenes.tabletops import tabletop
 from depthpro.scenes.thing import Scene, by_material
 
 VIEWS = 3  # samples of one scene, each from another place with another lens
 
-FAMILIES = {"room": 0.34, "street": 0.2, "nature": 0.18, "objects": 0.12, "close-up": 0.16}
+FAMILIES = {
+    "room": 0.29,
+    "street": 0.17,
+    "nature": 0.15,
+    "objects": 0.1,
+    "close-up": 0.12,
+    "tabletop": 0.17,
+}
 """Share of each family among all scenes."""
 
 ASPECTS = {1.0: 0.1, 4 / 3: 0.25, 3 / 2: 0.2, 16 / 9: 0.1, 3 / 4: 0.2, 2 / 3: 0.1, 9 / 16: 0.05}
@@ -34,7 +42,7 @@ def make_scene(rng: Generator, family: str) -> Scene:
     """
     if family not in FAMILIES:
         raise ValueError(f"family must be one of {', '.join(FAMILIES)}, got {family!r}")
-    makers = dict(zip(FAMILIES, (room, street, nature, objects, close_up), strict=True))
+    makers = dict(zip(FAMILIES, (room, street, nature, objects, close_up, tabletop), strict=True))
     return makers[family](rng)
 
 

@@ -36,6 +36,7 @@ from depthpro.training.fine_crop import random_crops
 from depthpro.training.log import append_line, trim_log
 from depthpro.training.map_pool import MapPool
 from depthpro.training.phases import (
+    COARSEST,
     DepthNetwork,
     PhaseNetwork,
     average_weights,
@@ -213,8 +214,8 @@ def augmented_batches(run: Run) -> Iterator[tuple[Tensor | list[Tensor], Batch]]
 def make_loader(recipe: Recipe, phase: Phase, options: RunOptions, first: int) -> DataLoader[Any]:
     """Return the batches of a phase from batch number `first` on.
 
-    Stage 2 takes only metric and synthetic samples. The field of view reads the coarsest scale
-    alone, and pictures as cameras take them.
+    Stage 2 takes only metric and synthetic samples. The field of view takes pictures as cameras
+    take them. What reads the coarsest scale alone gets pictures of that size.
     """
     samples, batch = options.samples, phase.batch // phase.accumulation
     side, chances = recipe.config.image_size, recipe.augmentation
@@ -223,7 +224,9 @@ def make_loader(recipe: Recipe, phase: Phase, options: RunOptions, first: int) -
         if not len(samples):
             raise ValueError("stage 2 needs data that is metric and synthetic; none was given")
     if phase.name == "fov":
-        side, chances = recipe.config.window, replace(chances, centred=1.0, stretch=0.0)
+        chances = replace(chances, centred=1.0, stretch=0.0)
+    if phase.name == "fov" or phase.finest == COARSEST:
+        side = recipe.config.window
     if phase.crop is not None:
         chances = replace(chances, crop=phase.crop)
     return DataLoader(
