@@ -31,7 +31,7 @@ class Batch(NamedTuple):
     fov_deg: Float[Tensor, " b"]
     metric: Bool[Tensor, " b"]
     synthetic: Bool[Tensor, " b"]
-    random: Float[Tensor, "b 17"]
+    random: Float[Tensor, "b 19"]
     """Random numbers in [0, 1), drawn with each sample for `augment` and `cut_windows`."""
 
 

@@ -146,22 +146,23 @@ def paper() -> Recipe:
 def small() -> Recipe:
     """Return the recipe of the embedded network: a pretrained stem, rendered scenes, one CPU.
 
-    Most is gained while the rate falls, so it falls for more than half of a phase. After `encoders`
-    these are frozen, so that the decoder sees three times as many pictures in an hour; the finer
-    levels keep what the coarsest one knows, see `anchor.py`. The field of view learns briefly:
-    trained for longer, it learns the renderings.
+    Most is gained while the rate falls, so it falls for more than half of a phase. Both encoders
+    learn with the decoder's coarsest level and are then frozen, so that its finer ones see three
+    times as many pictures in an hour; these keep what the coarsest one knows, see `anchor.py`. The
+    field of view learns briefly: trained for longer, it learns the renderings.
     """
     common: dict[str, Any] = {
         "weight_decay": 0.02, "clip": 1.0, "warmup": 0.02, "constant": 0.4, "decay": "cosine",
         "final_lr": 0.01, "ema": 0.998, "ssi": "truth", "weight_by_mean_depth": True,
     }  # fmt: skip
+    whole: dict[str, Any] = {"encoder_lr": 4e-4, "stem_lr": 1e-4, "decoder_lr": 9e-4}
     frozen: dict[str, Any] = {"encoder_lr": 0.0, "reuse": 5}
     details: dict[str, Any] = {"anchor": True, "decoder_lr": 5e-4}
     return Recipe(
         config=DepthProConfig.small(),
         phases=(
             Phase("encoders", 8_000, 24, encoder_lr=6e-4, stem_lr=1e-4, decoder_lr=6e-4, **common),
-            Phase("coarse", 4_000, 16, finest=4, **frozen, decoder_lr=9e-4, **common),
+            Phase("coarse", 4_000, 24, finest=4, **whole, **common),
             Phase("interpolation", 300, 8, fine_crop=192, **frozen, decoder_lr=6e-4, **common),
             Phase("stage2", 6_000, 8, fine_crop=256, **frozen, **details, **common),
             Phase("fov", 300, 24, encoder_lr=0.0, decoder_lr=1e-3, fov_spread_deg=12, **common),

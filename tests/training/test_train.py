@@ -244,14 +244,20 @@ def test_the_average_forgets_where_it_began() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "crop", "expected"),
-    [("stage1", None, [512, 0, 1]), ("fov", None, [128, 1, 1]), ("fov", 0.2, [128, 1, 0.2])],
+    ("name", "changes", "expected"),
+    [
+        ("stage1", {}, [512, 0, 1]),
+        ("coarse", {"finest": 3}, [512, 0, 1]),
+        ("coarse", {"finest": 4}, [128, 0, 1]),
+        ("fov", {}, [128, 1, 1]),
+        ("fov", {"crop": 0.2}, [128, 1, 0.2]),
+    ],
 )
-def test_the_field_of_view_sees_pictures_as_cameras_take_them(name, crop, expected) -> None:
+def test_a_phase_gets_pictures_as_it_reads_them(name, changes, expected) -> None:
     chances = Augmentation(colour=0, blur=0, crop=1.0, centred=0.0, stretch=0.4)
     recipe = replace(make_recipe(TINY), augmentation=chances)
     options = RunOptions(Path(), joined(make_samples(4)), [])
-    stream = make_loader(recipe, replace(recipe.phase(name), crop=crop), options, 0).dataset
+    stream = make_loader(recipe, replace(recipe.phase(name), **changes), options, 0).dataset
     assert [stream.side, stream.augmentation.centred, stream.augmentation.crop] == expected
 
 
