@@ -174,8 +174,9 @@ class DepthPro(nn.Module):
             f_px: Focal length in pixels, one for all photos or one for each; None uses the
                 network's estimate, clamped to a field of view of 1 to 175 degrees.
             precision: Of the network; depth is always float32. "auto" is bfloat16 on CPUs that
-                compute in it and float32 on others; elsewhere the type of weights in half
-                precision, of others float16 on CUDA and float32 without.
+                compute in it and float32 on others, and for networks with a convolutional stem;
+                elsewhere the type of weights in half precision, of others float16 on CUDA and
+                float32 without.
 
         Raises:
             ValueError: If the photo or the focal length is not as above, or neither given nor
@@ -190,7 +191,7 @@ class DepthPro(nn.Module):
         elif self.fov is None:
             raise ValueError("this network estimates no field of view: pass f_px, in pixels")
         stored = next(self.decoder.parameters()).dtype
-        dtype = chosen_dtype(precision, stored, self.device)
+        dtype = chosen_dtype(precision, stored, self.device, self.config.stem)
         with _explain_memory(self.device, len(pictures)), computing(dtype, stored, self.device):
             image = network_input(pictures.to(self.device), self.config.image_size)
             canonical, fov_deg = self(image)

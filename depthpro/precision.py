@@ -22,14 +22,20 @@ def computes_in_bfloat16(device: torch.device) -> bool:
     return device.type == "cpu" and has
 
 
-def chosen_dtype(precision: Precision, stored: torch.dtype, device: torch.device) -> torch.dtype:
-    """Return the type to compute in, for weights that are stored in another or the same."""
+def chosen_dtype(
+    precision: Precision, stored: torch.dtype, device: torch.device, stem: str = "patch"
+) -> torch.dtype:
+    """Return the type to compute in, for weights that are stored in another or the same.
+
+    On a CPU a network with a convolutional stem gains nothing from bfloat16, which costs digits.
+    """
     if precision not in ("auto", *DTYPES):
         raise ValueError(f"precision must be one of {['auto', *DTYPES]}, got {precision!r}")
     if precision != "auto":
         return DTYPES[precision]
     if device.type == "cpu":
-        return torch.bfloat16 if computes_in_bfloat16(device) else torch.float32
+        gains = stem == "patch" and computes_in_bfloat16(device)
+        return torch.bfloat16 if gains else torch.float32
     return torch.float16 if (device.type, stored) == ("cuda", torch.float32) else stored
 
 

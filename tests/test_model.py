@@ -14,6 +14,7 @@ from torch import Tensor
 
 import depthpro.model
 from depthpro import DepthPro, DepthProConfig, vit
+from depthpro.precision import chosen_dtype
 
 DATA = Path(__file__).parent / "data"
 NO_FOV = dataclasses.replace(TINY, fov=False)
@@ -189,6 +190,11 @@ def test_auto_is_bfloat16_on_processors_that_compute_in_it(tiny_model, monkeypat
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: has)
     expected = tiny_model.infer(photo(), precision="bfloat16" if has else "float32")
     assert torch.equal(tiny_model.infer(photo()).depth, expected.depth)
+    # With a convolutional stem there is no time to gain.
+    assert (
+        chosen_dtype("auto", torch.float32, torch.device("cpu"), "efficientnet_lite0")
+        == torch.float32
+    )
 
 
 @pytest.mark.slow  # where bfloat16 is emulated

@@ -50,7 +50,7 @@ class Row(NamedTuple):
 def measure(model: DepthPro, precision: Precision = "auto") -> list[Row]:
     """Return where the time of one picture goes, and what its operations take alone."""
     stored = next(model.decoder.parameters()).dtype
-    dtype = chosen_dtype(precision, stored, model.device)
+    dtype = chosen_dtype(precision, stored, model.device, model.config.stem)
     picture = torch.rand(1, 3, model.config.image_size, model.config.image_size)
     model.infer(picture, precision=precision)
     activities = [ProfilerActivity.CPU]

@@ -79,10 +79,8 @@ def _time(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         photo = options.photo or write_sample_photo(Path(folder) / "sample.jpg", *options.size)
         for device in map(usable_device, devices):
-            usual = chosen_dtype("auto", torch.float32, device)
-            precision = cast(Precision, options.dtype or str(usual).removeprefix("torch."))
             for full in (False, True) if options.full else (False,):
-                name, backends = _backends(options, device, full, precision)
+                name, precision, backends = _backends(options, device, full)
                 about = {"network": name, "device": str(device), "precision": precision}
                 for batch in options.batch:
                     print(*about.values(), f"batch {batch}, {options.runs} runs", sep=", ")
@@ -101,28 +99,27 @@ def _on_gpu(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 
 def _backends(
-    options: argparse.Namespace, device: torch.device, full: bool, precision: Precision
-) -> tuple[str, list[Backend]]:
-    """Return the network's name and its backends."""
-    stored = options.weights or options.dtype or "float32"
-    dtype, config = getattr(torch, stored), DepthProConfig()
-    if not full:
-        model = DepthPro.from_pretrained(options.model, device=device, dtype=dtype)
-        if not options.vs:
-            return model.provenance.name, [our_backend(model, precision)]
-        config = model.config
+    options: argparse.Namespace, device: torch.device, full: bool
+) -> tuple[str, Precision, list[Backend]]:
+    """Return the network's name, the precision that it is timed in, and its backends."""
+    dtype = getattr(torch, options.weights or options.dtype or "float32")
+    model = None if full else DepthPro.from_pretrained(options.model, device=device, dtype=dtype)
+    config = model.config if model else DepthProConfig()
+    stem = "patch" if options.vs else config.stem  # transformers has no other
+    usual = str(chosen_dtype("auto", torch.float32, device, stem)).removeprefix("torch.")
+    precision = cast(Precision, options.dtype or usual)
+    if model and not options.vs:
+        return model.provenance.name, precision, [our_backend(model, precision)]
     name = f"random weights of {config.image_size} pixels"
     if options.vs:
-        return name, random_backends(config, device, dtype, precision)
-    return name, [our_backend(random_network(config, device, dtype), precision)]
+        return name, precision, random_backends(config, device, dtype, precision)
+    return name, precision, [our_backend(random_network(config, device, dtype), precision)]
 
 
 def _share(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Print where the time of one picture goes on the CPU, beside what is possible there."""
-    device, precision = torch.device("cpu"), options.dtype or "auto"
-    name, (backend,) = _backends(options, device, options.full, precision)
-    model = cast(DepthPro, backend.network)
-    dtype = chosen_dtype(precision, next(model.decoder.parameters()).dtype, device)
+    name, precision, (backend,) = _backends(options, torch.device("cpu"), options.full)
+    model, dtype = cast(DepthPro, backend.network), getattr(torch, precision)
     rows, rate = limits.measure(model, precision), limits.best_rate(dtype)
     print(f"{name} in {dtype}; two matrices of 2048 x 2048: {rate:.0f} GFLOP/s")
     print(limits.as_table(rows))

@@ -69,7 +69,8 @@ def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def arguments(out: Path, data: Path, *more: str) -> list[str]:
     recipe = ["--recipe", str(out / "recipe.json")] if (out / "recipe.json").exists() else []
-    return ["train", "--data", str(data), "--out", str(out), "--workers", "0", *recipe, *more]
+    given = ["--data", str(data), "--out", str(out), "--workers", "0", "--precision", "float32"]
+    return ["train", *given, *recipe, *more]
 
 
 def test_a_run_leaves_weights_log_pictures_and_record(finished: Path) -> None:
