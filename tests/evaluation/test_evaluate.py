@@ -6,12 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import make_model
+from conftest import TINY, make_model
 from PIL import Image
 from training import make_samples
 
@@ -156,7 +157,9 @@ def test_motorcycle_is_a_real_picture_with_metres() -> None:
 @pytest.fixture
 def command(tmp_path: Path) -> list[str]:
     write_shard(tmp_path / "held-out" / "a.tar", make_samples(3))
-    make_model().save_pretrained(tmp_path / "tiny.safetensors")
+    # A network that computes in float32 everywhere, also in other processes.
+    config = replace(TINY, stem="efficientnet_lite0")
+    make_model(config).save_pretrained(tmp_path / "tiny.safetensors")
     return ["evaluate", "--data", str(tmp_path / "held-out"), "-o", str(tmp_path / "out"),
             "--model"]  # fmt: skip
 
