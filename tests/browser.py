@@ -95,7 +95,10 @@ def page(browser: Browser, served: Served) -> Iterator[Page]:
 def upload(page: Page, photo: Path) -> None:
     """Choose a photo, another one than is shown."""
     page.wait_for_selector(".cards, #problem .problem", state="attached")  # of the example
-    page.evaluate("window.before = document.querySelector('#depth-view .photo')?.src")
+    page.evaluate(
+        "() => { window.before = document.querySelector('#depth-view .photo')?.src;"
+        " window.cardsBefore = document.querySelector('.cards')?.innerText; }"
+    )
     page.locator("#photo input[type=file]").set_input_files(photo)
 
 
@@ -109,6 +112,7 @@ def wait_for_depth(page: Page) -> None:
     page.wait_for_function(
         "() => { const all = [...document.querySelectorAll('#depth-view img[src]')];"
         " return all.length == 2 && all[0].src != window.before"
+        " && document.querySelector('.cards').innerText != window.cardsBefore"
         " && all.every(i => i.src.startsWith('data:') && i.naturalWidth && i.clientHeight > 100); }"
     )
 
