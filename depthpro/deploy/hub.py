@@ -29,8 +29,8 @@ def push(model: DepthPro, name: str, private: bool | None = None) -> str:
         with tempfile.TemporaryDirectory() as folder:
             model.save_pretrained(folder)
             config = json.dumps(json.loads(model.config.to_json()), indent=2)
-            for file, text in {"config.json": config, "README.md": model_card(model, name)}.items():
-                Path(folder, file).write_text(text + "\n", encoding="utf-8")
+            Path(folder, "config.json").write_text(config + "\n", encoding="utf-8")
+            Path(folder, "README.md").write_text(model_card(model, name) + "\n", encoding="utf-8")
             message = f"Upload by depthpro: {model.provenance.name}"
             hub.upload_folder(repo_id=name, folder_path=folder, commit_message=message)
     except Exception as error:  # of the client, its HTTP library and the disk

@@ -29,13 +29,8 @@ class OnnxNetwork(DepthPro):
             super().__init__(DepthProConfig.from_json(made["config"]))
         self.session = session
         self.fov = self.fov if len(session.get_outputs()) > 1 else None
-        error = made.get("depth_error")
-        self.provenance = Provenance(
-            path.name,
-            made["licence"],
-            made["record"],
-            DepthError.from_json(error) if error else None,
-        )
+        error = DepthError.from_json(made["depth_error"]) if "depth_error" in made else None
+        self.provenance = Provenance(path.name, made["licence"], made["record"], error)
         self.eval()
 
     def forward(

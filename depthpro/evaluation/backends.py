@@ -20,8 +20,7 @@ class Backend(NamedTuple):
 
     name: str
     network: nn.Module
-    estimate_depth: Callable[[list[ndarray]], Tensor]
-    """From photos, uint8 (h, w, 3), to metres (b, h, w) in the CPU's memory."""
+    estimate_depth: Callable[[list[ndarray]], Tensor]  # uint8 (h, w, 3) to metres (b, h, w) on CPU
 
 
 def our_backend(model: DepthPro, precision: Precision) -> Backend:

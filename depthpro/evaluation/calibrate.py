@@ -21,13 +21,11 @@ from depthpro.evaluation.scoring import counted, pixel_rays
 from depthpro.model import DepthPro
 from depthpro.prediction import Prediction
 
-POINTS = 200
-"""Random points of a picture; the first half and the second one are the ends of pairs."""
+POINTS = 200  # random points of a picture; the first half and the second one are the ends of pairs
 LEVEL = 0.65
 """Share of single depths within the ±; of distances, whose errors partly cancel, it is a few
 hundredths more."""
-FAR_M = 1000.0
-"""Points that are farther, or predicted to be, count as sky."""
+FAR_M = 1000.0  # points that are farther, or predicted to be, count as sky
 
 _RUN = 3  # neighbouring pictures that stay together: `render` takes three of a scene
 
@@ -35,8 +33,7 @@ _RUN = 3  # neighbouring pictures that stay together: `render` takes three of a 
 class Located(NamedTuple):
     """Random points of a picture in metres: x right, y down, z forward."""
 
-    ours: Float[ndarray, "n 3"]
-    """With the focal length that the network estimates."""
+    ours: Float[ndarray, "n 3"]  # with the focal length that the network estimates
     true: Float[ndarray, "n 3"]
 
 
@@ -56,14 +53,12 @@ def run(options: argparse.Namespace) -> int:
     """Measure, store and print the errors, and return the exit status."""
     cases = open_benchmark(options.data).cases
     if len(cases) < 2 * _RUN:
-        raise ValueError(
-            f"at least {2 * _RUN} pictures are needed, {options.data} has {len(cases)}"
-        )
+        raise ValueError(f"at least {2 * _RUN} pictures needed, {options.data} has {len(cases)}")
     model = DepthPro.from_pretrained(options.model, device=options.device)
-    points = [
-        locate(case, model.infer(case.rgb).to("cpu"), number)
-        for number, case in enumerate(read() for read in tqdm(cases.values(), desc="calibrate"))
-    ]
+    points = []
+    for number, read in enumerate(tqdm(cases.values(), desc="calibrate")):
+        case = read()
+        points.append(locate(case, model.infer(case.rgb).to("cpu"), number))
     error = calibrate(points)
     path = checkpoint.store_depth_error(options.model, error)
     print(
@@ -76,14 +71,10 @@ def run(options: argparse.Namespace) -> int:
 
 def calibrate(pictures: Sequence[Located]) -> DepthError:
     """Return the errors by one half of the pictures, with their `coverage` of the other half."""
-    halves = [
-        [
-            each
-            for number, each in enumerate(pictures)
-            if number // _RUN % 2 == half and len(each.ours)
-        ]
-        for half in (0, 1)
-    ]
+    halves: tuple[list[Located], list[Located]] = [], []
+    for number, each in enumerate(pictures):
+        if len(each.ours):
+            halves[number // _RUN % 2].append(each)
     if not all(halves):
         raise ValueError("no points with true depth in half of the pictures: take other ones")
     error = fit(halves[0])
@@ -94,9 +85,8 @@ def fit(pictures: Sequence[Located]) -> DepthError:
     """Return the errors that `LEVEL` of the depths lie within; the coverage is this level."""
     ratios = [each.true[:, 2] / each.ours[:, 2] for each in pictures]
     alone = [ratio / np.median(ratio) for ratio in ratios]
-    both, point = (
-        float(np.quantile(np.abs(np.concatenate(each) - 1), LEVEL)) for each in (ratios, alone)
-    )
+    off = (np.abs(np.concatenate(each) - 1) for each in (ratios, alone))
+    both, point = (float(np.quantile(each, LEVEL)) for each in off)
     scale = max(0.0, both**2 - point**2) ** 0.5
     return DepthError(round(scale, 4), round(point, 4), LEVEL)
 
@@ -121,14 +111,9 @@ def locate(case: Case, prediction: Prediction, seed: int) -> Located:
     places = np.flatnonzero(known & (ours < FAR_M))
     chosen = np.random.default_rng(seed).permutation(places)[:POINTS]
     f_px = prediction.f_px.item()
-    camera = dataclasses.replace(
-        case,
-        f_px=f_px,
-        # Pictures may be stretched; a prediction's pixels are as wide as high.
-        fy_px=f_px * (case.fy_px or case.f_px) / case.f_px,
-        cx_px=None,
-        cy_px=None,
-    )
+    # Pictures may be stretched; a prediction's pixels are as wide as high.
+    fy_px = f_px * (case.fy_px or case.f_px) / case.f_px
+    camera = dataclasses.replace(case, f_px=f_px, fy_px=fy_px, cx_px=None, cy_px=None)
     positions = (
         (pixel_rays(which, truth.shape) * depth[..., None]).reshape(-1, 3)[chosen]
         for which, depth in ((camera, ours), (case, truth))

@@ -18,12 +18,9 @@ from depthpro.files import whole_file
 from depthpro.metrics import Alignment, align_depth
 from depthpro.viz import colorize, depth_range
 
-SHOWN = 3
-"""Number of worst, and of best pictures."""
-HEIGHT = 240
-"""Height of a picture in the figure, in pixels."""
-FACTOR = 1.5
-"""Ratio of depths that the map of errors shows in its strongest colours."""
+SHOWN = 3  # number of worst, and of best pictures
+HEIGHT = 240  # height of a picture in the figure, in pixels
+FACTOR = 1.5  # ratio of depths that the map of errors shows in its strongest colours
 
 
 def worst_and_best(rows: Collection[Row]) -> tuple[str, list[Row]]:
@@ -53,10 +50,9 @@ def save_panels(
         matte = np.repeat((255 * case.alpha).astype(np.uint8)[..., None], 3, axis=2)
         panels = [matte, colorize(at_size(output, case.alpha.shape))]
     small = []
-    for panel in (case.rgb, *panels):  # nearest rows and columns keep measured pixels that are few
-        height, width = panel.shape[:2]
-        size = round(width * HEIGHT / height), HEIGHT
-        small.append(np.asarray(Image.fromarray(panel).resize(size, Image.Resampling.NEAREST)))
+    for panel in map(Image.fromarray, (case.rgb, *panels)):
+        size = round(panel.width * HEIGHT / panel.height), HEIGHT
+        small.append(panel.resize(size, Image.Resampling.NEAREST))  # keeps measured pixels, if few
     with whole_file(path) as temporary:
         Image.fromarray(np.hstack(small)).save(temporary, quality=90)
 

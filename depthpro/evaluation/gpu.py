@@ -7,23 +7,18 @@ arithmetic alone would take at the best rate of products of matrices that this G
 
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from depthpro.config import DepthProConfig
 from depthpro.deploy.compiled import compile_blocks
-from depthpro.evaluation import cost, speed
-from depthpro.evaluation.backends import (
-    Backend,
-    our_backend,
-    random_backends,
-    transformers_backend,
-)
+from depthpro.evaluation import backends, cost, limits, speed
+from depthpro.evaluation.backends import Backend
 from depthpro.model import DepthPro
 
 BATCHES = (1, 2, 4, 8)
@@ -39,29 +34,35 @@ def measure(config: DepthProConfig, device: torch.device) -> Iterator[dict[str, 
     with tempfile.TemporaryDirectory() as folder:
         photo = speed.write_sample_photo(Path(folder) / "photo.jpg", *PHOTO)
         large = speed.write_sample_photo(Path(folder) / "large.jpg", *LARGE_PHOTO)
-        backends = random_backends(config, device, torch.float32, "float32")
-        reference, ours = agreement(backends, photo, device)
-        yield ours
-        backends = in_half(backends)
-        for backend in backends:
+        ours, theirs = backends.random_backends(config, device, torch.float32, "float32")
+        # Convolutions would be in TF32, with ten bits of mantissa.
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            _, depth = speed.time_photos(ours, photo, 1, device)
+            _, reference = speed.time_photos(theirs, photo, 1, device)
+        yield {"what": "depthpro"} | difference(depth, reference, "float32")
+        ours, theirs = both = in_half(ours, theirs)
+        for backend in both:
             _, depth = speed.time_photos(backend, photo, 1, device)
             row = {"what": backend.name} | difference(depth, reference, "float16")
-            if backend is not backends[0]:
+            if backend is theirs:
                 del row["agree"]  # a matter of transformers
             yield row
         limit_s = arithmetic_limit(config, device)
         print(f"{limit_s:.4f} s a photo for the products at the best rate of this device")
         yield {"limit_s": limit_s}
         for compiled in (False, True):
-            if compiled and not compile_both(backends):
+            if compiled and not compile_both(ours, theirs):
                 return
-            yield latency(backends, large, device) | {"compiled": compiled}
+            runs, _ = speed.take_turns(both, large, 1, RUNS[0], device)  # what a visitor waits for
+            medians = speed.print_medians(runs)
+            waits = {name: each["file to metres"] for name, each in medians.items()}
+            yield {"photo": LARGE_PHOTO} | waits | {"compiled": compiled}
             for batch in BATCHES:
                 if time.monotonic() > end:
                     print(f"a batch of {batch} is left out: it would take too long")
                     continue
                 try:
-                    row = time_batch(backends, photo, batch, device)
+                    row = time_batch(both, photo, batch, device)
                 except (MemoryError, torch.OutOfMemoryError):
                     print(f"a batch of {batch} does not fit into memory")
                     continue
@@ -72,20 +73,9 @@ def measure(config: DepthProConfig, device: torch.device) -> Iterator[dict[str, 
                 yield row
 
 
-def agreement(
-    backends: Sequence[Backend], photo: Path, device: torch.device
-) -> tuple[Tensor, dict[str, Any]]:
-    """Return the depth by transformers in float32, and how far ours is from it."""
-    # Convolutions would be in TF32, with ten bits of mantissa.
-    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        depths = {each.name: speed.time_photos(each, photo, 1, device)[1] for each in backends}
-    ours, theirs = depths["depthpro"], depths["transformers"]
-    return theirs, {"what": "depthpro"} | difference(ours, theirs, "float32")
-
-
 def difference(depth: Tensor, reference: Tensor, precision: str) -> dict[str, Any]:
     """Print and return the differences of inverse depth by its mean, and whether they agree."""
-    relative = (1 / depth - 1 / reference).abs() / (1 / reference).mean()
+    relative = speed.relative_difference(depth, reference)
     largest, median = float(relative.max()), float(relative.median())
     agree = largest < speed.AGREEMENT[precision]
     verdict = "agrees" if agree else "DISAGREES"
@@ -96,12 +86,13 @@ def difference(depth: Tensor, reference: Tensor, precision: str) -> dict[str, An
     return {"precision": precision, "largest": largest, "median": median, "agree": agree}
 
 
-def in_half(backends: Sequence[Backend]) -> list[Backend]:
+def in_half(ours: Backend, theirs: Backend) -> tuple[Backend, Backend]:
     """Return the two backends with weights and arithmetic in float16, our head in float32."""
-    ours, theirs = (backend.network.half() for backend in backends)
-    assert isinstance(ours, DepthPro)
-    ours.head.float()  # see `DepthPro.read_depth`
-    return [our_backend(ours, "float16"), transformers_backend(theirs, "float16")]
+    network = ours.network.half()
+    assert isinstance(network, DepthPro)
+    network.head.float()  # see `DepthPro.read_depth`
+    half = backends.transformers_backend(theirs.network.half(), "float16")
+    return backends.our_backend(network, "float16"), half
 
 
 def arithmetic_limit(config: DepthProConfig, device: torch.device) -> float:
@@ -109,63 +100,34 @@ def arithmetic_limit(config: DepthProConfig, device: torch.device) -> float:
     side = 256 if device.type == "cpu" else 8192
     rows = sum(level.grid**2 for level in config.pyramid) * (config.tokens**2 + 1)
     sizes = ((side, side, side), (rows, config.dim, 4 * config.dim))  # the latter as in the MLPs
-    rate = max(_rate(*size, device) for size in sizes)
+    rate = max(limits.product_rate(*size, torch.float16, device) for size in sizes)
     return cost.total(cost.count(config)).flops / rate
 
 
-def _rate(rows: int, inner: int, columns: int, device: torch.device, runs: int = 10) -> float:
-    """Return FLOPs a second of a product of matrices in float16."""
-    a = torch.randn(rows, inner, device=device, dtype=torch.float16)
-    b = torch.randn(inner, columns, device=device, dtype=torch.float16)
-    seconds = []
-    for _ in range(4):  # the first warms up
-        start = _now(device)
-        for _ in range(runs):
-            torch.mm(a, b)
-        seconds.append((_now(device) - start) / runs)
-    return 2 * rows * inner * columns / min(seconds[1:])
-
-
-def _now(device: torch.device) -> float:
-    if device.type != "cpu":
-        torch.accelerator.synchronize(device)
-    return time.perf_counter()
-
-
-def compile_both(backends: Sequence[Backend]) -> bool:
+def compile_both(ours: Backend, theirs: Backend) -> bool:
     """Compile the transformer blocks of both networks; return whether that works."""
-    ours, theirs = (backend.network for backend in backends)
-    assert isinstance(ours, DepthPro)
+    assert isinstance(ours.network, DepthPro)
     start = time.perf_counter()
-    if not compile_blocks(ours):
+    if not compile_blocks(ours.network):
         return False
     print(f"depthpro compiled in {time.perf_counter() - start:.0f} s")
-    for module in theirs.modules():
+    for module in theirs.network.modules():
         if type(module).__name__ == "Dinov2Layer":
             module.compile()
     return True
 
 
-def latency(backends: Sequence[Backend], photo: Path, device: torch.device) -> dict[str, Any]:
-    """Print and return what a visitor waits for: a file of 12 megapixels to depth at its size."""
-    runs, _ = speed.take_turns(backends, photo, 1, RUNS[0], device)
-    medians = speed.print_medians(runs)
-    return {"photo": LARGE_PHOTO} | {
-        name: value["file to metres"] for name, value in medians.items()
-    }
-
-
 def time_batch(
-    backends: Sequence[Backend], photo: Path, batch: int, device: torch.device
+    both: tuple[Backend, Backend], photo: Path, batch: int, device: torch.device
 ) -> dict[str, Any]:
     """Return medians of a batch in turns, their ratios, and each network's peak of memory."""
-    row: dict[str, Any] = {}
     start = time.perf_counter()
-    for backend in backends:
-        row[f"{backend.name}_peak_gb"] = peak_gb(backend, photo, batch, device)
+    row: dict[str, Any] = {
+        f"{each.name}_peak_gb": peak_gb(each, photo, batch, device) for each in both
+    }
     runs = int(BATCH_S / (time.perf_counter() - start))
-    rows, _ = speed.take_turns(backends, photo, batch, min(max(runs, RUNS[0]), RUNS[1]), device)
-    ours, theirs = (pd.DataFrame(rows[backend.name]).median() for backend in backends)
+    rows, _ = speed.take_turns(both, photo, batch, min(max(runs, RUNS[0]), RUNS[1]), device)
+    ours, theirs = (pd.DataFrame(rows[backend.name]).median() for backend in both)
     for name, part in (("network", "forward"), ("photo_to_metres", "photo to metres")):
         row[f"depthpro_{name}_s"] = ours[part]
         row[f"transformers_{name}_s"] = theirs[part]
@@ -182,8 +144,5 @@ def peak_gb(backend: Backend, photo: Path, batch: int, device: torch.device) -> 
     torch.cuda.reset_peak_memory_stats(device)
     before = torch.cuda.memory_allocated(device)
     speed.time_photos(backend, photo, batch, device)
-    return (torch.cuda.max_memory_allocated(device) - before + _bytes(backend.network)) / 1e9
-
-
-def _bytes(network: nn.Module) -> int:
-    return sum(weight.nbytes for weight in network.parameters())
+    weights = sum(weight.nbytes for weight in backend.network.parameters())
+    return (torch.cuda.max_memory_allocated(device) - before + weights) / 1e9

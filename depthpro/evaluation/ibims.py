@@ -14,12 +14,9 @@ from numpy import ndarray
 from scipy.ndimage import distance_transform_edt
 from skimage.feature import canny
 
-REACH_PX = 10.0
-"""Predicted edges at least this far from every true one are left out of the accuracy."""
-MIN_PLANE_SHARE = 0.05
-"""Planes that cover less of the picture are left out."""
-PLANE_M = 3.0
-"""Distance of the plane that divides near from far."""
+REACH_PX = 10.0  # predicted edges this far from every true one are left out of the accuracy
+MIN_PLANE_SHARE = 0.05  # planes that cover less of the picture are left out
+PLANE_M = 3.0  # distance of the plane that divides near from far
 
 Map = Float[ndarray, "h w"]
 Mask = Bool[ndarray, "h w"]
@@ -57,11 +54,8 @@ def directed_depth_errors(prediction: Map, target: Map, mask: Mask) -> Scores:
     outputs in [0, 1], all before the plane, has DDE- = 41 % and DDE+ = 0.
     """
     near, truly_near = prediction[mask] <= PLANE_M, target[mask] <= PLANE_M
-    cases = {
-        "dde_0": near == truly_near,
-        "dde_minus": near & ~truly_near,
-        "dde_plus": truly_near & ~near,
-    }
+    same, before, behind = near == truly_near, near & ~truly_near, truly_near & ~near
+    cases = {"dde_0": same, "dde_minus": before, "dde_plus": behind}
     return {name: float(case.sum() / max(len(case), 1)) for name, case in cases.items()}
 
 

@@ -17,8 +17,7 @@ from depthpro.metrics import Alignment, average_rank
 class Results(NamedTuple):
     """The rows of one system on one benchmark."""
 
-    record: dict[str, Any]
-    """Settings of the measurement: at least `benchmark`, `system` and `notes`, all strings."""
+    record: dict[str, Any]  # settings: at least `benchmark`, `system` and `notes`, all strings
     rows: list[Row]
 
 
@@ -26,8 +25,7 @@ class Metric(NamedTuple):
     """Format of a number."""
 
     title: str
-    factor: float = 1.0
-    """From the measure's unit to the paper's."""
+    factor: float = 1.0  # from the measure's unit to the paper's
     decimals: int = 3
 
 

@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -81,8 +81,11 @@ def run(options: argparse.Namespace) -> int:
             results[path] = Results(record, rows)
     if state.is_main_process:
         for _, folder, data in benchmarks:
-            if options.earlier:
-                results |= _earlier(folder, data, results)
+            earlier = sorted(folder.glob("[!.]*.jsonl")) if options.earlier else []
+            for path in earlier:
+                record = json.loads(path.with_suffix(".json").read_text())
+                if record["data"] == data and path not in results:
+                    results[path] = Results(record, _read_rows(path))
             here = [result for path, result in results.items() if path.parent == folder]
             figures.draw_curves(folder / "error_over_depth.png", here)
         print(write_report(options.out, list(results.values())))
@@ -169,24 +172,11 @@ def _systems(options: argparse.Namespace) -> Iterator[System]:
     if options.title and len(models) + bool(options.predictions) > 1:
         raise ValueError("--title names one system: measure several in several calls")
     for model in dict.fromkeys(models):
-        if model in systems.BASELINES:
-            system = systems.baseline(model)
-        else:
-            system = systems.open_system(model, options.device, options.focal)
+        system = systems.open_system(model, options.device, options.focal)
         yield dataclasses.replace(system, title=options.title or system.title)
     if options.predictions:
         saved = options.predictions, options.title, options.kind, options.scale
         yield systems.open_predictions(*saved)
-
-
-def _earlier(folder: Path, data: str, known: Collection[Path]) -> dict[Path, Results]:
-    """Return results of other systems that earlier calls measured on the same data."""
-    found = {}
-    for path in sorted(folder.glob("[!.]*.jsonl")):
-        record = json.loads(path.with_suffix(".json").read_text())
-        if record["data"] == data and path not in known:
-            found[path] = Results(record, _read_rows(path))
-    return found
 
 
 def _resume(path: Path, record: dict[str, Any]) -> dict[str, Row]:
@@ -194,20 +184,20 @@ def _resume(path: Path, record: dict[str, Any]) -> dict[str, Row]:
 
     What they depend on is written beside it, and a line that was cut off is removed.
     """
-    exists, beside = path.exists(), path.with_suffix(".json")
+    beside = path.with_suffix(".json")
     before = json.loads(beside.read_text()) if beside.exists() else {}
     differing = [key for key in {**before, **record} if before.get(key) != record.get(key)]
-    if exists and differing:
+    if path.exists() and differing:
         raise ValueError(
             f"{path} was measured with other {', '.join(differing)}: choose another --out or "
             f"--title, or delete {path.name}"
         )
     rows = _read_rows(path)
     if PartialState().is_main_process:
-        with whole_file(beside) as temporary:
-            temporary.write_text(json.dumps(record, indent=1) + "\n")
-        with whole_file(path) as temporary:
-            temporary.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        lines = "".join(json.dumps(row) + "\n" for row in rows)
+        for file, text in (beside, json.dumps(record, indent=1) + "\n"), (path, lines):
+            with whole_file(file) as temporary:
+                temporary.write_text(text)
     return {row["case"]: row for row in rows}
 
 

@@ -20,8 +20,7 @@ from numpy import ndarray
 from PIL import Image
 
 SUFFIXES = (".npz", ".npy", ".png", ".tif", ".tiff", ".exr", ".pfm")
-FORMATS = {".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".pfm": "PPM"}
-"""Pillow's names of those that it reads."""
+FORMATS = {".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".pfm": "PPM"}  # Pillow's names
 
 
 def find_prediction(folder: Path, name: str) -> Path:
@@ -54,21 +53,15 @@ def read_map(path: Path) -> tuple[Num[ndarray, "H W"], float | None]:
                 if image.mode == "P":
                     raise ValueError("grey was expected, got a palette of colours")
                 values = np.array(image)
-        values = _one_plane(values)
+        if values.ndim == 3 and values.shape[-1] == 3 and (values == values[..., :1]).all():
+            values = values[..., :1]
+        single = [axis for axis, length in enumerate(values.shape) if length == 1]
+        values = values.squeeze(tuple(single[: max(values.ndim - 2, 0)]))
         if values.ndim != 2 or not values.size or values.dtype.kind not in "fui":
             raise ValueError(f"a map (h, w) was expected, got {values.dtype} {values.shape}")
     except Exception as error:  # a broken file raises whatever its library raises
         raise ValueError(f"cannot read {path} ({error}): save it again") from error
     return values, f_px
-
-
-def _one_plane(values: ndarray) -> ndarray:
-    """Return the map in an array with further axes, where they hold nothing else."""
-    if values.ndim == 3 and values.shape[-1] == 3 and (values == values[..., :1]).all():
-        values = values[..., 0]
-    while values.ndim > 2 and 1 in (values.shape[0], values.shape[-1]):
-        values = values[0] if values.shape[0] == 1 else values[..., 0]
-    return values
 
 
 def _read_npz(path: Path) -> tuple[ndarray, float | None]:

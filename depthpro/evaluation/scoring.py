@@ -10,37 +10,25 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 from torch.nn import functional as F
 
-from depthpro.evaluation.ibims import depth_boundary_errors, directed_depth_errors, plane_errors
+from depthpro import metrics
+from depthpro.evaluation import ibims
 from depthpro.evaluation.readers.case import Case, Measure
 from depthpro.geometry import MAX_DEPTH_M, MIN_DEPTH_M
-from depthpro.metrics import (
-    Alignment,
-    align_depth,
-    boundary_precision_recall,
-    boundary_recall,
-    depth_metrics,
-    focal_accuracy,
-    point_cloud_metrics,
-)
+from depthpro.metrics import Alignment, align_depth
 
-PAIRS = 50_000
-"""Random pairs of pixels in `ordinal_accuracy`."""
-PAIR_RATIO = 1.05
-"""Pairs whose depths differ by a smaller ratio do not count."""
+PAIRS = 50_000  # random pairs of pixels in `ordinal_accuracy`
+PAIR_RATIO = 1.05  # pairs whose depths differ by a smaller ratio do not count
 CLOUD_POINTS = 50_000
 """Most points of each cloud; larger ones are sampled, at the same pixels in both. Twice as many
 take four times as long, and made Motorcycle's chamfer distance 0.3 % smaller."""
-NEAREST_M = 1e-3
-"""Least predicted depth: nearer points count as this, and 0, where a system predicts nothing."""
-CURVE_M = np.geomspace(0.25, 256, 11)
-"""Edges of the bins of true depth in the curve of errors."""
+NEAREST_M = 1e-3  # least predicted depth: less counts as this, and 0, where nothing is predicted
+CURVE_M = np.geomspace(0.25, 256, 11)  # edges of the bins of true depth in the curve of errors
 
 Map = Float[ndarray, "h w"]
 Mask = Bool[ndarray, "h w"]
 Range = tuple[float, float] | None
 """Least and greatest depth in metres that count; None for 0.0001 to 10000, the network's range."""
-Row = dict[str, Any]
-"""Scores by name; in files with `case` and `family`."""
+Row = dict[str, Any]  # scores by name; in files with `case` and `family`
 
 
 class SystemOutput(NamedTuple):
@@ -49,8 +37,7 @@ class SystemOutput(NamedTuple):
     depth: Float[ndarray, "H W"]
     """Metres, or any unit if the system is relative; infinite for sky, 0 where nothing is
     predicted. It covers the picture, at any size."""
-    f_px: float | None = None
-    """Estimated focal length in pixels of the picture's width."""
+    f_px: float | None = None  # estimated focal length in pixels of the picture's width
 
 
 def score(
@@ -86,9 +73,11 @@ def score(
             row |= _ibims_errors(ours, case, alignment)
     if "recall" in measures and case.alpha is not None:
         alpha = case.alpha.astype(np.float32)
-        row["boundary_recall"] = boundary_recall(at_size(output, alpha.shape), alpha, case.mask)
+        ours = at_size(output, alpha.shape)
+        row["boundary_recall"] = metrics.boundary_recall(ours, alpha, case.mask)
     if "focal" in measures and case.f_px is not None and output.f_px is not None:
-        error = focal_accuracy(np.array([output.f_px]), np.array([case.f_px]), case.rgb.shape[1])
+        estimate, truth = np.array([output.f_px]), np.array([case.f_px])
+        error = metrics.focal_accuracy(estimate, truth, case.rgb.shape[1])
         row |= {"focal_error": float(error.relative_error[0]), "delta25": float(error.delta25)}
         row |= {"delta50": float(error.delta50), "fov_error_deg": float(error.fov_error_deg[0])}
     return row
@@ -137,7 +126,7 @@ def ordinal_accuracy(depth: Map, target: Map, mask: Mask) -> float:
 
 
 def _boundary_scores(depth: Map, truth: Map, mask: Mask | None) -> Row:
-    curve = boundary_precision_recall(depth, truth.clip(max=MAX_DEPTH_M), mask)
+    curve = metrics.boundary_precision_recall(depth, truth.clip(max=MAX_DEPTH_M), mask)
     return {
         "boundary_f1": float(curve.f1 @ curve.weights),
         "boundary_precision": float(curve.precision @ curve.weights),
@@ -146,9 +135,9 @@ def _boundary_scores(depth: Map, truth: Map, mask: Mask | None) -> Row:
 
 
 def _depth_errors(ours: Map, truth: Map, valid: Mask, range_m: Range, alignment: Alignment) -> Row:
-    errors = depth_metrics(ours, truth, valid, range_m, alignment)
-    scaled = depth_metrics(ours, truth, valid, range_m, "median_scale")
-    fitted = depth_metrics(ours, truth, valid, range_m, "scale_and_shift")
+    errors = metrics.depth_metrics(ours, truth, valid, range_m, alignment)
+    scaled = metrics.depth_metrics(ours, truth, valid, range_m, "median_scale")
+    fitted = metrics.depth_metrics(ours, truth, valid, range_m, "scale_and_shift")
     row: Row = {name: float(value) for name, value in vars(errors).items()}
     row |= {"delta1_scaled": float(scaled.delta1), "abs_rel_aligned": float(fitted.abs_rel)}
     ordinal = ordinal_accuracy(ours, truth, valid)
@@ -168,7 +157,7 @@ def _cloud_errors(depth: Map, truth: Map, valid: Mask, rays: Float[ndarray, "h w
         chosen = np.random.default_rng(0).choice(chosen, CLOUD_POINTS, replace=False)
     directions = rays.reshape(-1, 3)[chosen]
     ours, true = (directions * maps.ravel()[chosen, None] for maps in (depth, truth))
-    cloud = point_cloud_metrics(ours, true)
+    cloud = metrics.point_cloud_metrics(ours, true)
     return {"chamfer_m": cloud.chamfer_m, "f_score": cloud.f_score, "iou": cloud.iou}
 
 
@@ -189,8 +178,8 @@ def _ibims_errors(ours: Map, case: Case, alignment: Alignment) -> Row:
     if case.edges is None or case.planes is None or not valid.any():
         return {}
     depth = np.asarray(align_depth(ours, truth, valid, None, alignment))
-    row = directed_depth_errors(depth, truth, valid)
-    row |= plane_errors(depth, truth, case.planes, pixel_rays(case, truth.shape), valid)
+    row = ibims.directed_depth_errors(depth, truth, valid)
+    row |= ibims.plane_errors(depth, truth, case.planes, pixel_rays(case, truth.shape), valid)
     if case.edges.any():
-        row |= depth_boundary_errors(depth, case.edges, valid)
+        row |= ibims.depth_boundary_errors(depth, case.edges, valid)
     return row

@@ -60,13 +60,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure, print tables of medians, and return the exit status: 1 if results disagree."""
-    for name, value in (("--runs", options.runs), ("--batch", min(options.batch))):
+    for name, value in ("--runs", options.runs), ("--batch", min(options.batch)):
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
+    ways = (options.cost, _count), (options.gpu, _on_gpu), (options.limits, _share), (True, _time)
     results = []
-    ways = {"cost": _count, "gpu": _on_gpu, "limits": _share}
-    way = next((way for name, way in ways.items() if getattr(options, name)), _time)
-    for result in way(options):
+    for result in next(way for chosen, way in ways if chosen)(options):
         results.append(result)
         if options.out:  # after each one, since the next may take long or not fit into memory
             write_json(options.out, {"machine": _machine(), "results": results})
@@ -118,14 +117,14 @@ def _backends(
 
 def _share(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Print where the time of one picture goes on the CPU, beside what is possible there."""
-    name, precision, (backend,) = _backends(options, torch.device("cpu"), options.full)
-    model, dtype = cast(DepthPro, backend.network), getattr(torch, precision)
-    rows, rate = limits.measure(model, precision), limits.best_rate(dtype)
+    name, precision, backends = _backends(options, torch.device("cpu"), options.full)
+    dtype = getattr(torch, precision)
+    rows = limits.measure(cast(DepthPro, backends[0].network), precision)
+    rate = limits.product_rate(2048, 2048, 2048, dtype) / 1e9
     print(f"{name} in {dtype}; two matrices of 2048 x 2048: {rate:.0f} GFLOP/s")
     print(limits.as_table(rows))
-    yield {"network": name, "dtype": str(dtype), "matmul_gflops": rate} | {
-        "rows": [row._asdict() for row in rows]
-    }
+    about = {"network": name, "dtype": str(dtype), "matmul_gflops": rate}
+    yield about | {"rows": [row._asdict() for row in rows]}
 
 
 def _verdict(depths: list[Tensor], precision: Precision, device: torch.device) -> dict[str, Any]:
@@ -134,12 +133,16 @@ def _verdict(depths: list[Tensor], precision: Precision, device: torch.device) -
         peak = _peak_memory_mb(device)
         print(f"peak memory: {peak:.0f} MB")
         return {"peak_memory_mb": peak}
-    inverse, other = (1 / depth for depth in depths)
-    difference = float((inverse - other).abs().max() / other.mean())
+    difference = float(relative_difference(*depths).max())
     agree = difference < AGREEMENT[precision]
     verdict = "agree" if agree else "DISAGREE"
     print(f"inverse depths {verdict} within {difference:.1e} of their mean")
     return {"difference": difference, "agree": agree}
+
+
+def relative_difference(depth: Tensor, reference: Tensor) -> Tensor:
+    """Return the difference of inverse depths, by the mean of the second."""
+    return (1 / depth - 1 / reference).abs() / (1 / reference).mean()
 
 
 def take_turns(
@@ -175,10 +178,8 @@ def time_photos(
     photos = [load_image(photo).rgb for _ in range(batch)]
     mark()
     before = backend.network.register_forward_pre_hook(mark)
-    after = backend.network.register_forward_hook(mark)
-    depth = backend.estimate_depth(photos)
-    before.remove()
-    after.remove()
+    with before, backend.network.register_forward_hook(mark):
+        depth = backend.estimate_depth(photos)
     mark()
     seconds = dict(zip(PARTS, np.diff(times).tolist(), strict=True))
     sums = {"photo to metres": times[-1] - times[1], "file to metres": times[-1] - times[0]}

@@ -25,16 +25,13 @@ from depthpro.model import DepthPro
 Focal = Literal["estimated", "true"]
 Kind = Literal["depth", "inverse", "relative", "relative-depth"]
 
-CONSTANT_M = 3.9
-"""Depth of the baseline "constant": the median of `render --seed 3`, without sky."""
+CONSTANT_M = 3.9  # depth of the baseline "constant": the median of `render --seed 3`, without sky
 HORIZON, EYE_M, FAR_M = 0.4, 1.5, 1000.0
 """The baseline "ramp": a level ground seen from this height, up to FAR_M at a horizon at this share
 of the rows."""
 BASELINES = ("constant", "ramp")
-PREFIX = "transformers:"
-"""Before the name of a Depth Pro: run it by transformers instead of this package."""
-NEAREST = 0.01
-"""Nearest depth of a relative system: what can be measured then spans a million to one."""
+PREFIX = "transformers:"  # before the name of a Depth Pro that transformers is to run
+NEAREST = 0.01  # nearest depth of a relative system: a million to one can be measured then
 _PUBLISHED = ("apple/DepthPro", "apple/DepthPro-hf")
 
 
@@ -42,18 +39,13 @@ _PUBLISHED = ("apple/DepthPro", "apple/DepthPro-hf")
 class System:
     """Predicts depth from a picture."""
 
-    title: str
-    """As a report lists it."""
-    metric: bool
-    """Whether depth is in metres; else up to scale and shift of inverse depth."""
-    predict: Callable[[str, Case], SystemOutput]
-    """Predicts depth from the name and the picture of a case."""
-    note: str = ""
-    """Licence, provenance, and other notes for readers of the scores."""
+    title: str  # as a report lists it
+    metric: bool  # whether depth is in metres; else up to scale and shift of inverse depth
+    predict: Callable[[str, Case], SystemOutput]  # from the name and the picture of a case
+    note: str = ""  # licence, provenance, and other notes for readers of the scores
     focal: Focal | None = None
     """Focal length that its metres follow from; None if it uses none, or an unknown one."""
-    files: Path | None = None
-    """Weights or predictions on disk."""
+    files: Path | None = None  # weights or predictions on disk
 
 
 def open_system(
@@ -63,13 +55,16 @@ def open_system(
 
     Args:
         model: As in `DepthPro.from_pretrained`; or a depth network of transformers, by its name on
-            the hub or its folder; or "transformers:NAME" for a Depth Pro run by transformers.
+            the hub or its folder; or "transformers:NAME" for a Depth Pro run by transformers; or
+            one of `BASELINES`.
         device: None takes CUDA or MPS where there is one, else the CPU.
         focal: "true" gives the network the focal length of the case.
 
     Raises:
         ValueError: If it cannot be loaded, cannot use a focal length, or estimates none.
     """
+    if model in BASELINES:
+        return baseline(model)
     ours = not model.startswith(PREFIX) and _is_ours(model)
     system = (_open_ours if ours else _open_theirs)(model, device, focal)
     return replace(system, title=system.title + ", true focal length" * (focal == "true"))
@@ -170,23 +165,25 @@ def _open_theirs(model: str, device: str | None, focal: Focal) -> System:
     name = model.removeprefix(PREFIX)
     folder = Path(name).expanduser()
     theirs = transformers_models.load(str(folder) if folder.is_dir() else name, device)
-    if focal == "true" and not theirs.estimates_focal:
+    config = theirs[0].config
+    relative = transformers_models.is_relative(config)
+    estimates_focal = config.model_type == "depth_pro"
+    if focal == "true" and not estimates_focal:
         raise ValueError(
             f'{name!r} cannot use a focal length: pass focal="estimated", or no --focal'
         )
 
     def predict(_: str, case: Case) -> SystemOutput:
-        values, f_px = theirs.infer(case.rgb)
+        values, f_px = transformers_models.infer(*theirs, case.rgb)
         if focal == "true" and f_px is not None:
             values = values * np.float32(_true_focal(case) / f_px)
-        return SystemOutput(relative_depth(values) if theirs.relative else values, f_px)
+        return SystemOutput(relative_depth(values) if relative else values, f_px)
 
     title = folder.resolve().name if folder.is_dir() else name
     title += " by transformers" if model.startswith(PREFIX) else ""
-    licence = PUBLISHED_LICENCE if theirs.estimates_focal else "see its page"
-    note = f"by transformers, licence {licence}"
-    used = focal if theirs.estimates_focal else None
-    return System(title, not theirs.relative, predict, note, used, folder)
+    licence = PUBLISHED_LICENCE if estimates_focal else "see its page"
+    note, used = f"by transformers, licence {licence}", focal if estimates_focal else None
+    return System(title, not relative, predict, note, used, folder)
 
 
 def _true_focal(case: Case) -> float:
@@ -199,13 +196,12 @@ def _to_depth(stored: Num[ndarray, "H W"], kind: Kind, scale: float) -> Float[nd
     """Return depth in metres, or in the unit of a relative system."""
     if kind in ("depth", "inverse") and stored.dtype.kind in "ui" and scale == 1:
         raise ValueError("whole numbers need a scale: how many make a metre, such as 1000 or 256")
-    values, unit = stored.astype(np.float32), np.float32(scale)
+    values = stored.astype(np.float32)
+    good, wanted = np.isfinite(values), "finite"
     if kind == "depth":
         good, wanted = values >= 0, "0 or more; 0 is nothing predicted, infinite is sky"
     elif kind == "inverse":
-        good, wanted = (values >= 0) & (values < np.inf), "0 or more and finite; 0 is sky"
-    else:
-        good, wanted = np.isfinite(values), "finite"
+        good, wanted = good & (values >= 0), "0 or more and finite; 0 is sky"
     if not good.all():
         raise ValueError(
             f"{(~good).sum()} of {good.size} values are not {wanted}, such as {values[~good][0]:g}:"
@@ -215,8 +211,8 @@ def _to_depth(stored: Num[ndarray, "H W"], kind: Kind, scale: float) -> Float[nd
         return relative_depth(values)
     if kind == "inverse":
         with np.errstate(divide="ignore"):
-            return unit / values
-    return values / unit if kind == "depth" else values
+            return np.float32(scale) / values
+    return values / np.float32(scale) if kind == "depth" else values
 
 
 def _fitted(values: Float[ndarray, "H W"], case: Case) -> Float[ndarray, "H W"]:

@@ -11,7 +11,7 @@ Relative is inverse depth up to scale and shift. Described in huggingface.co/doc
 model_doc/ of each; what each DPT predicts, in github.com/isl-org/DPT/issues/10.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from jaxtyping import Float, UInt8
@@ -24,43 +24,38 @@ from depthpro.model import default_device, usable_device
 _UNUSED = "neck.fusion_stage.layers.0.residual_layer1."
 
 
-class TransformersDepth(NamedTuple):
-    """A network with its processor."""
+@torch.inference_mode()
+def infer(
+    network: Any, processor: Any, rgb: UInt8[ndarray, "h w 3"]
+) -> tuple[Float[ndarray, "h w"], float | None]:
+    """Return depth in metres, or inverse depth >= 0, and a focal length if it is estimated.
 
-    network: Any
-    processor: Any
-    relative: bool
-    """Whether it predicts inverse depth up to scale and shift, instead of metres."""
-
-    @property
-    def estimates_focal(self) -> bool:
-        """Whether it estimates the focal length, and can use a given one instead."""
-        return self.network.config.model_type == "depth_pro"
-
-    @torch.inference_mode()
-    def infer(self, rgb: UInt8[ndarray, "h w 3"]) -> tuple[Float[ndarray, "h w"], float | None]:
-        """Return metres, or inverse depth >= 0 if `relative`, and an estimated focal length.
-
-        The processor's interpolation can overshoot: depth is clamped to at least 0.1 mm.
-        """
-        inputs = self.processor(images=rgb, return_tensors="pt").to(self.network.device)
-        options = {"target_sizes": [rgb.shape[:2]]}
-        if self.network.config.model_type == "zoedepth":
-            options["source_sizes"] = options["target_sizes"]  # to crop what its processor padded
-        outputs = self.network(**inputs)
-        (result,) = self.processor.post_process_depth_estimation(outputs, **options)
-        values = result["predicted_depth"].clamp(min=0 if self.relative else MIN_DEPTH_M)
-        f_px = result["focal_length"].item() if self.estimates_focal else None
-        return values.cpu().numpy(), f_px
+    The processor's interpolation can overshoot: metres are clamped to at least 0.1 mm.
+    """
+    inputs = processor(images=rgb, return_tensors="pt").to(network.device)
+    options = {"target_sizes": [rgb.shape[:2]]}
+    if network.config.model_type == "zoedepth":
+        options["source_sizes"] = options["target_sizes"]  # to crop what its processor padded
+    (result,) = processor.post_process_depth_estimation(network(**inputs), **options)
+    least = 0 if is_relative(network.config) else MIN_DEPTH_M
+    focal = result.get("focal_length")
+    f_px = None if focal is None else focal.item()
+    return result["predicted_depth"].clamp(min=least).cpu().numpy(), f_px
 
 
-def load(name: str, device: str | None = None) -> TransformersDepth:
-    """Return a depth network, in float32, by its name on the hub or its folder.
+def load(name: str, device: str | None = None) -> tuple[Any, Any]:
+    """Return a depth network, in float32, and its processor, by a name on the hub or a folder.
 
     Raises:
         ValueError: If it cannot be loaded, lacks weights, or has an unknown unit.
     """
-    relative = _is_relative(name, from_pretrained("AutoConfig", name))
+    config = from_pretrained("AutoConfig", name)
+    if is_relative(config) is None:
+        raise ValueError(
+            "expected zoedepth, glpn, depth_anything, dpt as in MiDaS, or depth_pro with its field "
+            f"of view; {name!r} is {config.model_type!r}, whose unit is unknown: save its maps, and"
+            " pass the folder as predictions"
+        )
     target = default_device() if device is None else usable_device(device)
     processor = from_pretrained("AutoImageProcessor", name)
     options = {"dtype": torch.float32, "output_loading_info": True}
@@ -71,7 +66,7 @@ def load(name: str, device: str | None = None) -> TransformersDepth:
             f"the weights of {name!r} lack {len(missing)} tensors, such as {missing[0]}: "
             "download them again"
         )
-    return TransformersDepth(network.to(target).eval(), processor, relative)
+    return network.to(target).eval(), processor
 
 
 def import_transformers(name: str) -> Any:
@@ -98,17 +93,13 @@ def from_pretrained(kind: str, name: str, **options: Any) -> Any:
         ) from error
 
 
-def _is_relative(name: str, config: Any) -> bool:
+def is_relative(config: Any) -> bool | None:
+    """Return whether a network predicts inverse depth instead of metres; None if unknown."""
     kind, backbone = config.model_type, getattr(config, "backbone_config", None)
     if kind in ("zoedepth", "glpn") or (kind == "depth_pro" and config.use_fov_model):
         return False
     if kind == "depth_anything":
         return config.depth_estimation_type == "relative"
     # DPT on DINOv2 is published for NYU and KITTI, in metres, and its config does not say so.
-    if kind == "dpt" and not getattr(backbone, "model_type", "").startswith("dinov2"):
-        return True
-    raise ValueError(
-        "expected zoedepth, glpn, depth_anything, dpt as in MiDaS, or depth_pro with its field of "
-        f"view; {name!r} is {kind!r}, whose unit is unknown: save its maps, and pass the folder as "
-        "predictions"
-    )
+    in_metres = getattr(backbone, "model_type", "").startswith("dinov2")
+    return True if kind == "dpt" and not in_metres else None

@@ -1,6 +1,8 @@
 """The time of a picture goes to the part and the kind of operation that took it."""
 
 import json
+import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,38 +10,31 @@ import pytest
 import torch
 from conftest import TINY, make_model
 from torch.nn import functional as F
-from torch.utils.flop_counter import FlopCounterMode
 
 from depthpro.__main__ import main
 from depthpro.evaluation import cost, limits
 
-OPERATIONS = [
-    limits.Operation("aten::linear", ((2, 5, 8), (16, 8), (16,)), "[]"),
-    limits.Operation("aten::conv2d", ((1, 4, 9, 9), (6, 2, 3, 3)), "[[2, 2], [1, 1], [1, 1], 2]"),
-    limits.Operation(
-        "aten::conv_transpose2d",
-        ((1, 4, 9, 9), (4, 6, 2, 2)),
-        "[[2, 2], [0, 0], [0, 0], 1, [1, 1]]",
-    ),
-    limits.Operation("aten::scaled_dot_product_attention", ((1, 2, 9, 8),) * 3, "[]"),
-]
 
-
-@pytest.mark.parametrize("operation", OPERATIONS)
-def test_operations_are_counted_as_torch_counts_them(operation: limits.Operation) -> None:
-    x, weight, *_ = (torch.empty(shape, device="meta") for shape in operation.shapes)
-    with FlopCounterMode(display=False) as counter:
-        match operation.name:
-            case "aten::linear":
-                F.linear(x, weight)
-            case "aten::conv2d":
-                F.conv2d(x, weight, stride=2, padding=1, groups=2)
-            case "aten::conv_transpose2d":
-                F.conv_transpose2d(x, weight, stride=2)
-            case _:
-                F.scaled_dot_product_attention(x, weight, weight)
-    assert limits.count_flops(operation) == counter.get_total_flops()
-    assert 0 < limits.time_alone(operation, torch.float32) < 1
+@pytest.mark.parametrize(
+    ("function", "shapes", "settings", "products"),
+    [
+        (F.linear, [(2, 5, 8), (16, 8), (16,)], {}, 2 * 5 * 8 * 16),
+        # 6 channels of 5 x 5, each of 3 x 3 values of 2 channels.
+        (F.conv2d, [(1, 4, 9, 9), (6, 2, 3, 3)], {"stride": 2, "padding": 1, "groups": 2},
+         6 * 25 * 9 * 2),
+        (F.conv_transpose2d, [(1, 4, 9, 9), (4, 6, 2, 2)], {"stride": 2}, 4 * 81 * 6 * 4),
+        # Queries with keys, and weights with values.
+        (F.scaled_dot_product_attention, [(1, 2, 9, 8)] * 3, {}, 2 * 2 * 9 * 9 * 8),
+    ],
+)  # fmt: skip
+def test_operations_are_counted_and_timed(
+    function: Callable, shapes: list, settings: dict, products: int
+) -> None:
+    tensors = [torch.empty(shape, device="meta") for shape in shapes]
+    operation = limits.Operation(function, tensors, settings)
+    assert limits.count_flops(operation) == 2 * products
+    assert 0 < limits.time_alone(operation) < 1
+    assert math.isfinite(limits.product_rate(8, 9, 10, torch.float32))
 
 
 @pytest.mark.parametrize("stem", ["patch", "efficientnet_lite0"])

@@ -28,35 +28,27 @@ class Case:
     rgb: UInt8[ndarray, "h w 3"]
     depth: Float[ndarray, "H W"] | None = None
     """Metres along the optical axis, at the picture's size or another; infinite for sky."""
-    mask: Bool[ndarray, "H W"] | None = None
-    """Where depth (or alpha) is known; everywhere if None."""
-    alpha: Float[ndarray, "h w"] | None = None
-    """Soft mask of a foreground, in [0, 1]."""
-    f_px: float | None = None
-    """Focal lengths and principal point in pixels of `rgb`."""
+    mask: Bool[ndarray, "H W"] | None = None  # where depth (or alpha) is known; everywhere if None
+    alpha: Float[ndarray, "h w"] | None = None  # soft mask of a foreground, in [0, 1]
+    f_px: float | None = None  # focal lengths and principal point in pixels of `rgb`
     fy_px: float | None = None
     cx_px: float | None = None
     cy_px: float | None = None
-    edges: Bool[ndarray, "h w"] | None = None
-    """Depth edges, of iBims."""
-    planes: Bool[ndarray, "p h w"] | None = None
-    """A mask for each plane: walls, floors, tables; of iBims."""
-    family: str = ""
-    """A part of the benchmark that reports list apart, such as a scene family."""
+    edges: Bool[ndarray, "h w"] | None = None  # depth edges, of iBims
+    planes: Bool[ndarray, "p h w"] | None = None  # a mask for each wall, floor and table, of iBims
+    family: str = ""  # a part of the benchmark that reports list apart, such as a scene family
 
 
 @dataclass(frozen=True)
 class Benchmark:
     """A benchmark on disk: listed when opened, read case by case."""
 
-    title: str
-    """As in the paper's tables."""
+    title: str  # as in the paper's tables
     cases: Mapping[str, Callable[[], Case]]
     """Functions that read a case, by its name: unique, a relative path without a suffix, such as
     `delivery_area/DSC_0654`. They raise a ValueError that names a broken file."""
     measures: tuple[Measure, ...]
-    range_m: tuple[float, float] | None = None
-    """Depths that count, ends included. Source: Table 18."""
+    range_m: tuple[float, float] | None = None  # depths that count, ends included. Source: Table 18
 
 
 def find_cases(

@@ -17,8 +17,7 @@ from depthpro.data.frames import fitting, naming, read_rgb
 from depthpro.evaluation.readers.case import Benchmark, Case, find_cases
 
 LISTING = "dis5k_sample_list.txt"
-MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
-"""Pillow's names of pictures with 8 bits at most."""
+MODES = ("1", "L", "LA", "P", "RGB", "RGBA")  # of pictures with 8 bits at most
 
 
 def am2k(root: str | Path) -> Benchmark:

@@ -13,8 +13,7 @@ from depthpro.data.frames import fitting, naming, read_rgb
 from depthpro.evaluation.readers.case import Benchmark, Case, find_cases, with_camera
 from depthpro.image import read_focal_px
 
-TAG_BYTES = 4
-"""Before the content of Sintel's binary files."""
+TAG_BYTES = 4  # before the content of Sintel's binary files
 
 
 def eth3d(root: str | Path) -> Benchmark:

@@ -24,8 +24,7 @@ from depthpro.data.frames import existing, naming, read_rgb
 from depthpro.evaluation.readers.case import Benchmark, Case, with_camera
 
 CAMERA, LIDAR = "CAM_FRONT", "LIDAR_TOP"
-NEAR_M = 1.0
-"""Nearer points are left out, as in the devkit: they may be of the camera's own casing."""
+NEAR_M = 1.0  # nearer points are left out, as in the devkit: they may be of the camera's own casing
 
 Matrix = Float[ndarray, "_ _"]
 
@@ -85,17 +84,12 @@ def _read_table(tables: Path, name: str) -> pd.DataFrame:
 
 def _to_map(row: Any) -> Matrix:
     """Return the transform from a sensor's frame to the map's, by way of the car's."""
-    car = _pose(row["rotation_car"], row["translation_car"])
-    return car @ _pose(row["rotation"], row["translation"])
-
-
-def _pose(rotation: list[float], translation: list[float]) -> Matrix:
-    """Return the transform from the frame of a sensor or car to its parent's."""
-    w, x, y, z = rotation
-    pose = np.eye(4)
-    pose[:3, :3] = Rotation.from_quat([x, y, z, w]).as_matrix()
-    pose[:3, 3] = translation
-    return pose
+    sensor, car = np.eye(4), np.eye(4)
+    for pose, suffix in (sensor, ""), (car, "_car"):
+        w, x, y, z = row[f"rotation{suffix}"]
+        pose[:3, :3] = Rotation.from_quat([x, y, z, w]).as_matrix()
+        pose[:3, 3] = row[f"translation{suffix}"]
+    return car @ sensor
 
 
 def _read_case(picture: Path, cloud: Path, intrinsics: Matrix, to_camera: Matrix) -> Case:
@@ -103,18 +97,9 @@ def _read_case(picture: Path, cloud: Path, intrinsics: Matrix, to_camera: Matrix
     with naming(cloud):
         points = np.fromfile(cloud, "<f4").reshape(-1, 5)[:, :3]
     points = points @ to_camera[:3, :3].T + to_camera[:3, 3]
-    points = points[points[:, 2] >= NEAR_M]
-    depth = _nearest(points @ intrinsics.T, *rgb.shape[:2])
+    points = points[points[:, 2] >= NEAR_M] @ intrinsics.T  # column and row times depth, depth
+    place = np.rint(points[:, 1::-1] / points[:, 2:]).astype(int)
+    inside = ((place >= 0) & (place < rgb.shape[:2])).all(axis=1)
+    depth = np.full(rgb.shape[:2], np.inf, np.float32)
+    np.minimum.at(depth, tuple(place[inside].T), points[inside, 2].astype(np.float32))
     return with_camera(rgb, depth, np.isfinite(depth), intrinsics)
-
-
-def _nearest(points: Float[ndarray, "n 3"], height: int, width: int) -> Float[ndarray, "h w"]:
-    """Return the least depth in each pixel, infinite where no point is.
-
-    `points` are homogeneous pixels: column times depth, row times depth, and depth.
-    """
-    column, row = np.rint(points[:, :2] / points[:, 2:]).T.astype(int)
-    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    depth = np.full((height, width), np.inf, np.float32)
-    np.minimum.at(depth, (row[inside], column[inside]), points[inside, 2].astype(np.float32))
-    return depth

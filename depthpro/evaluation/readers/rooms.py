@@ -14,7 +14,6 @@ The toolbox's `read3dPoints.m` and `read_3d_pts_general.m` document them. iBims-
 evaluate_ibims_error_metrics.py. Pixels of both sets count from 1, as in MATLAB.
 """
 
-import zlib
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,14 +23,12 @@ import numpy as np
 from jaxtyping import Bool
 from numpy import ndarray
 from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
 from depthpro.data.frames import existing, fitting, naming, read_rgb, read_steps
 from depthpro.evaluation.readers.case import Benchmark, Case, find_cases, with_camera
 
 SPLIT = "SUNRGBDtoolbox/traintestSUNRGBD/allsplit.mat"
-FROM_MATLAB = np.array([[0, 0, 1], [0, 0, 1], [0, 0, 0]])
-"""Subtracted from a camera matrix: pixels count from 0 here."""
+FROM_MATLAB = np.array([[0, 0, 1], [0, 0, 1], [0, 0, 0]])  # pixels count from 0 here
 
 
 def sunrgbd(root: str | Path) -> Benchmark:
@@ -49,7 +46,11 @@ def sunrgbd(root: str | Path) -> Benchmark:
     here: it may have used a copy of the set with resized pictures.
     """
     root, cases = Path(root), {}
-    for scene in _read_split(existing(root / SPLIT, "SUNRGBDtoolbox.zip")):
+    split = existing(root / SPLIT, "SUNRGBDtoolbox.zip")
+    with naming(split):  # it has the folders as on the authors' own machine, with doubled slashes
+        cells = loadmat(split, variable_names="alltest")["alltest"].ravel()
+        folders = [str(cell[0]).partition("/SUNRGBD/")[2].strip("/") for cell in cells]
+    for scene in sorted(Path(folder).as_posix() for folder in folders):
         folder = root / "SUNRGBD" / scene
         files = [_only(folder, name) for name in ("image/*.jpg", "depth/*.png", "intrinsics.txt")]
         cases[scene] = partial(_read_scene, scene.partition("/")[0], *files)
@@ -66,14 +67,6 @@ def ibims(root: str | Path) -> Benchmark:
     files = ("ibims1_core_mat/{picture}.mat",)  # a struct `data` with all of a picture
     cases = find_cases(root, "{picture}", files, _read_ibims, "ibims1_core_mat.zip")
     return Benchmark("iBims", cases, ("depth", "boundary", "ibims"), (0.1, 10.0))
-
-
-def _read_split(path: Path) -> list[str]:
-    """Return the test scenes' folders; the file has them as on the authors' own machine."""
-    with naming(path):
-        folders = [str(cell[0]) for cell in _read_mat(path, "alltest").ravel()]
-    scenes = [folder.partition("/SUNRGBD/")[2].strip("/") for folder in folders]
-    return sorted(Path(scene).as_posix() for scene in scenes)  # without doubled slashes
 
 
 def _only(folder: Path, pattern: str) -> Path:
@@ -97,7 +90,7 @@ def _read_scene(family: str, picture: Path, depth: Path, camera: Path) -> Case:
 
 def _read_ibims(path: Path) -> Case:
     with naming(path):
-        data = _read_mat(path, "data")
+        data = loadmat(path, variable_names="data")["data"][0, 0]  # by the names of its fields
         rgb, matrix = data["rgb"], data["calib"].T  # stored transposed
         names = ("depth", "edges", "mask_invalid", "mask_transp")
         depth, edges, valid, opaque = (fitting(data[name], rgb) for name in names)
@@ -114,12 +107,3 @@ def _planes(data: Any) -> Bool[ndarray, "p h w"]:
         labels = fitting(data[kind], data["rgb"])
         masks += [labels == k + 1 for k in range(len(data[f"{kind}_paras"]))]
     return np.array(masks, bool).reshape(-1, *data["depth"].shape)
-
-
-def _read_mat(path: Path, name: str) -> Any:
-    """Return a variable of a MATLAB file; a struct is indexed by its fields' names."""
-    try:
-        values = loadmat(path, variable_names=[name])[name]
-    except (MatReadError, NotImplementedError, zlib.error) as error:
-        raise ValueError(error) from error
-    return values[0, 0] if values.dtype.names else values

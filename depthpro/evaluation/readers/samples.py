@@ -20,12 +20,8 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif")
 def held_out(spec: str) -> Benchmark:
     """Return what `depthpro.data.open.open_dataset` opens, as a benchmark named by its folder."""
     samples, name = open_dataset(spec), Path(spec.partition(":")[2] or spec).name
-
-    def read(number: int) -> Case:
-        return of_sample(samples[number])
-
     title = f"{name} (own)" if published_of(name) else name  # the paper's rows are not for it
-    cases = {f"{number:06d}": partial(read, number) for number in range(len(samples))}
+    cases = {f"{n:06d}": lambda n=n: of_sample(samples[n]) for n in range(len(samples))}
     return Benchmark(title, cases, ("depth", "boundary", "focal"))
 
 

@@ -100,10 +100,10 @@ def _read_booster(picture: Path, disparity: Path, calibration: Path) -> Case:
     with naming(calibration):
         storage = ElementTree.parse(calibration)
         numbers = storage.findtext("proj_matL/data", "").split()
-        projection = np.array(numbers, float).reshape(3, 4)
+        camera = np.array(numbers, float).reshape(3, 4)[:, :3]
         baseline_m = float(storage.findtext("baselineLR", "")) * M_IN_MM
-    depth = depth_from_disparity(pixels, projection[0, 0], baseline_m)
-    return with_camera(rgb, depth, np.isfinite(depth), projection[:, :3])
+    depth = depth_from_disparity(pixels, camera[0, 0], baseline_m)
+    return with_camera(rgb, depth, np.isfinite(depth), camera)
 
 
 def _read_middlebury(picture: Path, disparity: Path, calibration: Path) -> Case:
