@@ -61,95 +61,81 @@ class Anchor:
         self.network = DepthNetwork(model, COARSEST).requires_grad_(False).eval()
         cast(nn.Conv2d, self.network.coarse_head).load_state_dict(load_file(folder / HEAD))
 
-    def target(self, batch: Batch, pictures: Tensor | list[Tensor]) -> Batch:
-        """Return pictures with the level's inverse depth and the details of the true one.
-
-        The prediction is multiplied by the truth's ratio to itself, both blurred to two cells.
-        """
-        coarse, side = self._predict(pictures).clamp(min=0), batch.mask.shape[-1]
-        cell = 2 * side // coarse.shape[-1]
-        valid, truth = batch.mask[:, None], batch.inverse.float()[:, None]
-        truth = truth.where(valid, 0.0)
-        share = F.avg_pool2d(valid.float(), cell).clamp(min=1 / cell**2)
-        blurred = _enlarged(F.avg_pool2d(truth, cell) / share, side)
-        ratio = torch.where(blurred > LEAST, truth / blurred.clamp(min=LEAST), 1.0)
-        smooth = F.avg_pool2d(_enlarged(coarse[:, None], side), cell)
-        inverse = _enlarged(smooth, side) * ratio.clamp(max=MOST)
-        return batch._replace(inverse=inverse[:, 0])
-
-    def fit(
-        self,
-        predicted: Float[Tensor, "b h h"],
-        pictures: Tensor | list[Tensor],
-        side: int,
-        crops: FineCrops | None,
-    ) -> Fit:
-        """Return the scale and offset that bring a batch's predictions next to the level's.
-
-        A decoder without normalisation swings in both from step to step, by more than its details
-        change. With this fit they have no gradient, and `Fit.fold_into` brings the weights along.
-
-        Args:
-            predicted: Canonical inverse depth of pictures, or of their `crops`.
-            pictures: Images, or the maps of frozen encoders.
-            side: Of the pictures, in pixels.
-            crops: What was predicted, if not all.
-        """
-        coarse = self._predict(pictures)
-        wanted = self._wanted(coarse, predicted, side, crops)
-        cell = 2 * side // coarse.shape[-1] * predicted.shape[-1] // (crops.side if crops else side)
-        x, y = F.avg_pool2d(predicted.float()[:, None], cell), F.avg_pool2d(wanted, cell)
-        weight = self._weight(coarse).square().expand_as(x)
-        weight = weight / weight.sum()
-        mean_x, mean_y = (weight * x).sum(), (weight * y).sum()
-        spread = (weight * (x - mean_x).square()).sum()
-        scale = (weight * (x - mean_x) * (y - mean_y)).sum() / spread
-        return Fit(scale, mean_y - scale * mean_x)
-
-    def interpolation_loss(
-        self,
-        predicted: Float[Tensor, "b h h"],
-        pictures: Tensor | list[Tensor],
-        side: int,
-        crops: FineCrops | None,
-    ) -> Float[Tensor, ""]:
-        """Return how far predictions and their gradients are off from the smoothed level.
-
-        Arguments are those of `fit`. Gradients are taken at five scales, from a pixel on.
-        """
-        coarse = F.pad(self._predict(pictures)[:, None], (1, 1, 1, 1), mode="replicate")
-        line = torch.tensor([0.25, 0.5, 0.25], device=coarse.device)
-        coarse = F.conv2d(coarse, torch.outer(line, line)[None, None])[:, 0]
-        wanted = self._wanted(coarse, predicted, side, crops)
-        difference = (predicted.float()[:, None] - wanted) * self._weight(coarse)
-        loss = difference.abs().mean()
-        for scale in GRADIENT_SCALES:
-            blurred = F.avg_pool2d(difference, scale)
-            loss = loss + 2 * sum(blurred.diff(dim=axis).abs().mean() for axis in (2, 3))
-        return loss
-
     @torch.no_grad()
-    def _predict(self, pictures: Tensor | list[Tensor]) -> Float[Tensor, "b l l"]:
-        """Return the coarsest level's canonical inverse depth."""
+    def predict(self, pictures: Tensor | list[Tensor]) -> Float[Tensor, "b 1 l l"]:
+        """Return the level's canonical inverse depth, for images or the maps of frozen encoders."""
         maps = pictures if isinstance(pictures, list) else self.network.read_windows(pictures)
-        return self.network(maps[-2:])  # of the coarsest windows and of the whole image
+        return self.network(maps[-2:])[:, None]  # of the coarsest windows and the whole image
 
-    @staticmethod
-    def _wanted(
-        coarse: Float[Tensor, "b l l"],
-        predicted: Float[Tensor, "b h h"],
-        side: int,
-        crops: FineCrops | None,
-    ) -> Float[Tensor, "b 1 h h"]:
-        """Return the level's prediction where and as fine as the network's."""
-        wanted = _enlarged(coarse[:, None], side)[:, 0]
-        wanted = crops.cut(wanted) if crops else wanted
-        return F.avg_pool2d(wanted[:, None], wanted.shape[-1] // predicted.shape[-1])
 
-    @staticmethod
-    def _weight(coarse: Float[Tensor, "b l l"]) -> Float[Tensor, "b 1 1 1"]:
-        """Return what makes differences relative to the pictures' means."""
-        return 1 / (coarse.clamp(min=0).mean((1, 2))[:, None, None, None] + 0.1)
+def details_around(coarse: Float[Tensor, "b 1 l l"], batch: Batch) -> Batch:
+    """Return a batch with the level's inverse depth and the details of the true one.
+
+    The prediction is multiplied by the truth's ratio to itself, both blurred to two cells.
+    """
+    side = batch.mask.shape[-1]
+    cell = 2 * side // coarse.shape[-1]
+    valid, truth = batch.mask[:, None], batch.inverse.float()[:, None]
+    truth = truth.where(valid, 0.0)
+    share = F.avg_pool2d(valid.float(), cell).clamp(min=1 / cell**2)
+    blurred = _enlarged(F.avg_pool2d(truth, cell) / share, side)
+    ratio = torch.where(blurred > LEAST, truth / blurred.clamp(min=LEAST), 1.0)
+    smooth = F.avg_pool2d(_enlarged(coarse.clamp(min=0), side), cell)
+    return batch._replace(inverse=(_enlarged(smooth, side) * ratio.clamp(max=MOST))[:, 0])
+
+
+def fit(
+    predicted: Float[Tensor, "b h h"], coarse: Tensor, side: int, crops: FineCrops | None
+) -> Fit:
+    """Return the scale and offset that bring a batch's predictions next to the level's.
+
+    A decoder without normalisation swings in both from step to step, by more than its details
+    change. With this fit they have no gradient, and `Fit.fold_into` brings the weights along.
+    Predictions are of pictures with this `side` in pixels, or of their crops; `coarse` is the
+    level's of whole pictures.
+    """
+    wanted = _where_predicted(coarse, predicted, side, crops)
+    cell = 2 * side // coarse.shape[-1] * predicted.shape[-1] // (crops.side if crops else side)
+    x, y = F.avg_pool2d(predicted.float()[:, None], cell), F.avg_pool2d(wanted, cell)
+    weight = _weight(coarse).square().expand_as(x)
+    weight = weight / weight.sum()
+    mean_x, mean_y = (weight * x).sum(), (weight * y).sum()
+    spread = (weight * (x - mean_x).square()).sum()
+    scale = (weight * (x - mean_x) * (y - mean_y)).sum() / spread
+    return Fit(scale, mean_y - scale * mean_x)
+
+
+def interpolation_loss(
+    predicted: Float[Tensor, "b h h"], coarse: Tensor, side: int, crops: FineCrops | None
+) -> Float[Tensor, ""]:
+    """Return how far predictions and their gradients are off from the smoothed level.
+
+    Arguments are those of `fit`. Gradients are taken at five scales, from a pixel on.
+    """
+    line = torch.tensor([0.25, 0.5, 0.25], device=coarse.device)
+    coarse = F.pad(coarse, (1, 1, 1, 1), mode="replicate")
+    coarse = F.conv2d(coarse, torch.outer(line, line)[None, None])
+    wanted = _where_predicted(coarse, predicted, side, crops)
+    difference = (predicted.float()[:, None] - wanted) * _weight(coarse)
+    loss = difference.abs().mean()
+    for scale in GRADIENT_SCALES:
+        blurred = F.avg_pool2d(difference, scale)
+        loss = loss + 2 * sum(blurred.diff(dim=axis).abs().mean() for axis in (2, 3))
+    return loss
+
+
+def _where_predicted(
+    coarse: Tensor, predicted: Float[Tensor, "b h h"], side: int, crops: FineCrops | None
+) -> Float[Tensor, "b 1 h h"]:
+    """Return the level's prediction where and as fine as the network's."""
+    wanted = _enlarged(coarse, side)
+    wanted = crops.cut(wanted) if crops else wanted
+    return F.avg_pool2d(wanted, wanted.shape[-1] // predicted.shape[-1])
+
+
+def _weight(coarse: Float[Tensor, "b 1 l l"]) -> Float[Tensor, "b 1 1 1"]:
+    """Return what makes differences relative to the pictures' means."""
+    return 1 / (coarse.clamp(min=0).mean((1, 2, 3), keepdim=True) + 0.1)
 
 
 def _enlarged(maps: Float[Tensor, "b 1 _h _h"], side: int) -> Float[Tensor, "b 1 s s"]:
@@ -165,14 +151,14 @@ def loss_with_anchor(
     crops: FineCrops | None,
 ) -> tuple[Float[Tensor, ""], Fit | None]:
     """Return the loss that a phase minimises, and the fit of what was predicted to an anchor."""
-    side = batch.mask.shape[-1]
     if anchor is None:
         return phase_loss(predicted, batch, phase, crops), None
+    coarse, side = anchor.predict(pictures), batch.mask.shape[-1]
     if phase.name == "interpolation":
-        return anchor.interpolation_loss(predicted, pictures, side, crops), None
-    fit = anchor.fit(predicted, pictures, side, crops)
-    predicted = fit.scale * predicted.float() + fit.offset
-    return phase_loss(predicted, anchor.target(batch, pictures), phase, crops), fit
+        return interpolation_loss(predicted, coarse, side, crops), None
+    fitted = fit(predicted, coarse, side, crops)
+    predicted = fitted.scale * predicted.float() + fitted.offset
+    return phase_loss(predicted, details_around(coarse, batch), phase, crops), fitted
 
 
 def save_head(network: DepthNetwork, folder: Path) -> None:

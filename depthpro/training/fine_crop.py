@@ -7,11 +7,9 @@ levels still read whole pictures, whose mean depth weights the crop's errors.
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from depthpro.data.batches import Batch
-from depthpro.decoder import Decoder
 from depthpro.training.recipe import MARGIN
 
 
@@ -40,12 +38,6 @@ class FineCrops(NamedTuple):
                 if at < last:
                     rows[-MARGIN:] = False
         return batch._replace(inverse=self.cut(batch.inverse), mask=masks)
-
-    def decode(self, decoder: Decoder, projected: list[Tensor]) -> Float[Tensor, "b d h h"]:
-        """Return the decoder's features in the crops, from the five projected maps."""
-        coarser, _ = decoder(projected[1:])
-        finest = decoder.convs[0](self.cut(projected[0], 2))
-        return decoder.fusions[0](self.cut(coarser, 2), finest)
 
 
 def random_crops(side: int | None, batch: Batch) -> FineCrops | None:

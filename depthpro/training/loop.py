@@ -214,8 +214,8 @@ def augmented_batches(run: Run) -> Iterator[tuple[Tensor | list[Tensor], Batch]]
 def make_loader(recipe: Recipe, phase: Phase, options: RunOptions, first: int) -> DataLoader[Any]:
     """Return the batches of a phase from batch number `first` on.
 
-    Stage 2 takes only metric and synthetic samples. The field of view takes pictures as cameras
-    take them. What reads the coarsest scale alone gets pictures of that size.
+    Stage 2 takes only metric and synthetic samples, the field of view pictures as cameras take
+    them; what reads the coarsest scale alone gets pictures of that size.
     """
     samples, batch = options.samples, phase.batch // phase.accumulation
     side, chances = recipe.config.image_size, recipe.augmentation
@@ -223,10 +223,10 @@ def make_loader(recipe: Recipe, phase: Phase, options: RunOptions, first: int) -
         samples = metric_and_synthetic(samples)
         if not len(samples):
             raise ValueError("stage 2 needs data that is metric and synthetic; none was given")
-    if phase.name == "fov":
-        chances = replace(chances, centred=1.0, stretch=0.0)
     if phase.name == "fov" or phase.finest == COARSEST:
         side = recipe.config.window
+    if phase.name == "fov":
+        chances = replace(chances, centred=1.0, stretch=0.0)
     if phase.crop is not None:
         chances = replace(chances, crop=phase.crop)
     return DataLoader(

@@ -9,15 +9,13 @@ from torch import Tensor
 
 from depthpro.data.batches import Batch
 
-SIZE = 2048
-"""Pictures; those of the embedded network take 3 MB each."""
+SIZE = 2048  # pictures; those of the embedded network take 3 MB each
 
 
 class MapPool:
-    """The newest encoded pictures, with their truth.
+    """The newest encoded pictures, with their truth, each used in several steps beside others.
 
-    Encoding a picture costs the embedded network three times what a decoder's step does, so each
-    one is used in several steps, beside others each time.
+    Encoding a picture costs the embedded network three times what a decoder's step does.
     """
 
     def __init__(self, read_windows: Callable[[Float[Tensor, "1 3 s s"]], list[Tensor]]) -> None:

@@ -22,15 +22,11 @@ from depthpro.training.window_pretraining import (
     window_encoders,
 )
 
-FROZEN_STAGES = 3
-"""Of a convolutional stem: those up to stride 8, whose filters suit any picture."""
-COARSEST = 4
-"""The number of the decoder's coarsest level."""
-USUAL_FOV_DEG, FOV_SPREAD_DEG = 60.0, 10.0
-"""Initial estimates of a field-of-view head: mean and standard deviation."""
+FROZEN_STAGES = 3  # of a convolutional stem, up to stride 8: their filters suit any picture
+COARSEST = 4  # number of the decoder's coarsest level
+USUAL_FOV_DEG, FOV_SPREAD_DEG = 60.0, 10.0  # first estimates: mean and standard deviation
 LEAST_FOV_WEIGHT = 0.05
-RELATIVE_LIMIT = 6.0
-"""Normalised inverse depth of windows is clipped here: a few very near pixels exceed it."""
+RELATIVE_LIMIT = 6.0  # of windows' normalised inverse depth: a few very near pixels exceed it
 WINDOW_FOV_WEIGHT = 0.1
 LOSSES = ("mae", "mse", "mage", "male", "msge")
 
@@ -99,9 +95,7 @@ class DepthNetwork(nn.Module):
     ) -> Float[Tensor, "b _h _h"]:
         """Return canonical inverse depth, which may be negative, for images or their maps."""
         maps = pictures if isinstance(pictures, list) else self.read_windows(pictures)
-        projected = self.model.encoder.project(maps)
-        decoder = self.model.decoder
-        features = crops.decode(decoder, projected) if crops else decoder(projected)[0]
+        features = self.decode(self.model.encoder.project(maps), crops)
         if self.coarse_head is None:
             return self.model.read_depth(features)
         with in_float32(features):
@@ -110,6 +104,15 @@ class DepthNetwork(nn.Module):
     def read_windows(self, image: Float[Tensor, "b 3 s s"]) -> list[Float[Tensor, "b _d _h _h"]]:
         """Return the maps that frozen encoders make of an image."""
         return self.model.encoder.read_windows(image, self.finest)
+
+    def decode(self, projected: list[Tensor], crops: FineCrops | None) -> Tensor:
+        """Return the decoder's features, of whole pictures or of crops of all five maps."""
+        decoder = self.model.decoder
+        if crops is None:
+            return decoder(projected)[0]
+        coarser, _ = decoder(projected[1:])
+        finest = decoder.convs[0](crops.cut(projected[0], 2))
+        return decoder.fusions[0](crops.cut(coarser, 2), finest)
 
     def estimate(self, image: Float[Tensor, "b 3 s s"]) -> Estimate:
         """Predict depth."""
@@ -122,6 +125,7 @@ class InterpolationNetwork(DepthNetwork):
     def __init__(self, model: DepthPro) -> None:
         """Let the model's finer levels add nothing, and train the rest of them."""
         super().__init__(model)
+        self.finest = COARSEST  # no finer windows are read
         start_from_coarsest(model)
         model.requires_grad_(False)
         for fusion in [*model.decoder.fusions][:COARSEST]:
@@ -129,20 +133,13 @@ class InterpolationNetwork(DepthNetwork):
                 fusion.get_submodule(name).requires_grad_(True)
         model.head.requires_grad_(True)
 
-    def forward(
-        self, pictures: Float[Tensor, "b 3 s s"] | list[Tensor], crops: FineCrops | None = None
-    ) -> Float[Tensor, "b _h _h"]:
-        """Return canonical inverse depth, which may be negative, for images or their maps."""
-        maps = pictures if isinstance(pictures, list) else self.read_windows(pictures)
+    def decode(self, projected: list[Tensor], crops: FineCrops | None) -> Tensor:
+        """Return the decoder's features from the coarsest map alone."""
         decoder = self.model.decoder
-        x = decoder.convs[-1](self.model.encoder.project(maps)[-1])
+        x = decoder.convs[-1](projected[-1])
         for fusion in [*decoder.fusions][:0:-1]:
             x = fusion(x)
-        return self.model.read_depth(decoder.fusions[0](crops.cut(x, 2) if crops else x))
-
-    def read_windows(self, image: Float[Tensor, "b 3 s s"]) -> list[Float[Tensor, "b _d _h _h"]]:
-        """Return the maps that frozen encoders make of the coarsest windows."""
-        return self.model.encoder.read_windows(image, COARSEST)
+        return decoder.fusions[0](crops.cut(x, 2) if crops else x)
 
 
 @torch.no_grad()
@@ -272,13 +269,13 @@ def phase_loss(
     """Return the loss that a phase minimises, for the output of its network."""
     if phase.name == "encoders":
         return window_loss(predicted, batch, phase)
-    if phase.name == "fov":
-        weight = None
-        if phase.fov_spread_deg is not None:
-            off = (batch.fov_deg - USUAL_FOV_DEG) / phase.fov_spread_deg
-            weight = (-off.square() / 2).exp() + LEAST_FOV_WEIGHT
-        return losses.fov_loss(predicted, batch.fov_deg, weight)
-    return depth_loss(predicted, batch, phase, crops)
+    if phase.name != "fov":
+        return depth_loss(predicted, batch, phase, crops)
+    weight = None
+    if phase.fov_spread_deg is not None:
+        off = (batch.fov_deg - USUAL_FOV_DEG) / phase.fov_spread_deg
+        weight = (-off.square() / 2).exp() + LEAST_FOV_WEIGHT
+    return losses.fov_loss(predicted, batch.fov_deg, weight)
 
 
 def window_loss(predicted: WindowOutputs, windows: Batch, phase: Phase) -> Float[Tensor, ""]:
@@ -310,12 +307,6 @@ def depth_loss(
     if phase.name == "stage2":
         weights = {f"{name}_weight": getattr(phase, name) for name in LOSSES}
         return losses.stage2_loss(predicted, inverse, truth.mask, **weights)
-    return losses.stage1_loss(
-        predicted,
-        inverse,
-        truth.mask,
-        metric=truth.metric,
-        synthetic=truth.synthetic,
-        ssi=phase.ssi,
-        mage_weight=phase.mage,
-    )
+    flags = {"metric": truth.metric, "synthetic": truth.synthetic}
+    settings: dict[str, Any] = {"ssi": phase.ssi, "mage_weight": phase.mage}
+    return losses.stage1_loss(predicted, inverse, truth.mask, **flags, **settings)

@@ -10,18 +10,15 @@ from depthpro.data.augmentation import Augmentation, require
 
 PhaseName = Literal["encoders", "coarse", "interpolation", "stage1", "stage2", "fov"]
 PHASES: tuple[PhaseName, ...] = get_args(PhaseName)
-MARGIN = 16
-"""Pixels at the inner border of a `fine_crop` that do not count: what surrounds them is missing."""
+MARGIN = 16  # pixels inside a `fine_crop`'s border do not count: what surrounds them is missing
 
 
 @dataclass(frozen=True)
 class Phase:
-    """One part of the curriculum, with its own optimiser.
+    """One part of the curriculum, with its own optimiser; defaults are those of Table 16.
 
     The learning rate rises from 0 in the first `warmup` of the steps, stays for `constant` of
     them, and is `final_lr` times that for the rest; other values of `decay` go there gradually.
-
-    Source: Table 16 for the defaults.
     """
 
     name: PhaseName
@@ -41,10 +38,8 @@ class Phase:
     reuse: int = 1  # steps for each encoded batch: maps of frozen encoders are kept in memory
     fine_crop: int | None = None  # pixels of a crop in which alone the finest level is trained
     crop: float | None = None  # share of pictures that are cropped, in place of the augmentation's
-    fov_spread_deg: float | None = None
-    """Weight the field of view's errors by a Gaussian of this deviation around 60 degrees."""
-    weight_by_mean_depth: bool = False
-    """Weight a picture's errors by 1 / (its mean C + 0.1), so that close-ups do not dominate."""
+    fov_spread_deg: float | None = None  # weight errors by a Gaussian, so wide, around 60
+    weight_by_mean_depth: bool = False  # errors times 1 / (mean C + 0.1): close-ups do not rule
     ssi: Literal["own", "truth"] = "own"  # deviation for SSI losses; see `losses.stage1_loss`
     mae: float = 1.0  # weights of the losses: stage 1 has MAE and MAGE, stage 2 all
     mse: float = 1.0
@@ -88,8 +83,7 @@ class Recipe:
     config: DepthProConfig
     phases: tuple[Phase, ...]
     augmentation: Augmentation = field(default_factory=Augmentation)
-    pretrained: str | None = None
-    """Start of the encoders: a timm DINOv2, by name or NAME=FILE, or "imagenet" for a stem."""
+    pretrained: str | None = None  # a timm DINOv2, NAME or NAME=FILE, or "imagenet" for a stem
     freeze_norms: bool = False  # freeze the LayerNorms of the encoders
     layer_scale: float | None = None  # initial LayerScale; None leaves DINOv2's
     checkpointing: bool = False  # compute activations of the ViTs twice instead of storing them
@@ -100,11 +94,7 @@ class Recipe:
 
     @classmethod
     def from_json(cls, text: str) -> "Recipe":
-        """Return the recipe that `to_json` wrote.
-
-        Raises:
-            ValueError: If it is no recipe; with the wrong field.
-        """
+        """Return the recipe that `to_json` wrote, or raise a ValueError with the wrong field."""
         try:
             values: dict[str, Any] = json.loads(text)
             values["config"] = DepthProConfig.from_json(json.dumps(values["config"]))

@@ -61,8 +61,8 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError("--data is needed: a folder of shards (python -m depthpro render)")
     samples, held_out = open_data(options)
     note_recipe(options, recipe)
-    given = {name: getattr(options, name) for name in ("seed", "minutes", "save_minutes")}
-    given |= {"workers": options.workers, "precision": mixed_precision(options.precision)}
+    given = {n: getattr(options, n) for n in ("seed", "minutes", "save_minutes", "workers")}
+    given["precision"] = mixed_precision(options.precision)
     torch.manual_seed(options.seed)
     model = first_model(recipe, options.init)
     train(model, recipe, RunOptions(options.out, samples, held_out, **given))
@@ -87,8 +87,7 @@ def chosen_recipe(options: argparse.Namespace) -> Recipe:
         value = getattr(options, name)
         if value is not None and value <= 0:
             raise ValueError(f"--{name} must be above 0, got {value}")
-    given = {"steps": options.steps, "batch": options.batch}
-    changes = {name: value for name, value in given.items() if value is not None}
+    changes = {name: value for name in ("steps", "batch") if (value := getattr(options, name))}
     names = options.phases or [phase.name for phase in recipe.phases]
     return replace(recipe, phases=tuple(replace(recipe.phase(name), **changes) for name in names))
 

@@ -20,8 +20,7 @@ from depthpro.training.phases import PhaseNetwork
 from depthpro.training.window_pretraining import Estimate
 from depthpro.viz import DepthRange, colorize
 
-PICTURED = 6
-"""Samples in the picture."""
+PICTURED = 6  # samples in the picture
 
 
 def validate(
@@ -31,8 +30,7 @@ def validate(
 
     `side` is that of the network's input, in pixels.
     """
-    rows: list[dict[str, float]] = []
-    tiles: list[ndarray] = []
+    rows, tiles = [], []
     for sample in samples:
         item = as_item(sample, side)
         predicted = predict(network, item)

@@ -38,8 +38,7 @@ class Estimate(NamedTuple):
 class WindowOutputs(NamedTuple):
     """Predictions for windows, at half of their side."""
 
-    inverse: Float[Tensor, "n h h"]
-    """Canonical inverse depth, if the window is a whole picture; may be negative."""
+    inverse: Float[Tensor, "n h h"]  # canonical, of whole pictures; may be negative
     relative: Float[Tensor, "n h h"]  # inverse depth, normalised as by `losses.ssi_normalize`
     fov_deg: Float[Tensor, " n"]
 
@@ -132,7 +131,7 @@ def load_pretrained(name: str, model: DepthPro) -> None:
 def load_dinov2(name: str, config: DepthProConfig) -> VisionTransformer:
     """Return a timm DINOv2, converted by `to_patch16`; a ValueError if there is none that fits.
 
-    `name` is a timm model, which is downloaded, or `NAME=FILE` for weights of that model in a file.
+    `name` is a timm model, which is downloaded, or `NAME=FILE` for its weights in a file.
     """
     name, _, file = name.partition("=")
     vit = build_vit(config)
@@ -148,11 +147,9 @@ def load_dinov2(name: str, config: DepthProConfig) -> VisionTransformer:
 
 
 def to_patch16(state: dict[str, Tensor], config: DepthProConfig) -> dict[str, Tensor]:
-    """Resample a ViT's weights to the network's patch and window.
+    """Resample a ViT's weights to the network's patch and window (Appendix B.3).
 
     The kernel is scaled by the ratio of areas, so that a constant picture gives the same tokens.
-
-    Source: Appendix B.3.
     """
     kernel = state["patch_embed.proj.weight"]
     ratio = kernel.shape[-1] / config.patch

@@ -10,7 +10,15 @@ from safetensors.torch import load_file
 from torch.nn import functional as F
 from training import joined, make_batch, make_recipe, make_samples
 
-from depthpro.training.anchor import HEAD, Anchor, Fit, save_head
+from depthpro.training.anchor import (
+    HEAD,
+    Anchor,
+    Fit,
+    details_around,
+    fit,
+    interpolation_loss,
+    save_head,
+)
 from depthpro.training.fine_crop import FineCrops
 from depthpro.training.loop import RunOptions, train_phase
 from depthpro.training.phases import DepthNetwork, make_network, start_from_coarsest
@@ -33,7 +41,8 @@ def test_the_target_has_the_depth_of_the_level_and_the_details_of_the_truth(tmp_
     steps = torch.ones(2, side, side)
     steps[:, :, side // 2 :] = 3.0  # an edge between two cells
     batch = batch._replace(inverse=0.1 * steps, mask=torch.ones_like(batch.mask))
-    target = anchor.target(batch, images).inverse
+    level = anchor.predict(images)
+    target = details_around(level, batch).inverse
     # It is as sharp as the truth, and means over two cells are those of the level.
     edge = slice(side // 2 - 1, side // 2 + 1)
     ratio = target[:, :, edge][..., 1] / target[:, :, edge][..., 0]
@@ -43,16 +52,17 @@ def test_the_target_has_the_depth_of_the_level_and_the_details_of_the_truth(tmp_
     means, wanted = (F.avg_pool2d(x, cell) for x in (target[:, None], wide))
     assert ((means - wanted).abs().mean() / wanted.mean()) < 0.15
     # Depth itself is not the truth's: a truth of half the distance has the same details.
-    torch.testing.assert_close(anchor.target(batch._replace(inverse=steps), images).inverse, target)
+    nearer = batch._replace(inverse=steps)
+    torch.testing.assert_close(details_around(level, nearer).inverse, target)
     # Invalid pixels change nothing around them, and sky has no details.
     holes = batch.mask.clone()
     holes[:, ::7] = False
     holed = batch._replace(inverse=batch.inverse.where(holes, torch.nan), mask=holes)
     far = (..., slice(0, side // 4))
     torch.testing.assert_close(
-        anchor.target(holed, images).inverse[far][holes[far]], target[far][holes[far]]
+        details_around(level, holed).inverse[far][holes[far]], target[far][holes[far]]
     )
-    sky = anchor.target(batch._replace(inverse=torch.zeros_like(steps)), images).inverse
+    sky = details_around(level, batch._replace(inverse=torch.zeros_like(steps))).inverse
     torch.testing.assert_close(F.avg_pool2d(sky[:, None], cell), means, rtol=0.3, atol=0.01)
 
 
@@ -63,14 +73,14 @@ def test_what_is_fitted_has_the_scale_and_offset_of_the_level(tmp_path: Path) ->
     edges = torch.zeros(side, side)
     edges[:, ::2], edges[:, 1::2] = 0.3, -0.3  # finer than the cells: no difference
     off = (0.5 * wide + edges + 0.2).requires_grad_()
-    fit = anchor.fit(off, images, side, None)
-    torch.testing.assert_close(torch.stack(fit), torch.tensor([2.0, -0.4]), rtol=1e-3, atol=1e-3)
+    found = fit(off, anchor.predict(images), side, None)
+    torch.testing.assert_close(torch.stack(found), torch.tensor([2.0, -0.4]), rtol=1e-3, atol=1e-3)
     crops = FineCrops([(0, 0), (64, 32)], side // 2)
     maps = anchor.network.read_windows(images)
-    of_crops = anchor.fit(crops.cut(off), maps, side, crops)
-    torch.testing.assert_close(torch.stack(of_crops), torch.stack(fit), rtol=1e-3, atol=1e-3)
+    of_crops = fit(crops.cut(off), anchor.predict(maps), side, crops)
+    torch.testing.assert_close(torch.stack(of_crops), torch.stack(found), rtol=1e-3, atol=1e-3)
     # What a loss says of fitted predictions asks for no other scale and no other offset.
-    (fit.scale * off + fit.offset - wide).square().sum().backward()
+    (found.scale * off + found.offset - wide).square().sum().backward()
     assert off.grad is not None
     assert abs(off.grad.mean()) < 1e-4 * off.grad.abs().mean()
     assert abs((off.grad * off.detach()).mean()) < 1e-4 * off.grad.abs().mean()
@@ -116,7 +126,7 @@ def test_interpolation_learns_to_draw_the_coarsest_level_smoothly(tmp_path: Path
     optimizer = torch.optim.Adam((p for p in model.parameters() if p.requires_grad), 2e-3)
     losses = []
     for _ in range(25):
-        loss = anchor.interpolation_loss(network(maps), maps, side, None)
+        loss = interpolation_loss(network(maps), anchor.predict(maps), side, None)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
