@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
-from jaxtyping import Float, UInt8, UInt16
+from jaxtyping import Float, UInt, UInt8
 from numpy import ndarray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -26,23 +26,13 @@ Format = Literal[
     "grey-png", "normals-png", "cutout-png", "obj", "usdz", "stl",
 ]  # fmt: skip
 FORMATS: tuple[Format, ...] = get_args(Format)
-USUAL: tuple[Format, ...] = FORMATS[:5]
-"""What the command writes unless it is told what."""
-Picture = UInt8[ndarray, "h w c"] | UInt8[ndarray, "h w"] | UInt16[ndarray, "h w"]
+USUAL: tuple[Format, ...] = FORMATS[:5]  # what the command writes unless it is told what
 
 _ENDS: dict[Format, str] = {
-    "npz": ".npz",
-    "depth-png": "_depth.png",
-    "colour-png": "_colour.png",
-    "glb": ".glb",
-    "ply": ".ply",
-    "grey-png": "_grey.png",
-    "normals-png": "_normals.png",
-    "cutout-png": "_cutout.png",
-    "obj": "_obj.zip",
-    "usdz": ".usdz",
-    "stl": "_relief.stl",
-}
+    "npz": ".npz", "depth-png": "_depth.png", "colour-png": "_colour.png", "glb": ".glb",
+    "ply": ".ply", "grey-png": "_grey.png", "normals-png": "_normals.png",
+    "cutout-png": "_cutout.png", "obj": "_obj.zip", "usdz": ".usdz", "stl": "_relief.stl",
+}  # fmt: skip
 # Vertices along the longer side: text files are ten times larger, phones show the USDZ, and a
 # printer's line is 0.4 mm, so that a relief of 160 mm shows no more.
 _MOST_VERTICES: dict[Format, int] = {"obj": 768, "usdz": 512, "stl": 400}
@@ -53,12 +43,9 @@ _MAX_16_BIT = 65535
 class Shape:
     """How files are cut and sized."""
 
-    max_ratio: float = MAX_RATIO
-    """Of a step of depth where surfaces and points are cut; see `ratio_at`."""
-    relief_mm: tuple[float, ...] = ()
-    """Width, base and height of the relief; those of `exchange.relief` where not given."""
-    between_m: tuple[float, float] = (0.0, math.inf)
-    """Nearest and farthest depth of the cut-out."""
+    max_ratio: float = MAX_RATIO  # of depth where surfaces and points are cut; see `ratio_at`
+    relief_mm: tuple[float, ...] = ()  # width, base and height, where not as in `exchange.relief`
+    between_m: tuple[float, float] = (0.0, math.inf)  # nearest and farthest depth of the cut-out
 
 
 def write_prediction(
@@ -70,20 +57,16 @@ def write_prediction(
     formats: Collection[Format] = USUAL,
     shape: Shape | None = None,
 ) -> list[Path]:
-    """Write the depth of a photo in several formats, and return the files in order of `FORMATS`.
+    """Write the depth of a photo, a batch of one, and return the files in order of `FORMATS`.
 
     All appear together, or none does. Names start with `stem`; every file holds the licence notice.
-    Depth and pictures have the photo's size. Surfaces and points have at most as many vertices
-    along a side as the network's own map: beyond that there is no more detail. The OBJ is a ZIP of
-    its three files. The prediction is a batch of one.
+    Depth and pictures have the photo's size; surfaces and points have at most as many vertices
+    along a side as the network's own map, which has no more detail. The OBJ is a ZIP.
     """
     prediction, shape = prediction.to("cpu"), shape or Shape()
     with whole_files(folder) as temporary:
         for kind, path in result_files(temporary, stem, formats).items():
-            if kind.endswith("png") or kind == "npz":
-                _write_map(kind, path, rgb, prediction, notice, shape)
-            else:
-                _write_solid(kind, path, rgb, prediction, notice, shape)
+            _write(kind, path, rgb, prediction, notice, shape)
     return list(result_files(folder, stem, formats).values())
 
 
@@ -94,7 +77,7 @@ def result_files(
     return {kind: Path(folder) / f"{stem}{_ENDS[kind]}" for kind in FORMATS if kind in formats}
 
 
-def _write_map(
+def _write(
     kind: Format,
     path: Path,
     rgb: UInt8[ndarray, "h w 3"],
@@ -102,54 +85,45 @@ def _write_map(
     notice: str,
     shape: Shape,
 ) -> None:
-    """Write numbers or a picture of the photo's size."""
+    """Write one file: numbers or a picture of the photo's size; a surface, points or a relief."""
     if kind == "normals-png":
         write_png(path, normals_picture(prediction, prediction.height, prediction.width), notice)
         return
-    depth, f_px = prediction.depth[0].numpy(), float(prediction.f_px[0])
-    if kind == "npz":
-        write_npz(path, depth, f_px, notice)
-    elif kind == "depth-png":
-        write_depth_png(path, depth, f_px, notice)
-    elif kind == "cutout-png":
-        near, far = shape.between_m
-        seen = np.where((depth >= near) & (depth <= far), np.uint8(255), np.uint8(0))
-        write_png(path, np.dstack([rgb, seen]), notice)
-    elif kind == "grey-png":
-        near, far = span = depth_range(depth)
-        write_png(path, grey(depth, span), notice, near_m=str(near), far_m=str(far))
+    if kind == "npz" or kind.endswith("png"):
+        depth, f_px = prediction.depth[0].numpy(), float(prediction.f_px[0])
     else:
-        span = depth_range(depth)
-        write_png(path, with_colour_bar(colorize(depth, span), span), notice)
-
-
-def _write_solid(
-    kind: Format,
-    path: Path,
-    rgb: UInt8[ndarray, "h w 3"],
-    prediction: Prediction,
-    notice: str,
-    shape: Shape,
-) -> None:
-    """Write a surface, points or a relief."""
-    side = prediction.canonical_inverse_depth.shape[-1]
-    side = _MOST_VERTICES["stl"] if kind == "stl" else min(side, _MOST_VERTICES.get(kind, side))
-    height, width = surface_size(prediction, side)
-    depth = prediction.depth_at(height, width)[0].numpy()
-    f_px, cut = float(prediction.f_px_at(width)[0]), ratio_at(shape.max_ratio, max(height, width))
-    if kind == "stl":
-        exchange.write_stl(path, exchange.relief(depth, *shape.relief_mm), notice)
-    elif kind == "ply":
-        colours = np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling.BOX))
-        write_ply(path, colours, depth, f_px, notice, cut)
-    else:
-        surface = textured_surface(rgb, depth, f_px, cut)
-        if kind == "glb":
-            write_glb(path, surface, notice)
-        elif kind == "usdz":
-            exchange.write_usdz(path, surface, notice)
-        else:
-            exchange.write_obj_zip(path, surface, path.name.removesuffix(_ENDS["obj"]), notice)
+        side = prediction.canonical_inverse_depth.shape[-1]
+        most = _MOST_VERTICES.get(kind, side)
+        size = surface_size(prediction, most if kind == "stl" else min(side, most))
+        depth, f_px = prediction.depth_at(*size)[0].numpy(), float(prediction.f_px_at(size[1])[0])
+    cut = ratio_at(shape.max_ratio, max(depth.shape))
+    match kind:
+        case "npz":
+            write_npz(path, depth, f_px, notice)
+        case "depth-png":
+            write_depth_png(path, depth, f_px, notice)
+        case "colour-png":
+            span = depth_range(depth)
+            write_png(path, with_colour_bar(colorize(depth, span), span), notice)
+        case "grey-png":
+            near, far = span = depth_range(depth)
+            write_png(path, grey(depth, span), notice, near_m=str(near), far_m=str(far))
+        case "cutout-png":
+            near, far = shape.between_m
+            seen = np.where((depth >= near) & (depth <= far), np.uint8(255), np.uint8(0))
+            write_png(path, np.dstack([rgb, seen]), notice)
+        case "stl":
+            exchange.write_stl(path, exchange.relief(depth, *shape.relief_mm), notice)
+        case "ply":
+            colours = Image.fromarray(rgb).resize(depth.shape[::-1], Image.Resampling.BOX)
+            write_ply(path, np.asarray(colours), depth, f_px, notice, cut)
+        case "glb":
+            write_glb(path, textured_surface(rgb, depth, f_px, cut), notice)
+        case "usdz":
+            exchange.write_usdz(path, textured_surface(rgb, depth, f_px, cut), notice)
+        case "obj":
+            name = path.name.removesuffix(_ENDS[kind])
+            exchange.write_obj_zip(path, textured_surface(rgb, depth, f_px, cut), name, notice)
 
 
 def normals_picture(prediction: Prediction, height: int, width: int) -> UInt8[ndarray, "h w 3"]:
@@ -192,10 +166,7 @@ def write_depth_png(
     notice: str,
     scale_m: float | None = None,
 ) -> None:
-    """Write depth as 16-bit grey, with the metres of one step in the text chunk `scale_m`.
-
-    The step is that of `png_scale`, or given, so that several files have the same.
-    """
+    """Write depth as 16-bit grey, in steps of `scale_m` metres (of `png_scale` if not given)."""
     scale_m = scale_m or png_scale(depth[::4, ::4])
     values = np.clip(np.round(depth / scale_m), 1, _MAX_16_BIT).astype(np.uint16)
     meaning = "depth in metres = value * scale_m; 65535: this far or farther"
@@ -203,15 +174,12 @@ def write_depth_png(
 
 
 def png_scale(depth: Float[ndarray, "h w"]) -> float:
-    """Return the metres of one step in 16 bits: the finest that holds 99 % of the pixels.
-
-    It is 1 mm, 1 cm, 10 cm or 1 m.
-    """
+    """Return the metres of one step of 16 bits: 1 mm, 1 cm or 10 cm if 99 % fit, else 1 m."""
     reach = float(np.percentile(depth, 99))
     return next((s for s in (0.001, 0.01, 0.1) if reach <= s * _MAX_16_BIT), 1.0)
 
 
-def write_png(path: str | Path, values: Picture, notice: str, **texts: str) -> None:
+def write_png(path: str | Path, values: UInt[ndarray, "h w *c"], notice: str, **texts: str) -> None:
     """Write a picture as PNG, with the notice and other texts in its metadata."""
     chunks = PngInfo()
     for name, text in {**texts, "Copyright": notice}.items():

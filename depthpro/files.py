@@ -2,7 +2,7 @@
 
 import contextlib
 import secrets
-import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,12 +28,8 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def whole_files(folder: str | Path) -> Iterator[Path]:
     """Give a new folder to write to; its files move to `folder` together if the block succeeds."""
-    folder = Path(folder)
-    temporary = folder / f".{secrets.token_hex(8)}"
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-        for path in temporary.iterdir():
-            path.replace(folder / path.name)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", dir=folder, ignore_cleanup_errors=True) as name:
+        yield Path(name)
+        for path in Path(name).iterdir():
+            path.replace(Path(folder) / path.name)

@@ -20,7 +20,6 @@ FAR_M = 200.0  # surfaces end here: farther points are sky or guesses, and would
 _SMOOTH_PX = 1.5  # of inverse depth before it is differentiated
 _REACH = 4  # pixels of such a map: a wider change of depth is a surface, not an edge
 Number = TypeVar("Number", float, Tensor)
-
 MIN_DEPTH_M, MAX_DEPTH_M = 1e-4, 1e4  # depth is clamped to this range, as published; sky is far
 
 
@@ -43,9 +42,8 @@ def metric_depth(
 ) -> Float[Tensor, "b {height} {width}"]:
     """Return depth = f_px / (w C) in metres, within `MIN_DEPTH_M` and `MAX_DEPTH_M`.
 
-    C is that of the stretched square picture, 0 at infinity; the focal length is for a picture
-    `width` pixels wide. As in the published code, inverse depth is interpolated (bilinear) and then
-    clamped. Source: Section 3.2.
+    C is that of the stretched square picture, 0 at infinity; the focal length is for this width.
+    As published, inverse depth is interpolated (bilinear), then clamped. Source: Section 3.2.
     """
     inverse = canonical.float() * (width / f_px)[:, None, None]
     if inverse.shape[-2:] != (height, width):
@@ -67,29 +65,25 @@ def intrinsics(f_px: float, height: int, width: int) -> Float[ndarray, "3 3"]:
 
 def unproject(depth: Float[ndarray, "h w"], f_px: float) -> Float[ndarray, "h w 3"]:
     """Return every pixel's 3D point in metres; the focal length is for a picture of this width."""
-    height, width = depth.shape
-    x = (np.arange(width, dtype=depth.dtype) - (width - 1) / 2) / f_px
-    y = (np.arange(height, dtype=depth.dtype) - (height - 1) / 2) / f_px
+    y, x = ((np.arange(n, dtype=depth.dtype) - (n - 1) / 2) / f_px for n in depth.shape)
     return np.stack([depth * x, depth * y[:, None], depth], axis=-1)
 
 
 def surface_normals(depth: Float[ndarray, "h w"], f_px: float) -> Float[ndarray, "h w 3"]:
     """Return unit normals towards the camera, in its frame; depth has two rows and columns or more.
 
-    Inverse depth of the plane m · p = 1 is m · ray, so m follows from its gradient; it is smoothed
-    a little, by which planes stay exact. Take depth at the size of the network's own map: between
-    its samples there are steps.
+    Inverse depth of the plane m · p = 1 is m · ray, so m follows from its gradient; smoothing keeps
+    planes exact. Take depth at the size of the network's own map: between its samples it has steps.
     """
     from scipy.ndimage import gaussian_filter  # takes longer to load than the rest of this module
 
-    height, width = depth.shape
     margin = 4 * math.ceil(_SMOOTH_PX)  # odd, so that planes go on in it
     padded = np.pad(1 / depth, margin, mode="reflect", reflect_type="odd")
     inverse = gaussian_filter(padded, _SMOOTH_PX)[margin:-margin, margin:-margin]
     down, across = np.gradient(inverse)
-    x = (np.arange(width, dtype=depth.dtype) - (width - 1) / 2) * across
-    y = (np.arange(height, dtype=depth.dtype)[:, None] - (height - 1) / 2) * down
-    away = np.stack([f_px * across, f_px * down, inverse - x - y], axis=-1)
+    y, x = (np.arange(n, dtype=depth.dtype) - (n - 1) / 2 for n in depth.shape)
+    nearest = inverse - x * across - y[:, None] * down
+    away = np.stack([f_px * across, f_px * down, nearest], axis=-1)
     return -away / np.linalg.norm(away, axis=-1, keepdims=True)
 
 
@@ -126,11 +120,9 @@ def _edges(inverse: Float[ndarray, "h w"], ratio: float) -> Bool[ndarray, "h w-1
     slopes = (padded[:, reach:] - padded[:, :-reach]) / reach
     before, after = slopes[:, : width - 1], slopes[:, 3 * reach + 1 : 3 * reach + width]
     left, right = inverse[:, :-1], inverse[:, 1:]
-
-    def differ(one: ndarray, other: ndarray) -> ndarray:
-        return np.maximum(one, other) > ratio * np.minimum(one, other)
-
-    return differ(left + before, right) & differ(right - after, left)
+    pairs = ((left + before, right), (right - after, left))
+    steps = (np.maximum(*pair) > ratio * np.minimum(*pair) for pair in pairs)
+    return np.logical_and(*steps)
 
 
 def solid_pixels(cells: Bool[ndarray, "rows columns"]) -> Bool[ndarray, "rows+1 columns+1"]:

@@ -4,7 +4,6 @@ import argparse
 import math
 import os
 import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -22,42 +21,37 @@ from depthpro.surfaces.exchange import require_usd
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
+    add = parser.add_argument
     sources = "a photo, or a folder that is searched for photos; as many as you like"
-    parser.add_argument("sources", nargs="+", type=Path, metavar="source", help=sources)
-    parser.add_argument("-o", "--out", type=Path, required=True, help="folder for the results")
-    parser.add_argument("--model", default="small", help="'small', a file, a folder or a hub name")
-    parser.add_argument("--device", help="cuda, mps or cpu; the best there is if not given")
+    add("sources", nargs="+", type=Path, metavar="source", help=sources)
+    add("-o", "--out", type=Path, required=True, help="folder for the results")
+    add("--model", default="small", help="'small', a file, a folder or a hub name")
+    add("--device", help="cuda, mps or cpu; the best there is if not given")
     focal = parser.add_mutually_exclusive_group()
     focal.add_argument("--f-px", type=float, help="focal length in pixels of the photo")
     focal.add_argument("--fov-deg", type=float, help="horizontal field of view in degrees")
     estimate = "use the network's estimate for all photos"
     focal.add_argument("--ignore-metadata", action="store_true", help=estimate)
     formats = f"which of {', '.join(FORMATS)}; the first {len(USUAL)} if not given"
-    parser.add_argument(
-        "--formats", nargs="+", choices=FORMATS, default=USUAL, metavar="FORMAT", help=formats
-    )
-    parser.add_argument("--near-m", type=float, default=0.0, help="nearest depth of cutout-png")
-    parser.add_argument("--far-m", type=float, default=math.inf, help="farthest depth of it")
-    parser.add_argument("--resume", action="store_true", help="skip photos whose results are there")
+    add("--formats", nargs="+", choices=FORMATS, default=USUAL, metavar="FORMAT", help=formats)
+    add("--near-m", type=float, default=0.0, help="nearest depth of cutout-png")
+    add("--far-m", type=float, default=math.inf, help="farthest depth of it")
+    add("--resume", action="store_true", help="skip photos whose results are there")
 
 
 def run(options: argparse.Namespace) -> int:
     """Predict every photo, count them at the end, and return the exit status.
 
-    Started by `torchrun` or `accelerate launch`, each process takes its part of the photos.
-
-    Raises:
-        ValueError: If an argument is wrong or there is no photo, before any work is done.
+    Started by `torchrun` or `accelerate launch`, each process takes its part of the photos. A wrong
+    argument, or no photo, is a ValueError before any work is done.
     """
     if options.f_px is not None and not 0 < options.f_px < float("inf"):
         raise ValueError(f"--f-px must be a positive number of pixels, got {options.f_px}")
     if options.fov_deg is not None and not 0 < options.fov_deg < 180:
         raise ValueError(f"--fov-deg must be between 0 and 180 degrees, got {options.fov_deg}")
     if not 0 <= options.near_m < options.far_m:
-        raise ValueError(
-            "--near-m must be a depth in metres below --far-m, got "
-            f"{options.near_m} and {options.far_m}"
-        )
+        got = f"{options.near_m} and {options.far_m}"
+        raise ValueError(f"--near-m must be a depth in metres below --far-m, got {got}")
     if "usdz" in options.formats:
         require_usd()
     if options.out.is_file():
@@ -76,11 +70,11 @@ def run(options: argparse.Namespace) -> int:
     rank, processes = (state.process_index, state.num_processes) if state else (0, 1)
     if rank == 0:
         print(model.provenance.notice, f"on {model.device}", file=sys.stderr)
-    outcomes: list[Outcome] = []
-    stopped = False
+    outcomes, stopped = list[Outcome](), False
     try:
-        for outcome in _predict_all(model, list(album.jobs.items())[rank::processes], options):
-            outcomes.append(outcome)
+        jobs = list(album.jobs.items())[rank::processes]
+        for photo, target in tqdm(jobs, unit="photo", disable=None if len(jobs) > 1 else True):
+            outcomes.append(_predict(model, photo, target, options))
     except KeyboardInterrupt:
         stopped = True
     if state and not stopped:
@@ -90,27 +84,21 @@ def run(options: argparse.Namespace) -> int:
     return 130 if stopped else int(any(outcome.kind == "refused" for outcome in outcomes))
 
 
-def _predict_all(
-    model: DepthPro, jobs: Sequence[tuple[Path, Path]], options: argparse.Namespace
-) -> Iterator[Outcome]:
-    """Predict photos one after the other, and yield what became of each."""
-    progress = tqdm(jobs, unit="photo", disable=None if len(jobs) > 1 else True)
-    for photo, target in progress:
-        results = result_files(target.parent, target.name, options.formats).values()
-        if options.resume and all(path.exists() for path in results):
-            yield Outcome(str(photo), "there already")
-            continue
-        try:
-            progress.write(_predict(model, photo, target, options))
-        except (ValueError, OSError, MemoryError) as error:
-            yield Outcome(str(photo), "refused", str(error))
-        except Exception as error:  # a bug must not cost the other photos
-            yield Outcome(str(photo), "refused", f"{type(error).__name__}: {error}")
-        else:
-            yield Outcome(str(photo), "done")
+def _predict(model: DepthPro, photo: Path, target: Path, options: argparse.Namespace) -> Outcome:
+    """Predict a photo, unless its results are there already, and return what became of it."""
+    results = result_files(target.parent, target.name, options.formats).values()
+    if options.resume and all(path.exists() for path in results):
+        return Outcome(str(photo), "there already")
+    try:
+        tqdm.write(_write(model, photo, target, options))
+    except (ValueError, OSError, MemoryError) as error:
+        return Outcome(str(photo), "refused", str(error))
+    except Exception as error:  # a bug must not cost the other photos
+        return Outcome(str(photo), "refused", f"{type(error).__name__}: {error}")
+    return Outcome(str(photo), "done")
 
 
-def _predict(model: DepthPro, path: Path, target: Path, options: argparse.Namespace) -> str:
+def _write(model: DepthPro, path: Path, target: Path, options: argparse.Namespace) -> str:
     """Write one photo's files, and return a line with its depth and focal length."""
     photo = load_image(path)
     doubt = ""

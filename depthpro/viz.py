@@ -51,8 +51,8 @@ def colorize(
 ) -> UInt8[ndarray, "h w 3"]:
     """Return depth in metres as colours: near is the end of the colour map.
 
-    Depths at the ends are `span`, or `depth_range` without one. As in the published viewer, colours
-    are linear in inverse depth by default.
+    `span` are the depths at its ends, None those of `depth_range`. As in the published viewer,
+    colours are linear in inverse depth by default.
     """
     return _palette(cmap)[grey(depth, span or depth_range(depth), scale)]
 
@@ -123,11 +123,11 @@ def with_colour_bar(
     axes.yaxis.tick_right()
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    parts = [coloured, np.asarray(canvas.buffer_rgba())[..., :3]]
-    rows = max(len(part) for part in parts)
-    margins = [((0, rows - len(part)), (0, 0), (0, 0)) for part in parts]
-    padded = [np.pad(p, m, constant_values=255) for p, m in zip(parts, margins, strict=True)]
-    return np.concatenate(padded, axis=1)
+    bar = np.asarray(canvas.buffer_rgba())[..., :3]
+    both = np.full((max(len(coloured), len(bar)), coloured.shape[1] + bar.shape[1], 3), 255, "u1")
+    both[: len(coloured), : coloured.shape[1]] = coloured
+    both[: len(bar), coloured.shape[1] :] = bar
+    return both
 
 
 def _scaled(depth: Any, scale: Scale) -> Any:
