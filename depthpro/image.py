@@ -16,8 +16,7 @@ from depthpro.photos.exif import find_focal
 from depthpro.photos.hdr import find_coding, read_hdr
 from depthpro.photos.tiff import Unreadable, read_deep_tiff, to_8_bit
 
-MAX_PIXELS = 100_000_000
-"""Larger photos, as of phones with 108 and 200 megapixels, are halved on both sides."""
+MAX_PIXELS = 100_000_000  # larger photos, as phones' of 108 and 200 megapixels, are halved
 MAX_FILE_PIXELS = 270_000_000
 Image.MAX_IMAGE_PIXELS = MAX_FILE_PIXELS  # Pillow's own limit against bombs
 
@@ -79,7 +78,12 @@ def _open(path: Path) -> Iterator[Image.Image]:
         pillow_heif.register_heif_opener()
         with path.open("rb") as file:
             image = read_deep_tiff(file) or Image.open(file, formats=_FORMATS)
-            _check(image, name)
+            if image.width * image.height > MAX_FILE_PIXELS:
+                raise _too_large(name, f"{image.width} x {image.height} pixels")
+            exif = image.getexif() if image.format == "TIFF" else {}
+            if _DNG_VERSION in exif or exif.get(_SUBFILE_TYPE, 0) & 1:  # starts with a thumbnail
+                raw = f"got the raw file {name}; export a JPEG."
+                raise _Refusal(f"expected a developed photo; {raw}")
             yield image
     except Unreadable as error:
         raise ValueError(f"expected a photo; got {name}, {error}") from None
@@ -100,15 +104,6 @@ def _open(path: Path) -> Iterator[Image.Image]:
         raise ValueError(
             f"expected a whole photo; got {name}, which is truncated or damaged; copy it again."
         ) from error
-
-
-def _check(image: Image.Image, name: str) -> None:
-    """Refuse pictures that are too large, and camera raw files, which start with a thumbnail."""
-    if image.width * image.height > MAX_FILE_PIXELS:
-        raise _too_large(name, f"{image.width} x {image.height} pixels")
-    exif = image.getexif() if image.format == "TIFF" else {}
-    if _DNG_VERSION in exif or exif.get(_SUBFILE_TYPE, 0) & 1:
-        raise _Refusal(f"expected a developed photo; got the raw file {name}; export a JPEG.")
 
 
 def _too_large(name: str, size: str) -> _Refusal:

@@ -13,8 +13,6 @@ PHOTO_SUFFIXES = (
 )  # fmt: skip
 """In any case. A file that is named itself may have any suffix."""
 _RESULT = re.compile(r"\.\w+_(depth|colour)\.png$")  # of photo.jpg: photo.jpg_depth.png
-
-
 Kind = Literal["done", "refused", "there already"]
 
 
@@ -22,31 +20,27 @@ class Album(NamedTuple):
     """Photos with the path that their results' names start with, and what is none."""
 
     jobs: dict[Path, Path]
-    left_out: Counter[str]
-    """Files in the folders that are no photos, by suffix."""
+    left_out: Counter[str]  # files in the folders that are no photos, by suffix
 
 
 def find_photos(sources: Sequence[Path], out: Path) -> Album:
     """Return the photos of files and folders, linked folders among them.
 
     Folders within a source are kept. The whole name of the photo starts the names of its files, so
-    that photo.jpg and photo.png do not meet. Hidden files and earlier results are passed over.
-
-    Raises:
-        ValueError: If a source holds no photo, or two of them have photos of the same name.
+    that photo.jpg and photo.png do not meet. Hidden files and earlier results are passed over. A
+    ValueError if a source holds no photo, or two of them have photos of the same name.
     """
-    jobs: dict[Path, Path] = {}
-    left_out = Counter[str]()
+    jobs, left_out = dict[Path, Path](), Counter[str]()
     for source in sources:
         if not source.exists():
             raise ValueError(f"no such file or folder: {str(source)!r}")
-        files = sorted(_files(source, out)) if source.is_dir() else [source]
-        is_photo = {path: path.suffix.lower() in PHOTO_SUFFIXES or path == source for path in files}
-        photos = [path for path in files if is_photo[path]]
-        left_out.update(path.suffix.lower() for path in files if not is_photo[path])
+        photos, root = [source], source.parent
+        if source.is_dir():
+            files, root = sorted(_files(source, out)), source
+            photos = [path for path in files if path.suffix.lower() in PHOTO_SUFFIXES]
+            left_out.update(path.suffix.lower() for path in {*files} - {*photos})
         if not photos:
             raise ValueError(f"no photos in {str(source)!r}: looked for {' '.join(PHOTO_SUFFIXES)}")
-        root = source if source.is_dir() else source.parent
         jobs |= {photo.absolute(): out / photo.relative_to(root) for photo in photos}
     if len(set(jobs.values())) < len(jobs):
         raise ValueError(
@@ -61,11 +55,8 @@ def _files(folder: Path, out: Path) -> Iterator[Path]:
     seen = {out.resolve()}
     for parent, folders, names in os.walk(folder, followlinks=True):
         seen.add(Path(parent).resolve())
-        folders[:] = [
-            name
-            for name in folders
-            if not name.startswith(".") and Path(parent, name).resolve() not in seen
-        ]
+        visible = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in visible if Path(parent, name).resolve() not in seen]
         for name in names:
             if not name.startswith(".") and not _RESULT.search(name):
                 yield Path(parent, name)
@@ -87,10 +78,8 @@ def summary(outcomes: Sequence[Outcome], album: Album) -> list[str]:
     parts = [f"{count} {kind}" for kind, count in counts.items() if count]
     line = f"{_photos(len(album.jobs))}: {', '.join(parts)}"
     if album.left_out:
-        kinds = ", ".join(
-            f"{n} {kind or 'no suffix'}" for kind, n in sorted(album.left_out.items())
-        )
-        line += f"; left out, no photos by their suffix: {kinds}"
+        kinds = [f"{n} {kind or 'no suffix'}" for kind, n in sorted(album.left_out.items())]
+        line += f"; left out, no photos by their suffix: {', '.join(kinds)}"
     were = "was" if len(refused) == 1 else "were"
     heading = [f"{_photos(len(refused))} {were} refused:"] if refused else []
     return [*heading, *refused, line]

@@ -7,32 +7,25 @@ sensor, the sizes and the picture say must agree, else the focal length is not u
 
 from collections.abc import Mapping
 from contextlib import suppress
-from math import atan, degrees, hypot, isfinite
+from math import hypot, isfinite
 from typing import NamedTuple
 
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import IFDRational
 
-MIN_FOV_DEG, MAX_FOV_DEG = 1.0, 175.0
-"""Horizontal fields of view that are used."""
-_MIN_SENSOR_MM, _MAX_SENSOR_MM = 4.0, 60.0
-"""Widths of sensors, from the smallest phones to medium format."""
+from depthpro.geometry import fov_from_focal
+
+MIN_FOV_DEG, MAX_FOV_DEG = 1.0, 175.0  # horizontal fields of view that are used
+_MIN_SENSOR_MM, _MAX_SENSOR_MM = 4.0, 60.0  # widths, from smallest phones to medium format
 _MAX_SIDE_RATIO = 2.5
 _FROM_35MM = "FocalLengthIn35mmFilm"
 _FROM_SENSOR = "FocalLength with FocalPlaneXResolution"
 _FILM_DIAGONAL_MM = hypot(36, 24)
 _UNIT_MM = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
 _TAGS = {
-    "orientation": 0x0112,
-    "lens_mm": 0x920A,
-    "f_35mm": 0xA405,
-    "width": 0xA002,
-    "height": 0xA003,
-    "plane_x": 0xA20E,
-    "plane_y": 0xA20F,
-    "plane_unit": 0xA210,
-    "zoom": 0xA404,
-}
+    "orientation": 0x0112, "lens_mm": 0x920A, "f_35mm": 0xA405, "width": 0xA002, "height": 0xA003,
+    "plane_x": 0xA20E, "plane_y": 0xA20F, "plane_unit": 0xA210, "zoom": 0xA404,
+}  # fmt: skip
 _LEAST_SENSOR_PX = 500
 
 
@@ -71,13 +64,8 @@ class _Size(NamedTuple):
 def focal_px_from_35mm(f_35mm: float, width: int, height: int) -> float:
     """Return the focal length in pixels from the 35 mm equivalent in millimetres.
 
-    The diagonals of image and film frame (36 mm by 24 mm) are set equal, so that portrait and
-    landscape give the same.
-
-    Raises:
-        ValueError: If a value is not positive and finite.
-
-    Source: the published code.
+    The diagonals of image and film frame (36 mm by 24 mm) are set equal, as in the published code,
+    so that portrait and landscape give the same. Values must be positive and finite.
     """
     if not all(isfinite(value) and value > 0 for value in (f_35mm, width, height)):
         raise ValueError(
@@ -90,11 +78,8 @@ def focal_px_from_35mm(f_35mm: float, width: int, height: int) -> float:
 def find_focal(image: Image.Image) -> tuple[float | None, str | None]:
     """Return the focal length in pixels with the tags that gave it, or None with the reason.
 
-    Both are None if no tag gives a focal length.
-
-    Args:
-        image: An opened file that is not loaded yet: as it loads, Pillow turns a TIFF and drops
-            its orientation.
+    Both are None if no tag gives one. The file is opened but not loaded: as it loads, Pillow turns
+    a TIFF and drops its orientation.
     """
     tags = read_tags(image)
     # The picture as stored, before it is turned upright; its rows are the sensor's.
@@ -114,9 +99,11 @@ def focal_from_tags(
     for read, source in ((_from_35mm, _FROM_35MM), (_from_sensor, _FROM_SENSOR)):
         try:
             if f_px := read(tags, width, height):
-                _check_angle(f_px, height if turned else width)
+                fov_deg = fov_from_focal(f_px, height if turned else width)
                 if panorama:
                     raise _Doubt
+                if not MIN_FOV_DEG <= fov_deg <= MAX_FOV_DEG:
+                    raise _Doubt(f"it means a field of view of {fov_deg:.3g}°")
                 return f_px, source
         except _Doubt as doubt:
             why = "a panorama has none" if panorama else doubt
@@ -165,8 +152,8 @@ def _from_sensor(tags: Mapping[str, float], width: int, height: int) -> float | 
 def _sensor_size(tags: Mapping[str, float], width: int, height: int) -> _Size | None:
     """Return the picture's size beside the sensor's, where the tags' fractions give that.
 
-    Canon writes 1000 times the sensor's pixels over its length in 1/1000 inch, and editors that
-    resize a picture leave it. Of a reduced fraction, all that shows is that it does not fit.
+    Canon writes 1000 times the sensor's pixels over its length in 1/1000 inch, which editors leave
+    when they resize. Of a reduced fraction, all that shows is that it does not fit.
     """
     if tags.get("plane_unit", 2) != 2 or "plane_px_x" not in tags:
         return None
@@ -188,12 +175,6 @@ def _taken_size(
     size, turned = _Size(width, height, *taken), _Size(width, height, *taken[::-1])
     # An editor may have turned the pixels but not these tags.
     return turned if turned.is_whole and not size.is_whole else size
-
-
-def _check_angle(f_px: float, width: int) -> None:
-    fov_deg = degrees(2 * atan(width / 2 / f_px))
-    if not MIN_FOV_DEG <= fov_deg <= MAX_FOV_DEG:
-        raise _Doubt(f"it means a field of view of {fov_deg:.3g}°")
 
 
 def read_tags(image: Image.Image) -> dict[str, float]:

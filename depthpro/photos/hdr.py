@@ -8,10 +8,7 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 from PIL import Image, ImageFile, ImageOps
 
-_WHITE_NITS = 203.0
-"""Luminance of diffuse white in HDR pictures.
-
-Source: ITU-R BT.2408, section 2.2."""
+_WHITE_NITS = 203.0  # luminance of diffuse white in HDR pictures (ITU-R BT.2408, section 2.2)
 _PQ, _HLG = 16, 18  # transfer characteristics
 _TO_SRGB = {  # linear RGB by colour primaries
     1: np.eye(3),
@@ -35,12 +32,9 @@ class Coding(NamedTuple):
 
 def find_coding(image: ImageFile.ImageFile) -> Coding | None:
     """Return the coding of an HDR picture that is opened and not yet loaded, or None."""
-    primaries = transfer = 0
-    if image.format == "HEIF":
-        nclx = image.info.get("nclx_profile") or {}
-        primaries = nclx.get("color_primaries", 0)
-        transfer = nclx.get("transfer_characteristics", 0)
-    elif image.format == "AVIF" and image.fp:  # Pillow does not tell; a box before the pixels does
+    nclx = (image.format == "HEIF" and image.info.get("nclx_profile")) or {}
+    primaries, transfer = nclx.get("color_primaries", 0), nclx.get("transfer_characteristics", 0)
+    if image.format == "AVIF" and image.fp:  # Pillow does not tell; a box before the pixels does
         image.fp.seek(0)
         _, _, rest = image.fp.read(_HEAD_BYTES).partition(b"colrnclx")
         primaries, transfer = (int.from_bytes(rest[at : at + 2], "big") for at in (0, 2))
@@ -48,16 +42,11 @@ def find_coding(image: ImageFile.ImageFile) -> Coding | None:
 
 
 def read_hdr(image: ImageFile.ImageFile, coding: Coding) -> Image.Image:
-    """Return an HDR picture in sRGB, diffuse white at white; brighter lights are clipped.
-
-    Args:
-        image: An opened file; of AVIF, Pillow gives 8 bits.
-        coding: From `find_coding`.
-    """
+    """Return an HDR picture in sRGB, diffuse white at white; brighter lights are clipped."""
     if image.format == "HEIF" and image.fp:
         image.fp.seek(0)
         codes = np.asarray(pillow_heif.open_heif(image.fp, convert_hdr_to_8bit=False))
-    else:
+    else:  # of AVIF, Pillow gives 8 bits
         codes = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     rgb = np.empty((*codes.shape[:2], 3), np.uint8)
     for row in range(0, len(codes), _ROWS):

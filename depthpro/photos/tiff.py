@@ -25,10 +25,8 @@ def read_deep_tiff(file: BinaryIO) -> Image.Image | None:
     """Return a TIFF's first picture with 8 bits a channel, or None for one that Pillow reads.
 
     Integers are divided by the largest value of their bits, floats go from 0 (black) to 1. Colour
-    profile, orientation and EXIF come with the picture.
-
-    Raises:
-        Unreadable: If its kind or its values have no agreed meaning.
+    profile, orientation and EXIF come with it. `Unreadable` if kind or values have no agreed
+    meaning.
     """
     try:
         page = tifffile.TiffFile(file).pages.first
@@ -88,11 +86,7 @@ def _pillow_reads(page: tifffile.TiffPage, dtype: np.dtype) -> bool:
 
 
 def to_8_bit(values: ndarray, white: int) -> UInt8[ndarray, "*shape"]:
-    """Return values from 0 to `white` as 0 to 255, rounded.
-
-    Raises:
-        Unreadable: If a value is outside.
-    """
+    """Return values from 0 to `white` as 0 to 255, rounded; `Unreadable` if a value is outside."""
     low, high = values.min(), values.max()
     if not (low >= 0 and high <= white):  # also for NaN
         raise Unreadable(
