@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
-from torch.utils.benchmark import Timer
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
@@ -133,6 +132,8 @@ def count_flops(operation: Operation) -> int:
 @torch.inference_mode()
 def time_alone(operation: Operation, device: torch.device | str = "cpu") -> float:
     """Return the seconds of an operation with warm memory, the best within a tenth of a second."""
+    from torch.utils.benchmark import Timer  # looks for a CUDA compiler, and warns without a GPU
+
     function, arguments, settings = operation
     tensors = [
         torch.randn_like(x, device=device) if isinstance(x, Tensor) else x for x in arguments

@@ -10,6 +10,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from demo import screen
+from demo.figures import percent
 from demo.tabs.depth import style
 from demo.tabs.depth.style import DepthStyle
 from depthpro import Prediction, load_image
@@ -130,8 +131,8 @@ def test_choices_draw_what_they_say(page: Page, expected: Prediction, tmp_path: 
     redrawn(page, before)
     expect(page.locator("#range").get_by_label("fixed")).to_be_checked()
     wanted = style.draw(depth, expected.f_px.item(), DepthStyle("cividis", "log", "ray", span))
-    expect(page.locator(".legend")).to_contain_text(f"{wanted.nearer:.0%} nearer than")
-    expect(page.locator(".legend")).to_contain_text(f"{wanted.farther:.0%} farther than")
+    expect(page.locator(".legend")).to_contain_text(f"{percent(wanted.nearer)} nearer than")
+    expect(page.locator(".legend")).to_contain_text(f"{percent(wanted.farther)} farther than")
     assert drawn(page) == screen.picture_uri(wanted.rgb, "JPEG")
     shot(page, "depth-fixed")
     before = drawn(page)
