@@ -15,6 +15,7 @@ with contextlib.suppress(ImportError):
 from demo import network
 from demo.hosting import read_accounts
 from demo.page import build_page, serve
+from depthpro.predict import INT8
 
 
 def main() -> None:
@@ -26,6 +27,7 @@ def main() -> None:
         "'apple/DepthPro'; the published weights on CUDA, else 'small'",
     )
     parser.add_argument("--device", help="cuda, mps or cpu; the best there is if not given")
+    parser.add_argument("--int8", action="store_true", help=INT8)
     parser.add_argument("--host", help="address to serve on; 0.0.0.0 for the whole network")
     parser.add_argument("--port", type=int, help="port to serve on; the first free from 7860")
     parser.add_argument(
@@ -36,7 +38,7 @@ def main() -> None:
     options = parser.parse_args()
     try:
         accounts = read_accounts(options.auth)
-        model = network.start(options.model, options.device)
+        model = network.start(options.model, options.device, int8=options.int8)
     except ValueError as error:
         sys.exit(f"app.py: {error}")
     serve(build_page(model), options.host, options.port, accounts)

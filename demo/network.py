@@ -107,7 +107,7 @@ class Network:
             threading.Thread(target=self.example, args=[examples.FIRST]).start()
 
 
-def start(name: str | None, device: str | None = None) -> Network:
+def start(name: str | None, device: str | None = None, *, int8: bool = False) -> Network:
     """Return the network for the page: by name, else the published one on CUDA, else "small".
 
     What comes from the hub loads in the background; if it cannot be had, the embedded network takes
@@ -120,7 +120,7 @@ def start(name: str | None, device: str | None = None) -> Network:
     cuda = target.startswith("cuda")
     wanted = name or (PUBLISHED if cuda else EMBEDDED)
     half = cuda or (target == "cpu" and checkpoint.is_on_hub(wanted))  # as they are published
-    dtype = torch.float16 if half else torch.float32
+    dtype = torch.int8 if int8 else torch.float16 if half else torch.float32
 
     def load(bar: type[tqdm]) -> tuple[DepthPro, str]:
         try:

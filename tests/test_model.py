@@ -222,8 +222,8 @@ def test_parts_and_strips_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPa
 def test_unknown_precision_and_dtype_are_refused(tiny_model: DepthPro) -> None:
     with pytest.raises(ValueError, match=r"one of \['auto', 'float32', .*got 'half'"):
         tiny_model.infer(photo(), precision="half")
-    with pytest.raises(ValueError, match=r"dtype must be one of .*got torch\.int8"):
-        DepthPro.from_pretrained(dtype=torch.int8)
+    with pytest.raises(ValueError, match=r"dtype must be one of .*got torch\.int16"):
+        DepthPro.from_pretrained(dtype=torch.int16)
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,13 @@ import reference
 import torch
 from conftest import TINY, make_model
 from torch import Tensor
+from torch.nn import functional as F
 
 from depthpro import DepthPro, DepthProConfig
 from depthpro.decoder import Decoder, build_head
 from depthpro.encoder import merge
 from depthpro.fov import FieldOfView
-from depthpro.vit import LAYER_SCALE, build_vit
+from depthpro.vit import LAYER_SCALE, AttentionByWindow, build_vit
 
 
 def noise(*shape: int) -> Tensor:
@@ -123,3 +124,19 @@ def test_vit_starts_with_the_published_layer_scale() -> None:
     gammas = [value for name, value in state.items() if name.endswith("gamma")]
     assert len(gammas) == 2 * TINY.depth
     assert all((gamma == LAYER_SCALE).all() for gamma in gammas)
+
+
+@pytest.mark.parametrize("amx", [False, True])
+def test_attention_in_bfloat16_is_near(monkeypatch: pytest.MonkeyPatch, amx: bool) -> None:
+    query, key, value = torch.randn(3, 2, 4, 37, 16)
+    expected = F.scaled_dot_product_attention(query, key, value)
+    halves = [each.bfloat16() for each in (query, key, value)]
+    fused = F.scaled_dot_product_attention(*halves)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    with AttentionByWindow():
+        ours = F.scaled_dot_product_attention(*halves, dropout_p=0.0)
+        unchanged = F.scaled_dot_product_attention(query, key, value)
+    assert ours.dtype == torch.bfloat16
+    assert torch.equal(ours, fused) == amx
+    assert (ours.float() - expected).norm() < 0.01 * expected.norm()
+    assert torch.equal(unchanged, expected)

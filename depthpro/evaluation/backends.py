@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from depthpro.config import DepthProConfig
 from depthpro.evaluation.transformers_models import import_transformers
-from depthpro.model import DepthPro, keep_in_float32
+from depthpro.model import DepthPro, for_inference
 from depthpro.precision import Precision
 
 
@@ -37,11 +37,7 @@ def random_network(
 ) -> DepthPro:
     """Return a network with the weights that training starts from, stored as trained ones are."""
     with device:
-        model = DepthPro(config)
-    model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    model = model.to(dtype).eval()
-    keep_in_float32(model)
-    return model
+        return for_inference(DepthPro(config), device, dtype)
 
 
 def random_backends(
@@ -59,7 +55,8 @@ def random_backends(
     with tempfile.TemporaryDirectory() as folder:
         theirs.save_pretrained(folder, max_shard_size="100GB")
         ours = DepthPro.from_pretrained(folder, device=device, dtype=dtype)
-    return [our_backend(ours, precision), transformers_backend(theirs.to(dtype), precision)]
+    theirs = theirs.to(getattr(torch, precision) if dtype == torch.int8 else dtype)
+    return [our_backend(ours, precision), transformers_backend(theirs, precision)]
 
 
 def _transformers_config(config: DepthProConfig):

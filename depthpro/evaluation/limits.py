@@ -21,6 +21,8 @@ from depthpro.precision import Precision
 _KINDS: dict[Any, str] = {
     F.linear: "linear",
     F.scaled_dot_product_attention: "attention",
+    torch.matmul: "attention",  # of which the network has no others
+    torch.softmax: "attention",
     F.conv2d: "convolution",
     F.conv_transpose2d: "convolution",
 }

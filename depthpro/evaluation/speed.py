@@ -24,13 +24,13 @@ from depthpro.evaluation.paper_tables import published
 from depthpro.export import write_json
 from depthpro.image import load_image
 from depthpro.model import DepthPro, default_device, usable_device
-from depthpro.precision import Precision, chosen_dtype
+from depthpro.precision import DTYPES, Precision, chosen_dtype
 from depthpro.version import __version__
 
 PARTS = ("load", "preprocess", "forward", "postprocess")
 _PHOTO = (4032, 3024)  # of a phone
 # Largest difference of inverse depths, by their mean, that rounding in another order explains.
-AGREEMENT = {"float32": 1e-3, "float16": 0.05, "bfloat16": 0.2}
+AGREEMENT = {"float32": 1e-3, "float16": 0.05, "bfloat16": 0.2, "int8": 0.5}
 Times = dict[str, float]
 
 
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--batch", type=int, nargs="+", default=[1], help="photos at once")
     add("--model", default="small", help="'small', a file, a folder or a hub name")
     add("--device", help="cuda, mps or cpu; if not given, the CPU and the GPU")
-    add("--dtype", choices=list(AGREEMENT), help="of weights and arithmetic; else as `predict`")
+    add("--dtype", choices=list(DTYPES), help="of weights and arithmetic; else as `predict`")
     add("--weights", choices=list(AGREEMENT), help="type of weights alone, in memory")
     add("--runs", type=int, default=15, help="counted runs, after one that is not")
     add("--out", type=Path, metavar="FILE", help="also write all of it as JSON")
@@ -87,7 +87,8 @@ def _time(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
                     height, width = depths[0].shape[-2:]
                     result = about | {"batch": batch, "photo": [width, height]}
                     result["seconds"] = print_medians(runs)
-                    yield result | _verdict(depths, precision, device)
+                    kind = "int8" if options.weights == "int8" else precision
+                    yield result | _verdict(depths, kind, device)
 
 
 def _on_gpu(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -127,17 +128,20 @@ def _share(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     yield about | {"rows": [row._asdict() for row in rows]}
 
 
-def _verdict(depths: list[Tensor], precision: Precision, device: torch.device) -> dict[str, Any]:
+def _verdict(depths: list[Tensor], kind: str, device: torch.device) -> dict[str, Any]:
     """Print and return the difference between two backends' depths, or the memory of a single."""
     if len(depths) == 1:
         peak = _peak_memory_mb(device)
         print(f"peak memory: {peak:.0f} MB")
         return {"peak_memory_mb": peak}
     difference = float(relative_difference(*depths).max())
-    agree = difference < AGREEMENT[precision]
+    agree = difference < AGREEMENT[kind]
     verdict = "agree" if agree else "DISAGREE"
     print(f"inverse depths {verdict} within {difference:.1e} of their mean")
-    return {"difference": difference, "agree": agree}
+    off = (depths[0] / depths[1] - 1).abs().numpy()
+    middle, most = float(np.median(off)), float(np.quantile(off, 0.99))
+    print(f"depths differ by {middle:.2%}, the median; 99 % of them by less than {most:.2%}")
+    return {"difference": difference, "agree": agree, "median": middle, "percentile_99": most}
 
 
 def relative_difference(depth: Tensor, reference: Tensor) -> Tensor:

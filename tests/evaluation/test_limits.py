@@ -37,13 +37,15 @@ def test_operations_are_counted_and_timed(
     assert math.isfinite(limits.product_rate(8, 9, 10, torch.float32))
 
 
-@pytest.mark.parametrize("stem", ["patch", "efficientnet_lite0"])
+@pytest.mark.parametrize(
+    ("stem", "precision"), [("patch", "bfloat16"), ("efficientnet_lite0", "float32")]
+)
 def test_every_part_has_its_share(
-    stem: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    stem: str, precision: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = make_model(replace(TINY, stem=stem))
     weights, out = model.save_pretrained(tmp_path / "tiny.safetensors"), tmp_path / "out.json"
-    given = ["benchmark", "--limits", "--dtype", "float32", "--weights", "float16"]
+    given = ["benchmark", "--limits", "--dtype", precision, "--weights", "float16"]
     given += ["--model", str(weights)]
     assert main([*given, "--out", str(out)]) == 0
     (result,) = json.loads(out.read_text())["results"]

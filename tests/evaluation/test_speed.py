@@ -131,6 +131,12 @@ def test_transformers_does_the_same_work(
         assert result["difference"] < 1e-5
 
 
+def test_int8_is_compared_with_float(weights: str, tmp_path: Path) -> None:
+    given = f"--vs transformers --runs 1 --size 64x48 --device cpu --model {weights}"
+    (result,) = benchmark(tmp_path, f"{given} --weights int8 --dtype float32")
+    assert 1e-5 < result["median"] < result["percentile_99"] < 0.05
+
+
 def test_other_depths_are_noticed(
     weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,10 +180,11 @@ def test_all_of_a_gpu_in_one_command(
     assert "agrees with transformers in float32" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int8])
 def test_a_random_network_is_stored_as_a_trained_one(dtype: torch.dtype) -> None:
     model = backends.random_network(TINY, CPU, dtype)
-    assert next(model.parameters()).dtype == dtype
+    kept = torch.float16 if dtype == torch.int8 else dtype
+    assert next(model.parameters()).dtype == kept
     assert next(model.head.parameters()).dtype == torch.float32
     assert model.infer(torch.rand(1, 3, 96, 128)).depth.shape == (1, 96, 128)
 

@@ -1,0 +1,93 @@
+"""Linear layers in int8 compute what those in float do, nearly, and stay where they can."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+import torch
+from conftest import make_model
+from PIL import Image
+from torch import nn
+
+from depthpro import DepthPro
+from depthpro.__main__ import main
+from depthpro.deploy.int8 import Int8Linear
+from depthpro.image import load_image
+
+
+@pytest.mark.parametrize(("vnni", "allowed"), [(True, 0.015), (False, 0.025)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_a_layer_is_near_even_beside_a_token_of_another_size(
+    monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, vnni: bool, allowed: float
+) -> None:
+    if not vnni:
+        monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: False)
+    elif not torch.cpu._is_vnni_supported():
+        pytest.skip("this processor has no VNNI")
+    layer = nn.Linear(96, 160)
+    tokens = torch.randn(2, 30, 96)
+    tokens[0, 3] *= 500
+    tokens[1, 7] = 0
+    quantised = Int8Linear(layer)
+    expected, actual = layer(tokens), quantised(tokens.to(dtype))
+    assert actual.dtype == dtype and actual.shape == (2, 30, 160)
+    error = (actual.float() - expected).abs().mean(-1) / expected.abs().mean(-1)
+    assert 0.001 < error.mean() < allowed
+    assert error.max() < 3 * allowed
+    torch.testing.assert_close(actual[1, 7].float(), layer.bias, rtol=0.01, atol=1e-3)
+
+
+def test_it_computes_in_the_type_of_autocast() -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        assert Int8Linear(nn.Linear(8, 8, bias=False))(torch.ones(1, 8)).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("name", ["coffee", "chelsea"])
+def test_depth_of_photos_stays_near(name: str) -> None:
+    rgb = getattr(skimage.data, name)()
+    full, small = (
+        DepthPro.from_pretrained("small", device="cpu", dtype=each).infer(rgb).depth
+        for each in (torch.float32, torch.int8)
+    )
+    deviation = (small / full - 1).abs().flatten()
+    assert 0 < deviation.median() < 0.005
+    assert deviation.quantile(0.99) < 0.02
+
+
+def test_only_transformer_blocks_are_int8(tmp_path: Path) -> None:
+    file = make_model().half().save_pretrained(tmp_path)
+    model = DepthPro.from_pretrained(file, device="cpu", dtype=torch.int8)
+    blocks = 3 * model.config.depth
+    assert sum(isinstance(module, Int8Linear) for module in model.modules()) == 4 * blocks
+    assert sum(isinstance(module, nn.Linear) for module in model.modules()) == 1  # fov's projection
+    with pytest.raises(ValueError, match="int8 are for `infer` alone"):
+        model.save_pretrained(tmp_path / "int8.safetensors")
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_gpu_and_what_cannot_compute_it_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = make_model().save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="int8 is for the CPU, got the device 'meta'"):
+        DepthPro.from_pretrained(file, device="meta", dtype=torch.int8)
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("no such operation\nand more")
+
+    monkeypatch.setattr(torch.ops.onednn, "qlinear_prepack", broken)
+    with pytest.raises(ValueError, match=r"computed here \(no such operation\): .*float16"):
+        DepthPro.from_pretrained(file, device="cpu", dtype=torch.int8)
+
+
+def test_predict_takes_it(tmp_path: Path) -> None:
+    file = make_model().save_pretrained(tmp_path / "tiny.safetensors")
+    photo = tmp_path / "photo.png"
+    Image.fromarray(skimage.data.coffee()[::4, ::4]).save(photo)
+    given = ["predict", str(photo), "--model", str(file), "--device", "cpu", "--formats", "npz"]
+    assert main([*given, "-o", str(tmp_path / "int8"), "--int8"]) == 0
+    with np.load(tmp_path / "int8" / "photo.png.npz") as result:
+        depth = torch.from_numpy(result["depth"])
+    model = DepthPro.from_pretrained(file, device="cpu", dtype=torch.int8)
+    torch.testing.assert_close(depth[None], model.infer(load_image(photo).rgb).depth)
