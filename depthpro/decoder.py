@@ -16,7 +16,7 @@ class ResidualBlock(nn.Module):
         """Build the block with random weights."""
         super().__init__()
         first, second = (nn.Conv2d(dim, dim, 3, padding=1) for _ in range(2))
-        self.residual = nn.Sequential(nn.ReLU(), first, nn.ReLU(), second)
+        self.residual = nn.Sequential(nn.ReLU(), first, nn.ReLU(inplace=True), second)
 
     def forward(self, x: Float[Tensor, "b d h w"]) -> Float[Tensor, "b d h w"]:
         """Return the input plus its residual."""
@@ -98,9 +98,9 @@ def build_head(config: DepthProConfig) -> nn.Sequential:
         nn.Conv2d(dim, dim // 2, 3, padding=1),
         nn.ConvTranspose2d(dim // 2, dim // 2, 2, stride=2),
         nn.Conv2d(dim // 2, 32, 3, padding=1),  # 32 channels, as published, at every size
-        nn.ReLU(),
+        nn.ReLU(inplace=True),
         nn.Conv2d(32, 1, 1),
-        nn.ReLU(),
+        nn.ReLU(inplace=True),
     )
     nn.init.zeros_(head[4].bias)  # pyright: ignore[reportArgumentType]
     return head

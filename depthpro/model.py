@@ -20,11 +20,17 @@ from depthpro.decoder import Decoder, FusionBlock, build_head
 from depthpro.encoder import Encoder
 from depthpro.fov import FieldOfView
 from depthpro.geometry import focal_from_fov
-from depthpro.precision import DTYPES, Precision, chosen_dtype, computing, in_float32
+from depthpro.precision import (
+    DTYPES,
+    Precision,
+    chosen_dtype,
+    computing,
+    in_float32,
+    in_parts,
+)
 from depthpro.prediction import Prediction, focal_per_picture
 from depthpro.preprocess import network_input, to_batch
 from depthpro.stem import ConvStem
-from depthpro.vit import in_parts
 
 _NO_MEMORY = re.compile("out of memory|not enough memory|allocate memory")
 FOV_RANGE_DEG = (1.0, 175.0)  # outside, tan() would give no focal length; no camera is outside

@@ -1,4 +1,4 @@
-"""The types that a network computes in, and weights that are kept in half of the memory."""
+"""How a network computes: in which types, from weights of half the memory, and part by part."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -50,6 +50,16 @@ def computing(dtype: torch.dtype, stored: torch.dtype, device: torch.device) -> 
 def in_float32(x: Tensor) -> torch.autocast:
     """Return a context without autocast: in bfloat16 a depth map would have some 500 values."""
     return torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False)
+
+
+def in_parts(x: Tensor) -> bool:
+    """Whether large maps are better made part by part: on a CPU, where no gradient is wanted.
+
+    Results are the same. An exported network has one part, for any batch.
+    """
+    traced = torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+    exported = traced or torch.compiler.is_compiling()
+    return x.device.type == "cpu" and not torch.is_grad_enabled() and not exported
 
 
 class WeightsAs(TorchFunctionMode):

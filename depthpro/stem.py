@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from depthpro.config import DepthProConfig
-from depthpro.precision import in_float32
+from depthpro.precision import in_float32, in_parts
 
 if TYPE_CHECKING:  # timm takes as long to import as torch
     from timm.models.efficientnet import EfficientNet
@@ -28,6 +28,7 @@ TAP_DIMS = (24, 40)
 TAP_SCALE = 1 / 8
 """Pretrained maps at strides 4 and 8 have a standard deviation of 8 to 9, tokens have 1. Unscaled,
 they drown the tokens in the decoder's sums and training collapses."""
+_PIXELS_AT_ONCE = 12 * 128 * 128  # of 12 embedded windows, whose maps then stay in the caches
 _LAYER_SCALE = 0.1  # few blocks behind a pretrained stem: DINOv2's 1e-5 would hardly train
 
 
@@ -48,11 +49,17 @@ class ConvStem(nn.Module):
         In float32 whatever the precision: bfloat16 here would shift depth by 1 to 5 %, everything
         after it by less than 0.1 %.
         """
+        at_once = max(1, _PIXELS_AT_ONCE // windows.shape[-1] ** 2)
+        parts = windows.split(at_once) if in_parts(windows) else [windows]
         with in_float32(windows):
-            maps = [self.activation(self.conv_stem(windows.float()))]
-            for stage in self.blocks:
-                maps.append(stage(maps[-1]))
-        return maps[-1], [maps[2] * TAP_SCALE, maps[3] * TAP_SCALE]
+            fine, middle, last = map(torch.cat, zip(*map(self._read, parts), strict=True))
+        return last, [fine * TAP_SCALE, middle * TAP_SCALE]
+
+    def _read(self, windows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        maps = [self.activation(self.conv_stem(windows.float()))]
+        for stage in self.blocks:
+            maps.append(stage(maps[-1]))
+        return maps[2], maps[3], maps[-1]
 
 
 class HybridEncoder(nn.Module):

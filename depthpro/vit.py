@@ -1,5 +1,6 @@
 """One window's encoder, read out as feature maps: timm's vision transformer, or the hybrid."""
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
@@ -11,6 +12,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from depthpro.config import DepthProConfig
+from depthpro.precision import in_parts
 from depthpro.stem import HybridEncoder, TokensAndTaps
 
 if TYPE_CHECKING:  # timm takes as long to import as torch
@@ -50,35 +52,26 @@ def encode(
     if not in_parts(windows):
         return _encode(encoder, windows, taps)
     at_once = max(1, _TOKENS_AT_ONCE // (windows.shape[-1] // 16) ** 2)
-    with AttentionByWindow():
+    half = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+    slow = half and not torch.cpu._is_amx_tile_supported()
+    with AttentionByWindow() if slow else contextlib.nullcontext():
         parts = [_encode(encoder, each, taps) for each in windows.split(at_once)]
     maps, tapped = zip(*parts, strict=True)
     return torch.cat(maps), [torch.cat(tap) for tap in zip(*tapped, strict=True)]
 
 
-def in_parts(x: Tensor) -> bool:
-    """Whether large maps are better made part by part: on a CPU, where no gradient is wanted.
-
-    Results are the same. An exported network has one part, for any batch.
-    """
-    traced = torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
-    exported = traced or torch.compiler.is_compiling()
-    return x.device.type == "cpu" and not torch.is_grad_enabled() and not exported
-
-
 class AttentionByWindow(TorchFunctionMode):
-    """Computes attention in bfloat16 as products and a softmax, a window at a time.
+    """Computes attention as products and a softmax, a window at a time.
 
-    Then it stays in the caches, and takes 0.7 of the time of torch's function, which gains from
-    bfloat16 on processors with AMX alone.
+    In bfloat16 this stays in the caches and takes 0.7 of the time of torch's function, which gains
+    from that type on processors with AMX alone.
     """
 
     def __torch_function__(
         self, func: Callable, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Call the function, or take its place."""
-        slow = func is F.scaled_dot_product_attention and not torch.cpu._is_amx_tile_supported()
-        if slow and args[0].dtype == torch.bfloat16:
+        if func is F.scaled_dot_product_attention:
             return torch.stack([_attend(*window) for window in zip(*args[:3], strict=True)])
         return func(*args, **(kwargs or {}))
 

@@ -8,10 +8,11 @@ from conftest import TINY, make_model
 from torch import Tensor
 from torch.nn import functional as F
 
-from depthpro import DepthPro, DepthProConfig
+from depthpro import DepthPro, DepthProConfig, vit
 from depthpro.decoder import Decoder, build_head
 from depthpro.encoder import merge
 from depthpro.fov import FieldOfView
+from depthpro.precision import Precision
 from depthpro.vit import LAYER_SCALE, AttentionByWindow, build_vit
 
 
@@ -126,17 +127,22 @@ def test_vit_starts_with_the_published_layer_scale() -> None:
     assert all((gamma == LAYER_SCALE).all() for gamma in gammas)
 
 
-@pytest.mark.parametrize("amx", [False, True])
-def test_attention_in_bfloat16_is_near(monkeypatch: pytest.MonkeyPatch, amx: bool) -> None:
+def test_attention_by_window_is_torch_s() -> None:
     query, key, value = torch.randn(3, 2, 4, 37, 16)
     expected = F.scaled_dot_product_attention(query, key, value)
-    halves = [each.bfloat16() for each in (query, key, value)]
-    fused = F.scaled_dot_product_attention(*halves)
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
     with AttentionByWindow():
-        ours = F.scaled_dot_product_attention(*halves, dropout_p=0.0)
-        unchanged = F.scaled_dot_product_attention(query, key, value)
-    assert ours.dtype == torch.bfloat16
-    assert torch.equal(ours, fused) == amx
-    assert (ours.float() - expected).norm() < 0.01 * expected.norm()
-    assert torch.equal(unchanged, expected)
+        exact = F.scaled_dot_product_attention(query, key, value, dropout_p=0.0)
+        near = F.scaled_dot_product_attention(query.bfloat16(), key.bfloat16(), value.bfloat16())
+    torch.testing.assert_close(exact, expected)
+    assert (near.float() - expected).norm() < 0.01 * expected.norm()
+
+
+@pytest.mark.parametrize(("precision", "amx"), [("float32", 0), ("bfloat16", 0), ("bfloat16", 1)])
+def test_it_is_for_bfloat16_without_amx(
+    monkeypatch: pytest.MonkeyPatch, precision: Precision, amx: int
+) -> None:
+    calls, attend = [], vit._attend
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: bool(amx))
+    monkeypatch.setattr(vit, "_attend", lambda *given: calls.append(1) or attend(*given))
+    make_model().infer(torch.rand(1, 3, 48, 64), precision=precision)
+    assert len(calls) == (0 if amx or precision == "float32" else (35 + 2) * TINY.depth)
