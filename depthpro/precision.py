@@ -17,9 +17,14 @@ def computes_in_bfloat16(device: torch.device) -> bool:
     """Whether a device has instructions for bfloat16; others emulate it, slower than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # private: may be renamed
-    has = any(getattr(torch.cpu, check, bool)() for check in checks)
-    return device.type == "cpu" and has
+    return device.type == "cpu" and (
+        has_instructions("avx512_bf16") or has_instructions("amx_tile")
+    )
+
+
+def has_instructions(name: str) -> bool:
+    """Whether this processor has some instructions, by the name that torch gives them."""
+    return getattr(torch.cpu, f"_is_{name}_supported", bool)()  # private: may be renamed
 
 
 def chosen_dtype(

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from depthpro.config import DepthProConfig
-from depthpro.precision import in_parts
+from depthpro.precision import has_instructions, in_parts
 from depthpro.stem import HybridEncoder, TokensAndTaps
 
 if TYPE_CHECKING:  # timm takes as long to import as torch
@@ -53,7 +53,7 @@ def encode(
         return _encode(encoder, windows, taps)
     at_once = max(1, _TOKENS_AT_ONCE // (windows.shape[-1] // 16) ** 2)
     half = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
-    slow = half and not torch.cpu._is_amx_tile_supported()
+    slow = half and not has_instructions("amx_tile")
     with AttentionByWindow() if slow else contextlib.nullcontext():
         parts = [_encode(encoder, each, taps) for each in windows.split(at_once)]
     maps, tapped = zip(*parts, strict=True)

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from depthpro.precision import has_instructions
+
 _SMALLEST = 1e-6  # scale of a token that is zero throughout
 
 
@@ -28,7 +30,7 @@ class Int8Linear(nn.Module):
         self.bias = None if linear.bias is None else linear.bias.detach().float()
         # oneDNN reads inputs from 0 to 255. Without VNNI it adds two products in 16 bits, which
         # only hold those of 7 bits. One level of each is spare, since bfloat16 may round up.
-        self.levels = 126 if torch.cpu._is_vnni_supported() else 62
+        self.levels = 126 if has_instructions("vnni") else 62
 
     def forward(self, x: Float[Tensor, "*n i"]) -> Float[Tensor, "*n o"]:
         """Return what the layer does, in the type that autocast asks for, else in that of x."""
