@@ -116,6 +116,7 @@ def start(name: str | None, device: str | None = None, *, int8: bool = False) ->
     Raises:
         ValueError: If there are no such weights on this machine, or they cannot be read.
     """
+    device = device or ("cpu" if int8 else None)
     target = device or str(default_device())
     cuda = target.startswith("cuda")
     wanted = name or (PUBLISHED if cuda else EMBEDDED)

@@ -18,7 +18,9 @@ from depthpro.photos.album import Outcome, find_photos, summary
 from depthpro.prediction import focals_disagree
 from depthpro.surfaces.exchange import require_usd
 
-INT8 = "transformer blocks in 8 bits, on a CPU: faster and smaller, depth is off by 0.4 percent"
+INT8 = (
+    "on the CPU, with transformer blocks in 8 bits: for the published weights, faster and smaller"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,6 +69,7 @@ def run(options: argparse.Namespace) -> int:
 
         state = PartialState(cpu=options.device == "cpu")
     device = state.device if state and options.device is None else options.device
+    device = device or ("cpu" if options.int8 else None)
     half = is_on_hub(options.model) and str(device or default_device()) == "cpu"  # as published
     dtype = torch.int8 if options.int8 else torch.float16 if half else torch.float32
     model = DepthPro.from_pretrained(options.model, device=device, dtype=dtype)

@@ -71,9 +71,11 @@ class AttentionByWindow(TorchFunctionMode):
         self, func: Callable, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Call the function, or take its place."""
-        if func is F.scaled_dot_product_attention:
+        given = kwargs or {}
+        plain = given.get("attn_mask") is None and not given.get("is_causal")
+        if func is F.scaled_dot_product_attention and plain:
             return torch.stack([_attend(*window) for window in zip(*args[:3], strict=True)])
-        return func(*args, **(kwargs or {}))
+        return func(*args, **given)
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor) -> Float[Tensor, "heads tokens d"]:

@@ -13,6 +13,7 @@ from numpy import ndarray
 from torch import Tensor
 
 import depthpro.model
+import depthpro.stem
 from depthpro import DepthPro, DepthProConfig, vit
 from depthpro.precision import chosen_dtype
 
@@ -207,10 +208,15 @@ def test_bfloat16_stays_near_on_photos(name: str) -> None:
     assert deviation.quantile(0.99) < 0.05
 
 
-def test_parts_and_strips_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, image = make_model(), 2 * torch.rand(2, 3, 512, 512) - 1
+@pytest.mark.parametrize("stem", ["patch", "efficientnet_lite0"])
+def test_parts_and_strips_give_what_the_whole_gives(
+    stem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = make_model(dataclasses.replace(TINY, stem=stem))
+    image = 2 * torch.rand(2, 3, 512, 512) - 1
     expected, _ = model(image)  # with gradients: all windows and rows at once
-    monkeypatch.setattr(vit, "_TOKENS_AT_ONCE", 200)
+    monkeypatch.setattr(vit, "_TOKENS_AT_ONCE", 1000 if stem == "efficientnet_lite0" else 200)
+    monkeypatch.setattr(depthpro.stem, "_PIXELS_AT_ONCE", 7 * 128 * 128)
     monkeypatch.setattr(depthpro.model, "_STRIP_PIXELS", 40 * 256)
     with torch.no_grad():
         inverse, _ = model(image)

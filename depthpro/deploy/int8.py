@@ -36,15 +36,16 @@ class Int8Linear(nn.Module):
         """Return what the layer does, in the type that autocast asks for, else in that of x."""
         if torch.is_autocast_enabled("cpu"):
             x = x.to(torch.get_autocast_dtype("cpu"))
-        tokens, zero = x.flatten(0, -2), self.levels + 2
+        # Scales may be too small for float16.
+        dtype = torch.bfloat16 if x.dtype == torch.bfloat16 else torch.float32
+        tokens, zero = x.flatten(0, -2).to(dtype), self.levels + 2
         scale = tokens.abs().amax(1, keepdim=True).clamp_(min=_SMALLEST) / self.levels
         bytes_ = (tokens / scale).round_().to(torch.int8).view(torch.uint8).add_(zero)
-        dtype = torch.bfloat16 if x.dtype == torch.bfloat16 else torch.float32
         nothing = None, 1.0, 0, dtype, "none", [], ""  # no bias, no rounding, no activation
         product = torch.ops.onednn.qlinear_pointwise(
             bytes_, 1.0, zero, self.packed, self.scale, self.zeros, *nothing
         )
-        product *= scale.to(dtype)
+        product *= scale
         if self.bias is not None:
             product += self.bias.to(dtype)
         return product.to(x.dtype).unflatten(0, x.shape[:-1])
@@ -63,6 +64,8 @@ def quantise(model: nn.Module) -> None:
     """
     from timm.models.vision_transformer import Block
 
+    if "AVX" not in torch.backends.cpu.get_cpu_capability():  # others may take minutes a layer
+        raise ValueError("int8 needs an x86 processor with AVX2: take dtype=torch.float16")
     blocks = [module for module in model.modules() if isinstance(module, Block)]
     for parent in (module for block in blocks for module in block.modules()):
         for name, child in list(parent.named_children()):
@@ -78,7 +81,7 @@ def _quantised(linear: nn.Linear) -> Int8Linear:
         layer(torch.ones(1, linear.in_features))
     except (RuntimeError, AttributeError) as error:  # without oneDNN the operations are not there
         raise ValueError(
-            f"int8 cannot be computed here ({str(error).partition(chr(10))[0]}): it needs an x86 "
-            "processor, and torch with oneDNN; take dtype=torch.float16"
+            f"int8 cannot be computed here ({str(error).partition(chr(10))[0]}): it needs torch "
+            "with oneDNN; take dtype=torch.float16"
         ) from None
     return layer

@@ -59,7 +59,8 @@ def _open(path: Path) -> tuple[Any, dict[str, str]]:
         raise ValueError(f"no weights at {str(path)!r}: `depthpro export` writes ONNX files")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # beside torch's
+    # Else its threads spin on the cores that torch needs between two photos.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has a class for each of its states

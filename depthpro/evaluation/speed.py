@@ -29,7 +29,7 @@ from depthpro.version import __version__
 
 PARTS = ("load", "preprocess", "forward", "postprocess")
 _PHOTO = (4032, 3024)  # of a phone
-# Largest difference of inverse depths, by their mean, that rounding in another order explains.
+# Largest difference of inverse depths, by their mean, that another order or int8 explains.
 AGREEMENT = {"float32": 1e-3, "float16": 0.05, "bfloat16": 0.2, "int8": 0.5}
 Times = dict[str, float]
 
@@ -118,6 +118,8 @@ def _backends(
 
 def _share(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Print where the time of one picture goes on the CPU, beside what is possible there."""
+    if options.weights == "int8":
+        raise ValueError("--limits counts operations of floats: take --weights float16")
     name, precision, backends = _backends(options, torch.device("cpu"), options.full)
     dtype = getattr(torch, precision)
     rows = limits.measure(cast(DepthPro, backends[0].network), precision)

@@ -29,6 +29,7 @@ def test_a_layer_is_near_even_beside_a_token_of_another_size(
     tokens = torch.randn(2, 30, 96)
     tokens[0, 3] *= 500
     tokens[1, 7] = 0
+    tokens[1, 9] *= 1e-5
     quantised = Int8Linear(layer)
     expected, actual = layer(tokens), quantised(tokens.to(dtype))
     assert actual.dtype == dtype and actual.shape == (2, 30, 160)
@@ -70,14 +71,20 @@ def test_a_gpu_and_what_cannot_compute_it_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = make_model().save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match="int8 is for the CPU, got the device 'meta'"):
+    with pytest.raises(ValueError, match="int8 is for the CPU, got 'meta': pass device='cpu'"):
         DepthPro.from_pretrained(file, device="meta", dtype=torch.int8)
+
+    with pytest.raises(ValueError, match="ONNX file computes in its own type"):
+        DepthPro.from_pretrained("network.onnx", dtype=torch.int8)
 
     def broken(*_: object) -> None:
         raise RuntimeError("no such operation\nand more")
 
     monkeypatch.setattr(torch.ops.onednn, "qlinear_prepack", broken)
     with pytest.raises(ValueError, match=r"computed here \(no such operation\): .*float16"):
+        DepthPro.from_pretrained(file, device="cpu", dtype=torch.int8)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
+    with pytest.raises(ValueError, match="needs an x86 processor with AVX2"):
         DepthPro.from_pretrained(file, device="cpu", dtype=torch.int8)
 
 
