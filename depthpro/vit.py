@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # timm takes as long to import as torch
     from timm.models.vision_transformer import VisionTransformer
 
 LAYER_SCALE = 1e-5  # DINOv2's initial LayerScale; pretrained weights replace it
+_MANY_TOKENS = 256  # of a window: with fewer, calls of torch take longer than what they compute
 _TOKENS_AT_ONCE = 2400  # of four published windows: what a block computes then stays in the caches
 
 
@@ -51,11 +52,14 @@ def encode(
     """
     if not in_parts(windows):
         return _encode(encoder, windows, taps)
-    at_once = max(1, _TOKENS_AT_ONCE // (windows.shape[-1] // 16) ** 2)
+    tokens = (windows.shape[-1] // 16) ** 2
     half = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
-    slow = half and not has_instructions("amx_tile")
+    slow = half and tokens >= _MANY_TOKENS and not has_instructions("amx_tile")
     with AttentionByWindow() if slow else contextlib.nullcontext():
-        parts = [_encode(encoder, each, taps) for each in windows.split(at_once)]
+        parts = [
+            _encode(encoder, each, taps)
+            for each in windows.split(max(1, _TOKENS_AT_ONCE // tokens))
+        ]
     maps, tapped = zip(*parts, strict=True)
     return torch.cat(maps), [torch.cat(tap) for tap in zip(*tapped, strict=True)]
 

@@ -142,6 +142,7 @@ def test_it_is_for_bfloat16_without_amx(
     monkeypatch: pytest.MonkeyPatch, precision: Precision, amx: int
 ) -> None:
     calls, attend = [], vit._attend
+    monkeypatch.setattr(vit, "_MANY_TOKENS", 64)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: bool(amx))
     monkeypatch.setattr(vit, "_attend", lambda *given: calls.append(1) or attend(*given))
     make_model().infer(torch.rand(1, 3, 48, 64), precision=precision)
