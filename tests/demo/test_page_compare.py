@@ -35,7 +35,6 @@ def test_truth_weights_and_another_photo(page: Page, served: Served, tmp_path: P
     analysis = analysis_of(prediction, "room", photo.rgb, **fields)
     exact = truth.known(photo.rgb)
     assert exact is not None
-    upload(page, ROOM)
     expect(page.locator("#summary .cards")).to_contain_text("room")
     open_tab(page, "Compare")
     # An example is compared with its truth at once.
