@@ -17,9 +17,7 @@ def computes_in_bfloat16(device: torch.device) -> bool:
     """Whether a device has instructions for bfloat16; others emulate it, slower than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device.type == "cpu" and (
-        has_instructions("avx512_bf16") or has_instructions("amx_tile")
-    )
+    return device.type == "cpu" and any(map(has_instructions, ("avx512_bf16", "amx_tile")))
 
 
 def has_instructions(name: str) -> bool:

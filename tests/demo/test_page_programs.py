@@ -196,11 +196,12 @@ def test_programs_refocus_and_get_stereo(client, estimated, served, expected) ->
     for (name, wanted), answer in zip(pictures.items(), answers, strict=True):
         file = client.predict(**values[name], api_name=f"/{name}")
         (part,) = [part for part in answer.content if part.type == "image"]
-        # Gradio packs pictures for MCP a second time.
-        for source, most in ((file, 2), (io.BytesIO(base64.b64decode(part.data)), 6)):
+        # For MCP, Gradio packs them a second time: texture goes, means of 4 x 4 pixels stay.
+        for source, side in ((file, 1), (io.BytesIO(base64.b64decode(part.data)), 4)):
             with Image.open(source) as image:
-                shown = np.asarray(image.convert("RGB")).astype(float)
-            assert np.abs(shown - wanted).mean() < most
+                off = np.asarray(image.convert("RGB")).astype(float) - wanted
+            blocks = off.reshape(len(off) // side, side, -1, side, 3).mean(axis=(1, 3))
+            assert np.abs(blocks).mean() < 2
     with pytest.raises(AppError, match="focus_m to be a number"):
         client.predict(token, "near", api_name="/refocus")
     with pytest.raises(AppError, match="anaglyph or side-by-side"):
