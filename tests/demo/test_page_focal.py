@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from browser import ASTRONAUT, card, open_tab, shot, upload, wait_for_depth
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from demo.tabs.focal.focal import calibrate
 from demo.tabs.measure.measure import locate, measure
@@ -92,6 +92,27 @@ def test_sources_are_chosen_with_the_keyboard(lab: Page, expected: Prediction) -
     expect(source(lab, "Network's estimate")).to_be_focused()
     lab.keyboard.press("ArrowDown")
     expect(field(lab, "f-px")).to_have_value("700")
+
+
+def test_leaving_a_field_late_does_not_undo_the_next_choice(
+    lab: Page, expected: Prediction
+) -> None:
+    type_in(lab, "f-px", "700")
+    expect(field(lab, "fov-deg")).to_have_value("40.18")  # 2 atan(256 / 700)
+    expect(source(lab, "By hand")).to_be_checked()
+    held: list[Route] = []
+    lab.route(
+        "**/run/predict*", lambda route: held.append(route) if not held else route.continue_()
+    )
+    field(lab, "f-px").blur()
+    source(lab, "Network's estimate").check()
+    expect(field(lab, "f-px")).to_have_value(f"{expected.f_px.item():.1f}")
+    with lab.expect_response("**/run/predict*"):
+        held[0].continue_()
+    open_tab(lab, "Depth")
+    open_tab(lab, "Focal length")  # drawn anew
+    expect(field(lab, "f-px")).to_have_value(f"{expected.f_px.item():.1f}")
+    expect(source(lab, "Network's estimate")).to_be_checked()
 
 
 def test_a_known_length_tells_the_focal_length(lab: Page, expected: Prediction) -> None:

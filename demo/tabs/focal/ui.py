@@ -1,6 +1,6 @@
 """The tab "Focal length": by metadata, network or hand, and calibration with a known length."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,12 +13,13 @@ from demo.pipeline import Analysis, FocalSource, Predictor
 from demo.session import PRIVATE, REDRAW, Panel, Point, Session, Shared, require_photo, sentence
 from demo.tabs.depth.style import depth_stats
 from demo.tabs.focal.drawing import NAMES, calibration_text, from_above, sources_table
-from demo.tabs.focal.focal import calibrate, f_35mm
+from demo.tabs.focal.focal import calibrate, f_35mm, focal_choices
 from demo.tabs.measure.drawing import draw
 from demo.tabs.measure.measure import Points3D, locate, measure, sky_sentence
 from demo.units import PER_METRE, Units
 from demo.viewer.viewer import on_click, viewer
-from depthpro.geometry import focal_from_fov
+from depthpro import Prediction
+from depthpro.geometry import focal_from_fov, fov_from_focal
 from depthpro.photos.exif import focal_px_from_35mm
 
 _EMPTY = "Choose a photo; then two points whose distance you know."
@@ -70,9 +71,10 @@ def build(model: Predictor, shared: Shared) -> Panel:
     outputs = [table, f_px, f_mm, fov_deg, wrong, above, *ruler, *inputs]
     listen = partial(_listen, shared, inputs, outputs)
     listen([table.select], _use_source, mode="multiple")  # each choice counts
-    listen([use.click], _use_ruler, true)
-    for index, field in enumerate((f_px, f_mm, fov_deg)):
-        listen([field.submit, field.blur], partial(_use_number, index), field)
+    listen([use.click], _use_ruler, [true])
+    fields = [f_px, f_mm, fov_deg]
+    for index, field in enumerate(fields):
+        listen([field.submit, field.blur], partial(_use_number, index), fields)
     state = [shared.session, shared.units, true]
     on_click(view, _add_point, state, ruler)
     for event, handler in ((clear.click, _clear), (true.input, _redraw_ruler)):
@@ -86,12 +88,12 @@ def _listen(
     outputs: list[Component],
     triggers: list[Any],
     choose: Callable[[Session, Any, Units], _Choice | None],
-    field: gr.Number | None = None,
+    fields: Sequence[gr.Number] = (),
     mode: Any = "always_last",
 ) -> None:
     """Have events choose another focal length, and redraw everything in the same answer.
 
-    `choose` takes the value of `field`, else the event's data, and returns None for no change.
+    `choose` takes the values of `fields`, else the event's data, and returns None for no change.
     The events do not queue, which would take longer than the arithmetic. Outside its queue Gradio
     shows no errors, so the answer includes them.
     """
@@ -103,7 +105,7 @@ def _listen(
         error = ""
         with session.lock:
             try:
-                choice = choose(session, given[0] if given else event._data, units)
+                choice = choose(session, given or event._data, units)
                 if choice is None:
                     return gr.skip()
                 session.analysis = pipeline.with_source(session.analysis, *choice)
@@ -117,7 +119,7 @@ def _listen(
     gr.on(
         triggers,
         answer,
-        [shared.session, shared.units, *([field] if field else []), *inputs],
+        [shared.session, shared.units, *fields, *inputs],
         [*shared.sidebar, *outputs],
         queue=False,
         trigger_mode=mode,
@@ -132,13 +134,21 @@ def _use_source(session: Session, data: Any, units: Units) -> _Choice:
     return source, session.hand_f_px
 
 
-def _use_number(index: int, session: Session, value: float | None, units: Units) -> _Choice | None:
-    """Use pixels, 35 mm equivalent or degrees (index 0, 1, 2); an empty field is filled again."""
+def _use_number(
+    index: int, session: Session, shown: list[float | None], units: Units
+) -> _Choice | None:
+    """Use pixels, 35 mm equivalent or degrees (index 0, 1, 2); an empty field is filled again.
+
+    Leaving a field counts only if it was edited, so that it no longer goes with the other two. It
+    may go with a source that is no longer in use: the server may hear of the next choice first.
+    """
+    analysis, value = session.analysis, shown[index]
     if value is None:
-        return session.analysis.source, session.hand_f_px
-    if value == _numbers(session.analysis)[index]:
+        return analysis.source, session.hand_f_px
+    choices = focal_choices(analysis, session.hand_f_px)
+    if tuple(shown) in [_numbers(choice.f_px, analysis.prediction) for choice in choices]:
         return None
-    width, height = session.analysis.prediction.width, session.analysis.prediction.height
+    width, height = analysis.prediction.width, analysis.prediction.height
     if index == 1:
         return "hand", focal_px_from_35mm(value, width, height)
     if index == 2:
@@ -148,7 +158,8 @@ def _use_number(index: int, session: Session, value: float | None, units: Units)
     return "hand", value
 
 
-def _use_ruler(session: Session, true: float | None, units: Units) -> _Choice:
+def _use_ruler(session: Session, shown: list[float | None], units: Units) -> _Choice:
+    (true,) = shown
     points = _located(session)
     calibration = calibrate(points, (true or 0.0) / PER_METRE[units])
     if calibration.verdict != "focal length":
@@ -161,11 +172,11 @@ def _located(session: Session) -> Points3D:
     return locate(analysis.prediction, session.ruler, analysis.provenance.depth_error)
 
 
-def _numbers(analysis: Analysis) -> tuple[float, float, float]:
-    """Return pixels, millimetres and degrees, rounded for people."""
-    prediction = analysis.prediction
-    millimetres = f_35mm(analysis.f_px, prediction.width, prediction.height)
-    return round(analysis.f_px, 1), round(millimetres, 2), round(prediction.fov_deg.item(), 2)
+def _numbers(f_px: float, prediction: Prediction) -> tuple[float, float, float]:
+    """Return pixels, millimetres and degrees of a focal length, rounded for people."""
+    width, height = prediction.width, prediction.height
+    millimetres, fov_deg = f_35mm(f_px, width, height), fov_from_focal(f_px, width)
+    return round(f_px, 1), round(millimetres, 2), round(fov_deg, 2)
 
 
 def _show(
@@ -193,7 +204,7 @@ def _show(
     median_m = depth_stats(analysis.prediction).median_m
     return [
         sources_table(analysis, session.hand_f_px, units, median_m),
-        *_numbers(analysis),
+        *_numbers(analysis.f_px, analysis.prediction),
         error,
         from_above(analysis, session.hand_f_px),
         picture | screen.readout(units) | view,
