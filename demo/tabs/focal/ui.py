@@ -9,7 +9,7 @@ from gradio.components import Component
 
 from demo import pipeline, screen
 from demo.figures import problem
-from demo.pipeline import Analysis, FocalSource, Predictor
+from demo.pipeline import FocalSource, Predictor
 from demo.session import PRIVATE, REDRAW, Panel, Point, Session, Shared, require_photo, sentence
 from demo.tabs.depth.style import depth_stats
 from demo.tabs.focal.drawing import NAMES, calibration_text, from_above, sources_table
