@@ -114,8 +114,8 @@ class DepthPro(nn.Module):
             config: Sizes, for a file that does not hold them; None means the published ones.
             device: None takes CUDA or MPS where available, else the CPU.
             dtype: Of the weights in memory: float32, or float16 or bfloat16 for half of it. A CPU
-                computes in the type of `infer` all the same, a GPU in this one. int8 is for the
-                transformer blocks on a CPU: less memory and time at the published size.
+                computes in the type of `infer` all the same, a GPU in this one. int8 is for
+                the blocks on a CPU: less memory and time at the published size.
 
         Raises:
             ValueError: If the weights cannot be found, read, or do not fit.
@@ -221,7 +221,7 @@ class DepthPro(nn.Module):
 def for_inference(model: DepthPro, device: torch.device, dtype: torch.dtype) -> DepthPro:
     """Return a network on a device, its weights in a type but those that need float32.
 
-    int8 is for transformer blocks alone, and for the CPU: all else is float16 then.
+    int8 is for the blocks alone, and for the CPU: all else is float16 then.
     """
     # Convolutions are about a third faster in this memory order; results are the same.
     model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

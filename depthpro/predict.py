@@ -18,7 +18,7 @@ from depthpro.photos.album import Outcome, find_photos, summary
 from depthpro.prediction import focals_disagree
 from depthpro.surfaces.exchange import require_usd
 
-INT8 = "on the CPU, transformer blocks in 8 bits: the published weights are faster and smaller"
+INT8 = "on the CPU, most layers in 8 bits: the published weights are faster and smaller"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
