@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--device", help="cuda, mps or cpu; the best there is if not given")
     parser.add_argument("--int8", action="store_true", help=INT8)
     parser.add_argument("--host", help="address to serve on; 0.0.0.0 for the whole network")
-    parser.add_argument("--port", type=int, help="port to serve on; the first free from 7860")
+    parser.add_argument("--port", type=_port, help="port to serve on; the first free from 7860")
     parser.add_argument(
         "--auth",
         metavar="FILE",
@@ -41,7 +41,18 @@ def main() -> None:
         model = network.start(options.model, options.device, int8=options.int8)
     except ValueError as error:
         sys.exit(f"app.py: {error}")
-    serve(build_page(model), options.host, options.port, accounts)
+    page = build_page(model)
+    try:
+        serve(page, options.host, options.port, accounts)
+    except OSError as error:
+        reason = str(error).partition("\n")[0]
+        sys.exit(f"app.py: nothing can be served there ({reason}): choose another --host or --port")
+
+
+def _port(text: str) -> int:
+    if not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"expected a port from 1 to 65535, got {text}")
+    return int(text)
 
 
 if __name__ == "__main__":

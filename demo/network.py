@@ -16,7 +16,7 @@ from demo import examples
 from demo.pipeline import EMBEDDED, PUBLISHED, Analysis, analyse, borrow_gpu
 from depthpro import DepthPro, Prediction, checkpoint
 from depthpro.checkpoint import OWN_LICENCE, PUBLISHED_LICENCE, Provenance
-from depthpro.model import default_device
+from depthpro.model import default_device, require_int8, usable_device
 
 _TICK_S = 0.5  # between two updates of a progress bar: each takes the browser some time
 
@@ -114,14 +114,15 @@ def start(name: str | None, device: str | None = None, *, int8: bool = False) ->
     its place. On ZeroGPU all loads at once, since a GPU is given only to what is there at launch.
 
     Raises:
-        ValueError: If there are no such weights on this machine, or they cannot be read.
+        ValueError: If there are no such weights on this machine, they cannot be read, or the device
+            cannot be used.
     """
     device = device or ("cpu" if int8 else None)
-    target = device or str(default_device())
-    cuda = target.startswith("cuda")
-    wanted = name or (PUBLISHED if cuda else EMBEDDED)
-    half = cuda or (target == "cpu" and checkpoint.is_on_hub(wanted))  # as they are published
-    dtype = torch.int8 if int8 else torch.float16 if half else torch.float32
+    target = default_device() if device is None else usable_device(device)
+    if int8:
+        require_int8(target)
+    wanted = name or (PUBLISHED if target.type == "cuda" else EMBEDDED)
+    dtype = torch.int8 if int8 else None
 
     def load(bar: type[tqdm]) -> tuple[DepthPro, str]:
         try:

@@ -5,7 +5,6 @@ import ctypes
 import dataclasses
 import functools
 import importlib
-import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from numpy import ndarray
 from demo.ground import GroundResult, ground_of
 from depthpro import DepthPro, Prediction, load_image
 from depthpro.checkpoint import Provenance
-from depthpro.geometry import focal_from_fov, fov_from_focal
+from depthpro.geometry import check_focal
 from depthpro.prediction import focals_disagree
 
 PUBLISHED = "apple/DepthPro"
@@ -27,8 +26,6 @@ EMBEDDED = "small"
 FocalSource = Literal["metadata", "network", "hand"]
 GPU_SECONDS = 20
 """Time for which a call of the network borrows a GPU on ZeroGPU; short calls wait less."""
-FOV_RANGE_DEG = (1.0, 175.0)
-"""Range of horizontal fields of view; the network's estimates are clamped to it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,24 +144,9 @@ def with_source(analysis: Analysis, source: FocalSource, f_px: float | None = No
     if chosen is None:
         raise ValueError(f"{missing}; choose another source.")
     if source == "hand":
-        _check_focal(chosen, analysis.prediction.width)
+        check_focal(chosen, analysis.prediction.width)
     prediction = analysis.prediction.with_focal(chosen)
     return dataclasses.replace(analysis, prediction=prediction, source=source)
-
-
-def _check_focal(f_px: float, width: int) -> None:
-    """Refuse a focal length outside of `FOV_RANGE_DEG`."""
-    least, most = FOV_RANGE_DEG
-    if not 0 < f_px < math.inf:
-        raise ValueError(
-            f"The focal length f_px must be a positive number of pixels, not {f_px:g}."
-        )
-    if not least <= fov_from_focal(f_px, width) <= most:
-        nearest, farthest = focal_from_fov(most, width), focal_from_fov(least, width)
-        raise ValueError(
-            f"Expected a focal length f_px of {nearest:.3g} to {farthest:.4g} px, which sees "
-            f"{most:.0f} to {least:.0f} degrees of this photo; got {f_px:g} px."
-        )
 
 
 def _trim_memory() -> None:

@@ -20,6 +20,8 @@ FAR_M = 200.0  # surfaces end here: farther points are sky or guesses, and would
 _SMOOTH_PX = 1.5  # of inverse depth before it is differentiated
 _REACH = 4  # pixels of such a map: a wider change of depth is a surface, not an edge
 Number = TypeVar("Number", float, Tensor)
+FOV_RANGE_DEG = (1.0, 175.0)
+"""Range of horizontal fields of view: no camera is outside. Estimates are clamped to it."""
 MIN_DEPTH_M, MAX_DEPTH_M = 1e-4, 1e4  # depth is clamped to this range, as published; sky is far
 
 
@@ -35,6 +37,21 @@ def fov_from_focal(f_px: Number, width: int) -> Number:
     if isinstance(f_px, Tensor):
         return torch.rad2deg(2 * torch.atan(0.5 * width / f_px))
     return math.degrees(2 * math.atan(0.5 * width / f_px))
+
+
+def check_focal(f_px: float, width: int) -> None:
+    """Raise a ValueError for a focal length in pixels outside of `FOV_RANGE_DEG`."""
+    least, most = FOV_RANGE_DEG
+    if not 0 < f_px < math.inf:
+        raise ValueError(
+            f"The focal length f_px must be a positive number of pixels, not {f_px:g}."
+        )
+    if not least <= fov_from_focal(f_px, width) <= most:
+        nearest, farthest = focal_from_fov(most, width), focal_from_fov(least, width)
+        raise ValueError(
+            f"Expected a focal length f_px of {nearest:.3g} to {farthest:.4g} px, which sees "
+            f"{most:.0f} to {least:.0f} degrees of this photo; got {f_px:g} px."
+        )
 
 
 def metric_depth(

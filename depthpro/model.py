@@ -19,14 +19,13 @@ from depthpro.config import DepthProConfig
 from depthpro.decoder import Decoder, FusionBlock, build_head
 from depthpro.encoder import Encoder
 from depthpro.fov import FieldOfView
-from depthpro.geometry import focal_from_fov
+from depthpro.geometry import FOV_RANGE_DEG, focal_from_fov
 from depthpro.precision import DTYPES, Precision, chosen_dtype, computing, in_float32, in_parts
 from depthpro.prediction import Prediction, focal_per_picture
 from depthpro.preprocess import network_input, to_batch
 from depthpro.stem import ConvStem
 
 _NO_MEMORY = re.compile("out of memory|not enough memory|allocate memory")
-FOV_RANGE_DEG = (1.0, 175.0)  # outside, tan() would give no focal length; no camera is outside
 _REACH = 6  # rows around a strip that it depends on: five convolutions, and a half one
 _STRIP_PIXELS = 192 * 768  # of the decoder's last level: a quarter of the published one
 
@@ -103,7 +102,7 @@ class DepthPro(nn.Module):
         *,
         config: DepthProConfig | None = None,
         device: torch.device | str | None = None,
-        dtype: torch.dtype = torch.float32,
+        dtype: torch.dtype | None = torch.float32,
     ) -> "DepthPro":
         """Return a network with trained weights, ready for `infer`.
 
@@ -114,25 +113,31 @@ class DepthPro(nn.Module):
             config: Sizes, for a file that does not hold them; None means the published ones.
             device: None takes CUDA or MPS where available, else the CPU.
             dtype: Of the weights in memory: float32, or float16 or bfloat16 for half of it. A CPU
-                computes in the type of `infer` all the same, a GPU in this one. int8 is for
-                the blocks on a CPU: less memory and time at the published size.
+                computes in the type of `infer` all the same, a GPU in this one. None is
+                float16 on CUDA, and on a CPU for a ViT that is stored so. int8 is for the blocks
+                on a CPU: less memory and time at the published size.
 
         Raises:
             ValueError: If the weights cannot be found, read, or do not fit.
         """
         choice = [*DTYPES.values(), torch.int8]
-        if dtype not in choice:
+        if dtype not in (None, *choice):
             raise ValueError(f"dtype must be one of {choice}, got {dtype}")
-        if Path(name).suffix == ".onnx":
+        if is_onnx(name):
             from depthpro.deploy.runtime import OnnxNetwork
 
             if dtype == torch.int8:
                 raise ValueError("an ONNX file computes in its own type: take int8 without it")
-            return OnnxNetwork(Path(name), device)
+            return OnnxNetwork(Path(name).expanduser(), device)
         target = default_device() if device is None else usable_device(device)
-        if dtype == torch.int8 and target.type != "cpu":
-            raise ValueError(f"int8 is for the CPU, got {str(target)!r}: pass device='cpu'")
+        if dtype == torch.int8:
+            require_int8(target)
         weights = checkpoint.load(name, config)
+        if dtype is None:
+            stored = {tensor.dtype for tensor in weights.tensors.values()}
+            vit = target.type == "cpu" and weights.config.stem == "patch"
+            half = target.type == "cuda" or (vit and torch.float16 in stored)
+            dtype = torch.float16 if half else torch.float32
         with torch.device("meta"):  # no memory and no time for random weights
             model = cls(weights.config)
         checkpoint.assign(model, weights)
@@ -250,6 +255,19 @@ def usable_device(device: torch.device | str) -> torch.device:
             f"device {str(device)!r} cannot be used here ({str(error).splitlines()[0]}); "
             f"{str(default_device())!r} can"
         ) from None
+
+
+def require_int8(device: torch.device) -> None:
+    """Raise a ValueError for a device without int8: other CPUs would take minutes a layer."""
+    if device.type != "cpu":
+        raise ValueError(f"int8 is for the CPU, got {str(device)!r}: choose the device 'cpu'")
+    if "AVX" not in torch.backends.cpu.get_cpu_capability():
+        raise ValueError("int8 needs an x86 processor with AVX2: leave it out")
+
+
+def is_onnx(name: str | Path) -> bool:
+    """Return whether a name is that of an ONNX file."""
+    return Path(name).suffix.lower() == ".onnx"
 
 
 @contextlib.contextmanager

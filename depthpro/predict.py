@@ -4,16 +4,16 @@ import argparse
 import math
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
-from depthpro.checkpoint import is_on_hub
 from depthpro.export import FORMATS, USUAL, Shape, result_files, write_prediction
-from depthpro.geometry import focal_from_fov
+from depthpro.geometry import FOV_RANGE_DEG, check_focal, focal_from_fov
 from depthpro.image import load_image
-from depthpro.model import DepthPro, default_device
+from depthpro.model import DepthPro
 from depthpro.photos.album import Outcome, find_photos, summary
 from depthpro.prediction import focals_disagree
 from depthpro.surfaces.exchange import require_usd
@@ -50,11 +50,14 @@ def run(options: argparse.Namespace) -> int:
     """
     if options.f_px is not None and not 0 < options.f_px < float("inf"):
         raise ValueError(f"--f-px must be a positive number of pixels, got {options.f_px}")
-    if options.fov_deg is not None and not 0 < options.fov_deg < 180:
-        raise ValueError(f"--fov-deg must be between 0 and 180 degrees, got {options.fov_deg}")
+    least, most = FOV_RANGE_DEG
+    if options.fov_deg is not None and not least <= options.fov_deg <= most:
+        raise ValueError(f"--fov-deg must be {least:g} to {most:g}, got {options.fov_deg}")
     if not 0 <= options.near_m < options.far_m:
         got = f"{options.near_m} and {options.far_m}"
         raise ValueError(f"--near-m must be a depth in metres below --far-m, got {got}")
+    if "cutout-png" not in options.formats and (options.near_m, options.far_m) != (0, math.inf):
+        raise ValueError("--near-m and --far-m are for cutout-png alone: add it to --formats")
     if "usdz" in options.formats:
         require_usd()
     if options.out.is_file():
@@ -68,9 +71,9 @@ def run(options: argparse.Namespace) -> int:
         state = PartialState(cpu=options.device == "cpu")
     device = state.device if state and options.device is None else options.device
     device = device or ("cpu" if options.int8 else None)
-    half = is_on_hub(options.model) and str(device or default_device()) == "cpu"  # as published
-    dtype = torch.int8 if options.int8 else torch.float16 if half else torch.float32
+    dtype = torch.int8 if options.int8 else None
     model = DepthPro.from_pretrained(options.model, device=device, dtype=dtype)
+    _check_folder(options.out)
     rank, processes = (state.process_index, state.num_processes) if state else (0, 1)
     if rank == 0:
         print(model.provenance.notice, f"on {model.device}", file=sys.stderr)
@@ -86,6 +89,18 @@ def run(options: argparse.Namespace) -> int:
     if rank == 0:
         print(*summary(outcomes, album), sep="\n", file=sys.stderr)
     return 130 if stopped else int(any(outcome.kind == "refused" for outcome in outcomes))
+
+
+def _check_folder(out: Path) -> None:
+    """Refuse a folder that nothing can be written to, before the network takes its time."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out).close()
+    except OSError as error:
+        raise ValueError(
+            f"--out must be a folder that can be written to, got {str(out)!r} ({error.strerror}): "
+            "choose another"
+        ) from None
 
 
 def _predict(model: DepthPro, photo: Path, target: Path, options: argparse.Namespace) -> Outcome:
@@ -108,6 +123,7 @@ def _write(model: DepthPro, path: Path, target: Path, options: argparse.Namespac
     doubt = ""
     if options.f_px is not None:
         f_px, source = options.f_px, "--f-px"
+        check_focal(f_px, photo.rgb.shape[1])
     elif options.fov_deg is not None:
         f_px, source = focal_from_fov(options.fov_deg, photo.rgb.shape[1]), "--fov-deg"
     elif options.ignore_metadata or photo.f_px is None:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:  # timm takes as long to import as torch
 TokensAndTaps = tuple[Float[Tensor, "n d h h"], list[Float[Tensor, "n _d _h _h"]]]
 
 STAGES = 5
-TAP_STRIDES = (4, 8)
 TAP_DIMS = (24, 40)
 TAP_SCALE = 1 / 8
 """Pretrained maps at strides 4 and 8 have a standard deviation of 8 to 9, tokens have 1. Unscaled,

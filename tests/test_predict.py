@@ -84,8 +84,9 @@ def test_given_focal_length_beats_metadata(album, weights, tmp_path, options, f_
     [
         (["nowhere.jpg"], "no such file or folder: 'nowhere.jpg'"),
         ([".", "--f-px", "-3"], "--f-px must be a positive number of pixels, got -3"),
-        ([".", "--fov-deg", "180"], "--fov-deg must be between 0 and 180 degrees"),
+        ([".", "--fov-deg", "180"], "--fov-deg must be 1 to 175, got 180.0"),
         (["a.png", "-o", "a.png"], "--out must be a folder, got the file 'a.png'"),
+        (["a.png", "-o", "a.png/out"], "--out must be a folder that can be written to"),
         (["a.png", "--device", "abacus"], "device 'abacus' cannot be used here"),
         (["a.png", "--model", "weights.pt"], "weights.pt"),
     ],
@@ -101,6 +102,12 @@ def test_wrong_usage_is_one_sentence_and_status_2(
     assert caught.value.code == 2
     assert reason in capsys.readouterr().err
     assert not Path("out").exists()
+
+
+def test_a_focal_length_that_no_camera_has_is_refused(album, weights, tmp_path, capsys) -> None:
+    assert predict(album / "a.png", tmp_path / "out", weights, "--f-px", "1e-30") == 1
+    assert "Expected a focal length f_px of" in capsys.readouterr().err
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_results_inside_the_source_are_not_photos(weights: Path, tmp_path: Path) -> None:
@@ -177,6 +184,7 @@ def test_every_format_and_the_wrong_ones(album, weights, tmp_path, monkeypatch, 
     monkeypatch.setitem(sys.modules, "pxr", None)
     for options, remedy in (
         (["--formats", "usdz"], "pip install usd-core"),
+        (["--near-m", "3"], "--near-m and --far-m are for cutout-png alone"),
         (["--near-m", "3", "--far-m", "2"], "below --far-m, got 3.0 and 2.0"),
     ):
         with pytest.raises(SystemExit):

@@ -23,7 +23,6 @@ PAGE = "http://127.0.0.1:7860/"
 TITLE = "How Depth Pro works"
 HEAD = "<!-- head -->"
 
-_ROOT = Path(depthpro.__file__).parents[1]
 _SOURCES = {
     path.relative_to(root.parent).as_posix(): path
     for root in (Path(package.__path__[0]) for package in (depthpro, demo))

@@ -1,1 +1,1 @@
-"""The network for other places: ONNX files, the hub, a compiled graph."""
+"""The network for other places: ONNX files and their network, the hub, compiled and int8 blocks."""

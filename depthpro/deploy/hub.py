@@ -24,20 +24,20 @@ def push(model: DepthPro, name: str, private: bool | None = None) -> str:
         ValueError: If the hub does not take them.
     """
     hub = huggingface_hub.HfApi()
-    try:
-        name = hub.create_repo(name, private=private, exist_ok=True).repo_id
-        with tempfile.TemporaryDirectory() as folder:
-            model.save_pretrained(folder)
-            config = json.dumps(json.loads(model.config.to_json()), indent=2)
-            Path(folder, "config.json").write_text(config + "\n", encoding="utf-8")
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        config = json.dumps(json.loads(model.config.to_json()), indent=2)
+        Path(folder, "config.json").write_text(config + "\n", encoding="utf-8")
+        try:
+            name = hub.create_repo(name, private=private, exist_ok=True).repo_id
             Path(folder, "README.md").write_text(model_card(model, name) + "\n", encoding="utf-8")
             message = f"Upload by depthpro: {model.provenance.name}"
             hub.upload_folder(repo_id=name, folder_path=folder, commit_message=message)
-    except Exception as error:  # of the client, its HTTP library and the disk
-        raise ValueError(
-            f"the hub does not take {name!r} ({type(error).__name__}: {error}): log in with a token"
-            " that may write there (`hf auth login`), or choose another name"
-        ) from error
+        except Exception as error:  # of the client, its HTTP library and the disk
+            raise ValueError(
+                f"the hub does not take {name!r} ({type(error).__name__}: {error}): log in with a "
+                "token that may write there (`hf auth login`), or choose another name"
+            ) from error
     return f"{hub.endpoint}/{name}"
 
 

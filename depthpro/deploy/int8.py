@@ -108,12 +108,10 @@ def quantise(model: nn.Module) -> None:
     decoder's residual blocks.
 
     Raises:
-        ValueError: If this processor, or torch's build for it, cannot compute them.
+        ValueError: If torch's build cannot compute them; for processors see `require_int8`.
     """
     from timm.models.vision_transformer import Block
 
-    if "AVX" not in torch.backends.cpu.get_cpu_capability():  # others may take minutes a layer
-        raise ValueError("int8 needs an x86 processor with AVX2: take dtype=torch.float16")
     kinds = {Block: (nn.Linear, Int8Linear), ResidualBlock: (nn.Conv2d, Int8Conv2d)}
     for block in list(model.modules()):
         old, new = kinds.get(type(block), (None, None))
@@ -133,6 +131,6 @@ def _checked(kind: type[Int8Linear] | type[Int8Conv2d], layer: Any) -> nn.Module
     except (RuntimeError, AttributeError) as error:  # without oneDNN the operations are not there
         raise ValueError(
             f"int8 cannot be computed here ({str(error).partition(chr(10))[0]}): it needs torch "
-            "with oneDNN; take dtype=torch.float16"
+            "with oneDNN; leave int8 out"
         ) from None
     return quantised

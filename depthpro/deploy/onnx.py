@@ -13,8 +13,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from depthpro.files import whole_files
-from depthpro.geometry import MAX_DEPTH_M, MIN_DEPTH_M
-from depthpro.model import FOV_RANGE_DEG, DepthPro
+from depthpro.geometry import FOV_RANGE_DEG, MAX_DEPTH_M, MIN_DEPTH_M
+from depthpro.model import DepthPro, for_inference, is_onnx
+from depthpro.stem import ConvStem, TokensAndTaps
 
 INPUT, OUTPUTS = "picture", ("canonical_inverse_depth", "fov_deg")
 TOLERANCES = {"float32": 1e-3, "float16": 0.02}
@@ -28,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add = parser.add_argument
     add("--model", default="small", help="'small', a file, a folder or a hub name")
-    text = "the file, such as depthpro.onnx; weights above 2 GB lie beside it in FILE.data"
+    text = "the file, such as depthpro.onnx; weights above 1.5 GB lie beside it in FILE.data"
     add("-o", "--out", type=Path, required=True, metavar="FILE", help=text)
     text = "of weights and arithmetic; input, output and the depth head are float32"
     add("--dtype", choices=list(TOLERANCES), default="float32", help=text)
@@ -44,6 +45,10 @@ def run(options: argparse.Namespace) -> int:
     """
     if options.out.suffix != ".onnx":
         raise ValueError(f"--out must be a file that ends in .onnx, got {str(options.out)!r}")
+    if is_onnx(options.model):
+        raise ValueError(
+            f"{options.model!r} is exported already: pass the weights it was made from"
+        )
     if missing := " ".join(name for name in _PACKAGES if importlib.util.find_spec(name) is None):
         raise ValueError(f"ONNX files need what is not installed here: pip install {missing}")
     model = DepthPro.from_pretrained(options.model, device="cpu")
@@ -56,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     with torch.inference_mode():
         expected = [each for each in model(pictures) if each is not None]
     if options.dtype == "float16":
-        model.half().head.float()  # see `DepthPro.read_depth`
+        for_inference(model, torch.device("cpu"), torch.float16)
     with whole_files(options.out.parent) as folder:
         write_onnx(model, folder / options.out.name)
         del model  # ONNX Runtime needs its memory
@@ -71,9 +76,10 @@ def run(options: argparse.Namespace) -> int:
                     f" of {', '.join(_PACKAGES)}"
                 )
             print(f"batch {batch}: within {worst:.1e} of PyTorch in float32, {tolerance} allowed")
-    files = [options.out, options.out.with_name(f"{options.out.name}.data")]
-    sizes = [f"{path} ({path.stat().st_size / 1e6:,.0f} MB)" for path in files if path.exists()]
-    print(f"wrote {' and '.join(sizes)}: {options.dtype}, opset {_OPSET}, any batch")
+        sizes = [f"{path.name} ({path.stat().st_size / 1e6:,.0f} MB)" for path in folder.iterdir()]
+    if len(sizes) == 1:  # else an earlier export's weights would stay
+        options.out.with_name(f"{options.out.name}.data").unlink(missing_ok=True)
+    print(f"wrote {' and '.join(sizes)}, {options.dtype}, opset {_OPSET}, any batch")
     return 0
 
 
@@ -129,11 +135,20 @@ class FloatEnds(nn.Module):
         super().__init__()
         self.network = network
         self.dtype = next(network.parameters()).dtype
+        half = network.encoder.upsample_lowres.weight.dtype
+        for stem in (module for module in network.modules() if isinstance(module, ConvStem)):
+            stem.register_forward_hook(lambda _, __, result: _converted(result, half))
 
     def forward(self, picture: Tensor) -> tuple[Tensor, ...]:
         """Return C and, if the network has that head, the field of view."""
         outputs = self.network(picture.to(self.dtype))
         return tuple(each for each in outputs if each is not None)
+
+
+def _converted(result: Any, dtype: torch.dtype) -> TokensAndTaps:
+    """Return what a convolutional stem, which computes in float32, gives to layers of this type."""
+    tokens, taps = result
+    return tokens.to(dtype), [tap.to(dtype) for tap in taps]
 
 
 def _metadata(model: DepthPro) -> dict[str, str]:

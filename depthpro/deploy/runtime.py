@@ -11,7 +11,7 @@ from depthpro.checkpoint import Provenance
 from depthpro.config import DepthProConfig
 from depthpro.deploy.onnx import INPUT
 from depthpro.depth_error import DepthError
-from depthpro.model import DepthPro
+from depthpro.model import DepthPro, usable_device
 
 
 class OnnxNetwork(DepthPro):
@@ -22,7 +22,7 @@ class OnnxNetwork(DepthPro):
 
     def __init__(self, path: Path, device: torch.device | str | None = None) -> None:
         """Open a file; raises a ValueError if it cannot be read, or run here."""
-        if device is not None and torch.device(device).type != "cpu":
+        if device is not None and usable_device(device).type != "cpu":
             raise ValueError(f"ONNX files run on the CPU, got device={str(device)!r}")
         session, made = _open(path)
         with torch.device("meta"):
@@ -40,6 +40,16 @@ class OnnxNetwork(DepthPro):
         results = self.session.run(None, {INPUT: image.float().numpy()})
         canonical, *rest = map(torch.from_numpy, results)
         return canonical, rest[0] if rest else None
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """Raise a ValueError: the weights are the file's."""
+        raise ValueError(
+            f"{self.provenance.name!r} is for `infer` alone: take the weights that it was made from"
+        )
+
+    def compile(self) -> "OnnxNetwork":  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Raise a ValueError: it is compiled already."""
+        raise ValueError("ONNX Runtime has compiled this network: leave compile() out")
 
     @property
     def device(self) -> torch.device:

@@ -12,7 +12,7 @@ PHOTO_SUFFIXES = (
     ".hif", ".avif",
 )  # fmt: skip
 """In any case. A file that is named itself may have any suffix."""
-_RESULT = re.compile(r"\.\w+_(depth|colour)\.png$")  # of photo.jpg: photo.jpg_depth.png
+_RESULT = re.compile(r"\.\w+_(depth|colour|grey|normals|cutout)\.png$")  # photo.jpg_depth.png
 Kind = Literal["done", "refused", "there already"]
 
 

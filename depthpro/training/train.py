@@ -13,7 +13,7 @@ from torch.utils.data import ConcatDataset
 from depthpro.data.open import open_dataset
 from depthpro.data.sample import Sample
 from depthpro.files import whole_file
-from depthpro.model import DepthPro
+from depthpro.model import DepthPro, is_onnx
 from depthpro.precision import computes_in_bfloat16
 from depthpro.training.loop import RunOptions, train
 from depthpro.training.phases import prepare_scratch
@@ -60,11 +60,11 @@ def run(options: argparse.Namespace) -> int:
     if not options.data:
         raise ValueError("--data is needed: a folder of shards (python -m depthpro render)")
     samples, held_out = open_data(options)
-    note_recipe(options, recipe)
     given = {n: getattr(options, n) for n in ("seed", "minutes", "save_minutes", "workers")}
     given["precision"] = mixed_precision(options.precision)
     torch.manual_seed(options.seed)
     model = first_model(recipe, options.init)
+    note_recipe(options, recipe)  # what was refused above leaves no folder
     train(model, recipe, RunOptions(options.out, samples, held_out, **given))
     return 0
 
@@ -112,6 +112,8 @@ def note_recipe(options: argparse.Namespace, recipe: Recipe) -> None:
 
 def first_model(recipe: Recipe, init: str | None) -> DepthPro:
     """Return the network that training starts from."""
+    if init is not None and is_onnx(init):
+        raise ValueError(f"{init} cannot be trained: pass the weights that it was made from")
     if init is not None:
         model = DepthPro.from_pretrained(init, device="cpu").train()
         if model.config != recipe.config:

@@ -11,6 +11,7 @@ import torch
 from conftest import make_model
 from PIL import Image
 
+import app
 from demo import figures, pipeline
 from demo.export import describe
 from depthpro import DepthPro
@@ -111,6 +112,23 @@ def test_a_doubtful_focal_length_is_said(analysis, metadata, field, estimated, d
 
 
 APP = (Path(__file__).parents[2] / "app.py").read_text()
+
+
+@pytest.mark.parametrize("port", ["7860", "99999"])
+def test_a_port_that_cannot_be_had_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], port: str
+) -> None:
+    def taken(*_: object) -> None:
+        raise OSError("Cannot find empty port in range: 7860-7860")
+
+    for name, stand_in in (("build_page", id), ("serve", taken)):
+        monkeypatch.setattr(app, name, stand_in)
+    monkeypatch.setattr(app.network, "start", lambda *_, **__: None)
+    monkeypatch.setattr(sys, "argv", ["app.py", "--port", port])
+    with pytest.raises(SystemExit) as caught:
+        app.main()
+    reason = str(caught.value.code) + capsys.readouterr().err
+    assert "choose another --host or --port" in reason or "a port from 1 to 65535" in reason
 
 
 def test_the_app_has_spaces_before_torch() -> None:

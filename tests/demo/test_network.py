@@ -138,6 +138,7 @@ def test_published_weights_are_tried_on_cuda_and_the_page_says_if_they_fail(
 
     monkeypatch.setattr(DepthPro, "from_pretrained", load)
     monkeypatch.setattr(checkpoint, "download", download)
+    monkeypatch.setattr(network, "usable_device", torch.device)  # as if there were one
     fallen = network.start(None, "cuda")
     wait(lambda: fallen.ready)
     assert fallen.note == (
@@ -147,15 +148,21 @@ def test_published_weights_are_tried_on_cuda_and_the_page_says_if_they_fail(
     wait(lambda: network.start(None, "cuda").ready)
     assert network.start(None, "cpu").note == ""
     assert asked[0][0] == "small"
-    assert ("apple/DepthPro", torch.float16) in asked
-    assert asked[-1] == ("small", torch.float32)
+    assert ("apple/DepthPro", None) in asked
+    assert asked[-1] == ("small", None)
     wait(lambda: network.start("apple/DepthPro", "cpu").ready)
-    assert asked[-1] == ("apple/DepthPro", torch.float16)
+    assert asked[-1] == ("apple/DepthPro", None)
 
 
 def test_weights_that_are_not_there_are_told_before_the_page_opens() -> None:
     with pytest.raises(ValueError, match=r"no weights at 'my/own\.safetensors'"):
         network.start("my/own.safetensors", "cpu")
+    for options, reason in (
+        ({"device": "abacus"}, "device 'abacus' cannot be used here"),
+        ({"device": "meta", "int8": True}, "int8 is for the CPU, got 'meta'"),
+    ):
+        with pytest.raises(ValueError, match=reason):
+            network.start("apple/DepthPro", **options)
 
 
 def test_zero_gpu_gives_to_visitors_alone(loan: list[str]) -> None:

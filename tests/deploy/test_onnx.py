@@ -16,7 +16,10 @@ from depthpro import DepthPro, DepthProConfig
 from depthpro.__main__ import main
 from depthpro.deploy import onnx as exporter
 from depthpro.geometry import focal_from_fov, metric_depth
+from depthpro.model import for_inference
 from depthpro.preprocess import network_input, to_batch
+from depthpro.training.recipe import small
+from depthpro.training.train import first_model
 
 onnxruntime = pytest.importorskip("onnxruntime")
 ROOT = Path(__file__).parents[2]
@@ -108,17 +111,40 @@ def test_what_is_no_such_file_is_refused(exported: tuple[DepthPro, Path]) -> Non
     (folder / "bad.onnx").write_bytes(b"nothing")
     with pytest.raises(ValueError, match=r"ONNX Runtime cannot read 'bad\.onnx'"):
         DepthPro.from_pretrained(folder / "bad.onnx")
-    with pytest.raises(ValueError, match="run on the CPU, got device='cuda'"):
-        DepthPro.from_pretrained(exported[1], device="cuda")
+    with pytest.raises(ValueError, match="run on the CPU, got device='meta'"):
+        DepthPro.from_pretrained(exported[1], device="meta")
+    with pytest.raises(ValueError, match="device 'abacus' cannot be used here"):
+        DepthPro.from_pretrained(exported[1], device="abacus")
 
 
-def test_half_precision_without_field_of_view_is_close() -> None:
+@pytest.mark.slow
+def test_it_is_for_infer_alone(
+    exported: tuple[DepthPro, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = DepthPro.from_pretrained(exported[1])
+    for use, reason in (
+        (lambda: there.save_pretrained(tmp_path / "new"), "is for `infer` alone"),
+        (lambda: there.push_to_hub("me/depth"), "is for `infer` alone"),
+        (there.compile, "leave compile"),
+    ):
+        with pytest.raises(ValueError, match=reason):
+            use()
+    with pytest.raises(ValueError, match="cannot be trained"):
+        first_model(small(), str(exported[1]))
+    with pytest.raises(SystemExit):
+        main(["export", "-o", str(tmp_path / "new.onnx"), "--model", str(exported[1])])
+    assert "is exported already" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("stem", ["patch", "efficientnet_lite0"])
+def test_half_precision_without_field_of_view_is_close(stem: str) -> None:
     pictures = 2 * torch.rand(1, 3, 512, 512, generator=torch.Generator().manual_seed(0)) - 1
-    model = make_model()
+    model = make_model() if stem == "patch" else DepthPro.from_pretrained("small", device="cpu")
     model.fov = None
     with torch.no_grad():
         (expected,) = exporter.FloatEnds(model)(pictures)
-        model.half().head.float()
+        for_inference(model, torch.device("cpu"), torch.float16)
         (found,) = exporter.FloatEnds(model)(pictures)  # what is exported for --dtype float16
     assert found.dtype == torch.float32
     worst = float((found - expected).abs().max() / expected.mean())

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from depthpro.export import FORMATS, result_files
 from depthpro.photos.album import PHOTO_SUFFIXES, find_photos
 
 
@@ -23,8 +24,10 @@ def test_every_suffix_in_any_case(tmp_path: Path) -> None:
 
 def test_no_photo_overwrites_another(tmp_path: Path) -> None:
     names = ["a.jpg", "a.png", "a.jpg.png", "B.jpg", "b.JPG", "c.webp"]
+    results = [each.name for each in result_files("", "a.jpg", FORMATS).values()]
+    results = [name for name in results if name.endswith(".png")]
     # what some systems leave beside photos, and results
-    fill(tmp_path, *names, "._c.webp", ".git/x.jpg", "a.jpg_depth.png", "a.jpg_colour.png")
+    fill(tmp_path, *names, "._c.webp", ".git/x.jpg", *results)
     fill(tmp_path, "out/z.png")
     album = find_photos([tmp_path], tmp_path / "out")
     assert album.jobs == {tmp_path / name: tmp_path / "out" / name for name in names}

@@ -14,9 +14,9 @@ from typing import Literal, NamedTuple
 from jaxtyping import Float
 from numpy import ndarray
 
-from demo.pipeline import FOV_RANGE_DEG, Analysis, FocalSource
+from demo.pipeline import Analysis, FocalSource
 from demo.tabs.measure.measure import Points3D, measure, propagate
-from depthpro.geometry import fov_from_focal
+from depthpro.geometry import FOV_RANGE_DEG, fov_from_focal
 from depthpro.photos.exif import focal_px_from_35mm
 
 Verdict = Literal["focal length", "uncertain", "scale"]

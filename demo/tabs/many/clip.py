@@ -13,12 +13,18 @@ from PIL import Image
 from torch.nn import functional as F
 
 from demo.movies import Film, frame_count, read_film
-from demo.pipeline import FOV_RANGE_DEG, Predictor
+from demo.pipeline import Predictor
 from demo.tabs.many.job import Folder, Step, Work
 from demo.tabs.many.smoothing import smooth
 from depthpro.checkpoint import Provenance
 from depthpro.export import fit_size
-from depthpro.geometry import MAX_DEPTH_M, MIN_DEPTH_M, focal_from_fov, fov_from_focal
+from depthpro.geometry import (
+    FOV_RANGE_DEG,
+    MAX_DEPTH_M,
+    MIN_DEPTH_M,
+    focal_from_fov,
+    fov_from_focal,
+)
 from depthpro.viz import DepthRange, colorize, depth_range
 
 MAX_SECONDS, MAX_FPS = 20.0, 30.0
