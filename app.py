@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import os
+import socket
 import sys
 
 # Before torch is loaded: threads that sleep while they wait, instead of spinning, keep the network
@@ -37,16 +38,21 @@ def main() -> None:
     )
     options = parser.parse_args()
     try:
+        _check_address(options.host, options.port)
         accounts = read_accounts(options.auth)
         model = network.start(options.model, options.device, int8=options.int8)
     except ValueError as error:
         sys.exit(f"app.py: {error}")
-    page = build_page(model)
+    serve(build_page(model), options.host, options.port, accounts)
+
+
+def _check_address(host: str | None, port: int | None) -> None:
+    """Raise a ValueError if nothing can be served there, before weights are loaded."""
+    family = socket.AF_INET6 if host and ":" in host else socket.AF_INET
     try:
-        serve(page, options.host, options.port, accounts)
+        socket.create_server((host or "127.0.0.1", port or 0), family=family).close()
     except OSError as error:
-        reason = str(error).partition("\n")[0]
-        sys.exit(f"app.py: nothing can be served there ({reason}): choose another --host or --port")
+        raise ValueError(f"{error}: choose another --host or --port") from None
 
 
 def _port(text: str) -> int:

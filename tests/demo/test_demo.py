@@ -1,6 +1,7 @@
 """What the page computes, without the page; and the network on a borrowed GPU."""
 
 import re
+import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -114,21 +115,17 @@ def test_a_doubtful_focal_length_is_said(analysis, metadata, field, estimated, d
 APP = (Path(__file__).parents[2] / "app.py").read_text()
 
 
-@pytest.mark.parametrize("port", ["7860", "99999"])
-def test_a_port_that_cannot_be_had_is_one_sentence(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], port: str
+def test_an_address_that_cannot_be_had_is_told_before_weights_are_loaded(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def taken(*_: object) -> None:
-        raise OSError("Cannot find empty port in range: 7860-7860")
-
-    for name, stand_in in (("build_page", id), ("serve", taken)):
-        monkeypatch.setattr(app, name, stand_in)
-    monkeypatch.setattr(app.network, "start", lambda *_, **__: None)
-    monkeypatch.setattr(sys, "argv", ["app.py", "--port", port])
-    with pytest.raises(SystemExit) as caught:
-        app.main()
-    reason = str(caught.value.code) + capsys.readouterr().err
-    assert "choose another --host or --port" in reason or "a port from 1 to 65535" in reason
+    monkeypatch.setattr(app.network, "start", None)  # is not reached
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        for options in (f"--port {taken.getsockname()[1]}", "--host 192.0.2.1", "--port 99999"):
+            monkeypatch.setattr(sys, "argv", ["app.py", *options.split()])
+            with pytest.raises(SystemExit) as caught:
+                app.main()
+            reason = str(caught.value.code) + capsys.readouterr().err
+            assert "choose another --host or --port" in reason or "1 to 65535" in reason
 
 
 def test_the_app_has_spaces_before_torch() -> None:
