@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--device", help="cuda, mps or cpu; the best there is if not given")
     parser.add_argument("--int8", action="store_true", help=INT8)
     parser.add_argument("--host", help="address to serve on; 0.0.0.0 for the whole network")
-    parser.add_argument("--port", type=_port, help="port to serve on; the first free from 7860")
+    parser.add_argument("--port", type=int, help="port to serve on; the first free from 7860")
     parser.add_argument(
         "--auth",
         metavar="FILE",
@@ -51,14 +51,8 @@ def _check_address(host: str | None, port: int | None) -> None:
     family = socket.AF_INET6 if host and ":" in host else socket.AF_INET
     try:
         socket.create_server((host or "127.0.0.1", port or 0), family=family).close()
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         raise ValueError(f"{error}: choose another --host or --port") from None
-
-
-def _port(text: str) -> int:
-    if not 0 < int(text) < 65536:
-        raise argparse.ArgumentTypeError(f"expected a port from 1 to 65535, got {text}")
-    return int(text)
 
 
 if __name__ == "__main__":

@@ -135,8 +135,8 @@ class DepthPro(nn.Module):
         weights = checkpoint.load(name, config)
         if dtype is None:
             stored = {tensor.dtype for tensor in weights.tensors.values()}
-            vit = target.type == "cpu" and weights.config.stem == "patch"
-            half = target.type == "cuda" or (vit and torch.float16 in stored)
+            half_vit = weights.config.stem == "patch" and torch.float16 in stored
+            half = target.type == "cuda" or (target.type == "cpu" and half_vit)
             dtype = torch.float16 if half else torch.float32
         with torch.device("meta"):  # no memory and no time for random weights
             model = cls(weights.config)

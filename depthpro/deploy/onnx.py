@@ -76,7 +76,10 @@ def run(options: argparse.Namespace) -> int:
                     f" of {', '.join(_PACKAGES)}"
                 )
             print(f"batch {batch}: within {worst:.1e} of PyTorch in float32, {tolerance} allowed")
-        sizes = [f"{path.name} ({path.stat().st_size / 1e6:,.0f} MB)" for path in folder.iterdir()]
+        sizes = [
+            f"{path.name} ({path.stat().st_size / 1e6:,.0f} MB)"
+            for path in sorted(folder.iterdir())
+        ]
     if len(sizes) == 1:  # else an earlier export's weights would stay
         options.out.with_name(f"{options.out.name}.data").unlink(missing_ok=True)
     print(f"wrote {' and '.join(sizes)}, {options.dtype}, opset {_OPSET}, any batch")

@@ -116,7 +116,7 @@ APP = (Path(__file__).parents[2] / "app.py").read_text()
 
 
 def test_an_address_that_cannot_be_had_is_told_before_weights_are_loaded(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(app.network, "start", None)  # is not reached
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -124,8 +124,7 @@ def test_an_address_that_cannot_be_had_is_told_before_weights_are_loaded(
             monkeypatch.setattr(sys, "argv", ["app.py", *options.split()])
             with pytest.raises(SystemExit) as caught:
                 app.main()
-            reason = str(caught.value.code) + capsys.readouterr().err
-            assert "choose another --host or --port" in reason or "1 to 65535" in reason
+            assert "choose another --host or --port" in str(caught.value.code)
 
 
 def test_the_app_has_spaces_before_torch() -> None:
